@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hashes and signatures. The only file that names the crypto library. */
+#pragma once
+
+#include "peer/content.h"
+#include <stddef.h>
+
+size_t peer_hash_size (PeerHashFunction function); /* bytes; 0 = unknown function */
+
+/* A hash function with a context that is reused: one for each user, not for two threads. */
+typedef struct PeerHasher PeerHasher;
+PeerHasher *peer_hasher_new (PeerHashFunction function);
+void peer_hasher_free (PeerHasher *self);
+/* out: peer_hash_size() bytes; it may be one of the inputs. */
+void peer_hasher_chunk (PeerHasher *self, const uint8_t *bytes, size_t n, uint8_t *out);
+/* The parent of two nodes (RFC 7574, 5.1): the hash of both, or zeros if both are zeros. */
+void peer_hasher_parent (PeerHasher *self, const uint8_t *left, const uint8_t *right, uint8_t *out);
+/* How many times it has hashed, for tests and figures. */
+uint64_t peer_hasher_count (const PeerHasher *self);
+
+/* The injector's key pair. */
+typedef struct PeerKey PeerKey;
+PeerKey *peer_key_generate (PeerSignatureAlgorithm algorithm, GError **error);
+/* PEM, PKCS #8, as text. The caller frees what to_pem gives, after wiping it. */
+PeerKey *peer_key_from_pem (const char *pem, GError **error);
+char *peer_key_to_pem (const PeerKey *self, GError **error);
+void peer_key_free (PeerKey *self);
+/* The swarm ID: algorithm, then the public key as in a DNSKEY record (section 6.1; RFC 3110,
+ * RFC 6605). Fills swarm_id, swarm_id_size and signature of the content. */
+void peer_key_swarm_id (const PeerKey *self, PeerContent *out);
+/* out: room for PEER_SIGNATURE_MAX. ECDSA as r | s. Returns the size in bytes; 0 = failed. */
+size_t peer_key_sign (PeerKey *self, const uint8_t *bytes, size_t n, uint8_t *out);
+
+/* A swarm's public key. */
+typedef struct PeerVerifier PeerVerifier;
+/* NULL with PEER_ERROR_BAD_KEY if the swarm ID is no key that we take: wrong length, not on the
+ * curve, RSA over 4096 bits or with an exponent other than 3 or 65537. */
+PeerVerifier *peer_verifier_new (const uint8_t *swarm_id, size_t n, GError **error);
+void peer_verifier_free (PeerVerifier *self);
+size_t peer_verifier_signature_size (const PeerVerifier *self); /* bytes */
+bool peer_verifier_check (PeerVerifier *self, const uint8_t *bytes, size_t n,
+                          const uint8_t *signature, size_t signature_size);
+uint64_t peer_verifier_count (const PeerVerifier *self); /* checks made */
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerHasher, peer_hasher_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerKey, peer_key_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerVerifier, peer_verifier_free)

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The peer protocol as one machine: datagrams and the time go in, datagrams and events
+ * come out. It opens no socket, reads no clock, starts no thread and calls nobody back,
+ * so one seed replays one run. Whoever turns it does this on every datagram, and whenever
+ * peer_engine_deadline() has come:
+ *
+ *   peer_engine_receive ()                    if there is a datagram
+ *   while (peer_engine_send () > 0)           sendto ()
+ *   while (peer_engine_next_event ())         act on it
+ *   sleep until peer_engine_deadline ()
+ *
+ * Time is monotonic microseconds; a now before an earlier one counts as the earlier one.
+ * (RFC 7574; congestion control: RFC 6817) */
+#pragma once
+
+#include "peer/address.h"
+#include "peer/chunks.h"
+#include "peer/content.h"
+#include "peer/integrity.h"
+#include "peer/store.h"
+#include "peer/trace.h"
+
+#define PEER_NEVER INT64_MAX
+#define PEER_DATAGRAM_MAX 1472 /* bytes: an Ethernet frame less IPv4 and UDP headers */
+
+typedef struct PeerEngine PeerEngine;
+
+/* One content in one engine; the engine owns it. */
+typedef struct PeerSwarm PeerSwarm;
+
+typedef struct {
+  void (*random) (void *data, uint8_t *out, size_t n); /* unguessable, save in tests */
+  void *random_data;
+  int64_t wall_offset; /* us; Unix time minus now, for the times on the wire */
+  bool wall_trusted;   /* the wall clock is right: munros may be refused for their age */
+  uint32_t max_swarms; /* past these limits a newcomer is refused */
+  uint32_t max_channels;
+  uint64_t max_upload; /* bytes/s; 0 = LEDBAT alone decides */
+} PeerEngineOptions;
+
+void peer_engine_options_init (PeerEngineOptions *self); /* sensible limits; random is left NULL */
+
+/* What the reader will need, and by when. */
+typedef struct {
+  PeerRange window;    /* nothing outside it is asked for */
+  int64_t deadline;    /* us; when window.first is due */
+  uint32_t chunk_time; /* us; each later chunk is due this much later */
+} PeerWant;
+
+typedef enum {
+  PEER_EVENT_CHUNKS,     /* chunks: verified and in the store */
+  PEER_EVENT_LOST,       /* chunks: left the live window (section 7.9) */
+  PEER_EVENT_EDGE,       /* chunks: the newest that the source has signed: a munro; time: its time */
+  PEER_EVENT_LATE,       /* chunks: no peer will bring them in time */
+  PEER_EVENT_SIZE,       /* chunks: all of the content, known only now (section 5.6); bytes: the
+                          * exact length once the last chunk is here, else 0 */
+  PEER_EVENT_NEED_PEERS, /* too few channels: ask the tracker */
+  PEER_EVENT_BAD_PEER,   /* address: sent what the hashes deny (section 12.7) */
+} PeerEventType;
+
+typedef struct {
+  PeerEventType type;
+  PeerSwarm *swarm;
+  PeerRange chunks;
+  PeerAddress address;
+  int64_t time;   /* us, Unix time: EDGE */
+  uint64_t bytes; /* SIZE */
+} PeerEvent;
+
+PeerEngine *peer_engine_new (const PeerEngineOptions *options);
+void peer_engine_free (PeerEngine *self);
+
+typedef struct {
+  const PeerContent *content;
+  PeerStore *store;         /* taken over */
+  PeerIntegrity *integrity; /* taken over; what is known of the tree (origin, cache), or NULL */
+  uint64_t discard_window;  /* chunks, live: how far back we keep (section 7.9); UINT64_MAX = all */
+  bool source;              /* we make it (peer_engine_append): nobody can tell us anything new */
+  uint32_t max_peers;       /* channels that we open; 0 = 30 */
+} PeerJoin;
+
+PeerSwarm *peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **error);
+/* Sends closing handshakes with the next peer_engine_send()s; swarm is gone at once. */
+void peer_engine_leave (PeerEngine *self, PeerSwarm *swarm);
+void peer_engine_add_peer (PeerEngine *self, PeerSwarm *swarm, const PeerAddress *address);
+/* All that its readers want; n = 0 = nothing. Copied. */
+void peer_engine_want (PeerEngine *self, PeerSwarm *swarm, const PeerWant *wants, size_t n);
+/* A chunk that came another way (HTTP fall-back), with its hashes; checked like DATA. */
+bool peer_engine_offer (PeerEngine *self, PeerSwarm *swarm, PeerPendingHashes *hashes,
+                        uint64_t chunk, const uint8_t *bytes, size_t n);
+
+/* The origin's verbs. Live: the next chunk is hashed and stored, and given to nobody until its
+ * subtree is signed; returns its number. first = where to go on (a restart). */
+void peer_engine_start (PeerEngine *self, PeerSwarm *swarm, uint64_t first);
+uint64_t peer_engine_append (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes, size_t n);
+/* Chunks that the open subtree still takes; 0 = it is full and can be signed. */
+uint32_t peer_engine_open_chunks (const PeerEngine *self, const PeerSwarm *swarm);
+bool peer_engine_sign (PeerEngine *self, PeerSwarm *swarm, PeerKey *key, int64_t now);
+
+void peer_engine_receive (PeerEngine *self, int64_t now, const PeerAddress *from,
+                          const uint8_t *bytes, size_t n);
+/* Returns the bytes written to out; 0 = no more now. room: PEER_DATAGRAM_MAX at least.
+ * Datagrams to one peer come in a row and, as far as their order allows, with equal sizes in
+ * a row, so that they can be given to the kernel in one call. */
+size_t peer_engine_send (PeerEngine *self, int64_t now, PeerAddress *to, uint8_t *out, size_t room);
+bool peer_engine_next_event (PeerEngine *self, PeerEvent *out);
+int64_t peer_engine_deadline (const PeerEngine *self); /* us, or PEER_NEVER */
+
+const PeerCounters *peer_engine_counters (const PeerEngine *self);
+
+/* What a swarm is doing, for pages, metrics and trackers. */
+typedef struct {
+  uint32_t channels;          /* established */
+  uint32_t seeders;           /* of them have all, or are the newest edge's holders */
+  uint64_t downloaded, uploaded;       /* bytes of verified content */
+  uint64_t download_rate, upload_rate; /* bytes/s, over the last seconds */
+  PeerRange edge;             /* live: newest munro; empty = none yet */
+  uint64_t n_chunks;          /* static: 0 = not known yet */
+  uint64_t length;            /* static: bytes; 0 = not known yet */
+} PeerSwarmStats;
+void peer_swarm_stats (const PeerSwarm *self, PeerSwarmStats *out);
+const PeerContent *peer_swarm_content (const PeerSwarm *self);
+const PeerChunks *peer_swarm_chunks (const PeerSwarm *self); /* verified, in the store */
+PeerStore *peer_swarm_store (PeerSwarm *self);               /* still the engine's */
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerEngine, peer_engine_free)

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* May this chunk be believed? The Merkle hash tree of static content (RFC 7574, section 5) and
+ * the Unified Merkle Tree of live content (section 6.1.2), for who has the content and for who
+ * receives it. No other file knows hashes of chunks. */
+#pragma once
+
+#include "peer/chunks.h"
+#include "peer/content.h"
+#include "peer/crypto.h"
+#include "peer/store.h"
+
+#define PEER_PROOF_MAX 128 /* hashes: 64 peaks and 64 uncles is the most that a tree can need */
+
+typedef struct {
+  PeerRange chunks; /* a node; it may extend past the end of the content */
+  uint8_t hash[PEER_HASH_MAX];
+} PeerHash;
+
+/* A signed munro (section 6.1.2.1). */
+typedef struct {
+  PeerRange chunks;
+  uint8_t hash[PEER_HASH_MAX];
+  uint64_t time; /* NTP timestamp format, UTC */
+  uint8_t signature[PEER_SIGNATURE_MAX];
+  uint16_t signature_size; /* bytes */
+} PeerMunro;
+
+/* Hashes that one peer has sent and that are not yet believed: bounded, the oldest is overwritten. */
+typedef struct {
+  PeerHash hashes[PEER_PROOF_MAX];
+  unsigned n, next;
+} PeerPendingHashes;
+/* A range that is no node is ignored. */
+void peer_pending_hashes_add (PeerPendingHashes *self, PeerRange chunks, const uint8_t *hash,
+                              size_t hash_size);
+void peer_pending_hashes_clear (PeerPendingHashes *self);
+
+typedef enum {
+  PEER_INTEGRITY_GOOD,
+  PEER_INTEGRITY_KNOWN,   /* munro: had already, nothing was checked */
+  PEER_INTEGRITY_MISSING, /* hashes are missing to tell; drop the chunk and ask again */
+  PEER_INTEGRITY_BAD,     /* the hashes or the signature deny it */
+  PEER_INTEGRITY_OLD,     /* munro: too old, or left of what is kept (section 6.1.2.4) */
+  PEER_INTEGRITY_FORKED,  /* munro: another hash is signed for the same chunks */
+} PeerIntegrityResult;
+
+/* Where the hashes of a static tree lie. NULL as store = in memory, sparse, by subtrees that are
+ * in use. net/file gives one that lies beside the content. */
+typedef struct PeerHashStore PeerHashStore;
+typedef struct {
+  /* bin: peer_bin_from_range(). false = absent. */
+  bool (*read) (PeerHashStore *self, uint64_t bin, uint8_t *out, size_t hash_size);
+  bool (*write) (PeerHashStore *self, uint64_t bin, const uint8_t *hash, size_t hash_size);
+  void (*free) (PeerHashStore *self);
+} PeerHashStoreClass;
+struct PeerHashStore {
+  const PeerHashStoreClass *class;
+};
+
+typedef struct PeerIntegrity PeerIntegrity;
+
+/* max_chunks: live: how many chunks back munros and hashes are kept (rounded up to whole
+ * subtrees). Takes ownership of hashes. The content is checked first. */
+PeerIntegrity *peer_integrity_new (const PeerContent *content, uint64_t max_chunks,
+                                   PeerHashStore *hashes, GError **error);
+void peer_integrity_free (PeerIntegrity *self);
+
+/* --- for who makes the content --- */
+
+/* The next chunk. Static: appended from chunk 0 on; every chunk but the last is chunk_size long.
+ * Live: from first on (peer_integrity_start). */
+void peer_integrity_append (PeerIntegrity *self, const uint8_t *bytes, size_t n);
+/* Static: all chunks are appended; computes peaks and root. out: hash_size bytes, the swarm ID. */
+void peer_integrity_finish (PeerIntegrity *self, uint8_t *out);
+/* Live: the number of the first chunk; aligned to chunks_per_signature. */
+void peer_integrity_start (PeerIntegrity *self, uint64_t first);
+/* Live: signs the subtree that append has just filled; false = it is not full yet, or the key
+ * failed. time: NTP format. */
+bool peer_integrity_sign (PeerIntegrity *self, PeerKey *key, uint64_t time);
+
+/* --- for who receives --- */
+
+/* The number of chunks of static content, when known: from the length, or from peaks that were
+ * checked against the root (section 5.6.2); 0 = not known yet. */
+uint64_t peer_integrity_n_chunks (const PeerIntegrity *self);
+
+/* pending: all that this peer sent. On GOOD the path of the chunk is believed from now on, and
+ * for static content peaks among pending are taken up first. */
+PeerIntegrityResult peer_integrity_check (PeerIntegrity *self, PeerPendingHashes *pending,
+                                          uint64_t chunk, const uint8_t *bytes, size_t n);
+
+/* Is that munro known, signed and kept? Then add_munro would cost no signature check. */
+bool peer_integrity_has_munro (const PeerIntegrity *self, PeerRange chunks);
+/* A SIGNED_INTEGRITY whose munro hash is in pending. now: the NTP time, or 0 if the clock is not
+ * to be trusted; max_age: in seconds against now. Ranges that are not chunks_per_signature wide
+ * or not aligned are BAD. */
+PeerIntegrityResult peer_integrity_add_munro (PeerIntegrity *self, PeerPendingHashes *pending,
+                                              PeerRange chunks, uint64_t time,
+                                              const uint8_t *signature, size_t n, uint64_t now,
+                                              uint32_t max_age);
+
+/* --- for who sends --- */
+
+/* The hashes that a receiver which provably has the chunks of known (or will have them, by what
+ * is in flight) needs to check chunk: heights descending; for static content and an empty known
+ * the peaks first, left to right (section 5.6.2); for live content only up to the munro, which
+ * is not among them. Returns the number of hashes, or -1 if some are not here. */
+int peer_integrity_proof (const PeerIntegrity *self, uint64_t chunk, const PeerChunks *known,
+                          const PeerChunks *in_flight, PeerHash out[PEER_PROOF_MAX]);
+/* false = it is not here. */
+bool peer_integrity_munro (const PeerIntegrity *self, uint64_t chunk, PeerMunro *out);
+bool peer_integrity_newest_munro (const PeerIntegrity *self, PeerMunro *out);
+/* The oldest that is kept; with newest and their times the bitrate is known. */
+bool peer_integrity_oldest_munro (const PeerIntegrity *self, PeerMunro *out);
+
+/* NTP timestamp format (RFC 5905) and microseconds since 1970. */
+uint64_t peer_ntp_from_us (int64_t unix_us);
+int64_t peer_ntp_to_us (uint64_t ntp);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerIntegrity, peer_integrity_free)

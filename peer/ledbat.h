@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How much may be in flight: LEDBAT (RFC 6817), for one channel. Bytes and microseconds; the
+ * caller says the time. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PEER_LEDBAT_BASE_HISTORY 10 /* minutes (RFC 6817, 2.5: SHOULD) */
+#define PEER_LEDBAT_CURRENT_FILTER 8 /* samples at most; the minimum of the last RTT's counts */
+
+typedef struct {
+  uint32_t mss;          /* bytes: the largest datagram that carries a chunk */
+  uint32_t target;       /* us; at most 100000 (MUST) */
+  uint32_t gain_percent; /* at most 100 (MUST) */
+  uint32_t init_cwnd;    /* datagrams; 2 (SHOULD), never above TCP's initial window (MUST) */
+} PeerLedbatOptions;
+
+/* A value; its fields are for ledbat.c, tests and the trace. */
+typedef struct {
+  PeerLedbatOptions options;
+  double cwnd; /* bytes */
+  uint64_t base_delays[PEER_LEDBAT_BASE_HISTORY];
+  unsigned n_base;
+  int64_t base_minute;
+  uint64_t current_delays[PEER_LEDBAT_CURRENT_FILTER];
+  int64_t current_times[PEER_LEDBAT_CURRENT_FILTER];
+  unsigned n_current, next_current;
+  bool slow_start;
+  int64_t last_loss; /* us */
+  int64_t cto;       /* us */
+  int64_t srtt, rttvar; /* us; srtt 0 = no sample yet */
+} PeerLedbat;
+
+void peer_ledbat_init (PeerLedbat *self, const PeerLedbatOptions *options);
+
+/* An acknowledgement of bytes_acked bytes. delay: the one-way delay sample, modulo 2^64: clocks
+ * need not agree (RFC 6817, 2.4.2). rtt: us, or 0 if the sample is of a chunk sent twice (Karn).
+ * flight: bytes in flight before this acknowledgement. */
+void peer_ledbat_on_ack (PeerLedbat *self, int64_t now, uint64_t delay, int64_t rtt,
+                         size_t bytes_acked, size_t flight);
+/* A loss; halves at most once per RTT. Whether and when the chunk is sent again is not LEDBAT's. */
+void peer_ledbat_on_loss (PeerLedbat *self, int64_t now);
+/* Nothing was acknowledged for a CTO: the window falls to one datagram, the CTO doubles. */
+void peer_ledbat_on_timeout (PeerLedbat *self, int64_t now);
+
+/* Bytes that may be in flight. */
+size_t peer_ledbat_window (const PeerLedbat *self);
+/* us: the congestion timeout, and the queuing delay now seen. */
+int64_t peer_ledbat_cto (const PeerLedbat *self);
+int64_t peer_ledbat_queuing_delay (const PeerLedbat *self);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one way in for every SoupServer of ours. SoupServer's own listener has a backlog of 10,
+ * dies for ever on the first failed accept(), has no time limit for a slow request and no limit
+ * for a body; this one listens, limits, and hands each connection to the server. */
+#pragma once
+
+#include <libsoup/soup.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct {
+  unsigned max_connections;       /* in all; 0 = 256 */
+  unsigned max_per_ip;            /* 0 = 32; loopback is not limited by it */
+  unsigned header_timeout;        /* s from accept or the last response to a whole header; 0 = 10 */
+  unsigned idle_timeout;          /* s between requests of one connection; 0 = 30 */
+  size_t max_body;                /* bytes of a request's body, with or without a length, where no
+                                   * handler has asked for more (net_listener_allow_body); 0 = 65536 */
+  bool check_host;                /* refuse a Host that is neither an IP literal of ours, localhost,
+                                   * nor one of host_names: DNS rebinding (421) */
+  const char *const *host_names;  /* NULL-terminated, or NULL */
+  GTlsCertificate *certificate;   /* NULL = plain HTTP */
+} NetListenerOptions;
+
+typedef struct NetListener NetListener;
+
+/* One listener for one server; more addresses by net_listener_add(). The server must not listen by
+ * itself (soup_server_disconnect() first if it does). References server. */
+NetListener *net_listener_new (SoupServer *server, const NetListenerOptions *options);
+void net_listener_free (NetListener *self); /* stops listening; connections in service go on */
+
+/* "127.0.0.1:8574", "[::]:7846" (both families); port 0 = any. Returns the port, or 0 with an error
+ * that names the address and what to do. */
+uint16_t net_listener_add (NetListener *self, const char *address, GError **error);
+/* Takes an address back. */
+void net_listener_remove (NetListener *self, const char *address);
+
+/* Requests whose path begins with prefix may have bodies of any size, and are not accumulated in
+ * memory: the handler reads them by "got-chunk" (ingest). */
+void net_listener_allow_body (NetListener *self, const char *prefix);
+
+typedef struct {
+  uint64_t accepted, refused, timed_out, too_large, wrong_host, accept_failures;
+  unsigned connections; /* now */
+} NetListenerStats;
+void net_listener_stats (const NetListener *self, NetListenerStats *out);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (NetListener, net_listener_free)

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Turns tracker sessions (peer/tracker/session.h) over HTTP or HTTPS: one of these for each swarm
+ * that we are in, with all its trackers (RFC 7846). */
+#pragma once
+
+#include "peer/address.h"
+#include <gio/gio.h>
+
+typedef struct NetTracker NetTracker;
+
+typedef struct {
+  const char *const *uris;    /* NULL-terminated */
+  const char *swarm_id;       /* hex */
+  bool seeder;                /* JOIN as SEEDER, else LEECH */
+  uint16_t port;              /* where our peer protocol listens */
+  bool allow_plain;           /* http: also to addresses that are neither loopback nor private */
+  GTlsDatabase *trust;        /* NULL = the system's */
+} NetTrackerOptions;
+
+/* Peers that a tracker named: those that must not be contacted (unusable; private ones from a
+ * tracker that is itself on no private address; ports below 1024; ourselves) are left out. */
+typedef void (*NetTrackerPeersFunc) (const PeerAddress *peers, size_t n, gpointer data);
+
+/* Begins to join at once. NULL with an error if no URI can be used; it says which and why. */
+NetTracker *net_tracker_new (const NetTrackerOptions *options, NetTrackerPeersFunc func,
+                             gpointer data, GError **error);
+/* Leaves, in the background: LEAVE is sent and given 2 s, nobody waits for it... */
+void net_tracker_free (NetTracker *self);
+/* ...unless the process ends: this one runs the main context until all LEAVEs are out, at most
+ * timeout_ms. */
+void net_tracker_flush (unsigned timeout_ms);
+
+/* More peers are wanted: FIND, now if the last answer is older than a few seconds, else soon. */
+void net_tracker_find (NetTracker *self);
+/* For the next STAT_REPORT; bytes since the join. */
+void net_tracker_report (NetTracker *self, uint64_t uploaded, uint64_t downloaded, uint32_t links);
+
+typedef struct {
+  bool joined;              /* at one of the trackers at least */
+  uint64_t requests, failures, refused_peers;
+  char *last_error;         /* NULL, or what went wrong last; owned by the tracker */
+} NetTrackerStatus;
+void net_tracker_status (const NetTracker *self, NetTrackerStatus *out);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (NetTracker, net_tracker_free)
