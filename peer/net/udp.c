@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One source on the main loop, ready when the socket is, or when the engine's deadline has come.
+ * A turn of it: take in what has come, let the engine answer, hand on its events, let it answer
+ * to what they caused, sleep until its deadline.
+ *
+ * Answers are collected after a whole batch was taken in, and so an acknowledgement covers the
+ * batch. Both ways are capped, so that HTTP, which shares the loop, gets its turn under any load. */
+#include "peer/net/udp.h"
+
+#include "peer/net/socket.h"
+#include <errno.h>
+#include <gio/gio.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define TURN_RECEIVE 256 /* datagrams: about a millisecond of work */
+#define TURN_SEND 1024   /* datagrams */
+
+typedef struct {
+  GSource source;
+  NetUdp *udp;
+} UdpSource;
+
+struct NetUdp {
+  NetSocket *socket;
+  PeerEngine *engine;
+  NetUdpEventFunc func;
+  gpointer data;
+  GSource *source;
+  gpointer tag; /* of the socket in the source */
+  GIOCondition waits_for;
+  int64_t now; /* of this turn */
+};
+
+static void
+fill_random (void *data, uint8_t *out, size_t n)
+{
+  (void)data;
+  while (n > 0) {
+    ssize_t got = getrandom (out, n, 0);
+    if (got < 0) {
+      if (errno == EINTR)
+        continue;
+      g_error ("the kernel gives no random numbers: %s", g_strerror (errno));
+    }
+    out += got;
+    n -= (size_t)got;
+  }
+}
+
+/* Unix time minus the engine's clock. */
+static int64_t
+wall_offset (void)
+{
+  return g_get_real_time () - g_get_monotonic_time ();
+}
+
+static void
+receive_one (gpointer data, const PeerAddress *from, const uint8_t *bytes, size_t n)
+{
+  NetUdp *self = data;
+  peer_engine_receive (self->engine, self->now, from, bytes, n);
+}
+
+typedef enum {
+  SEND_DONE,    /* the engine has no more to say */
+  SEND_CAPPED,  /* enough for this turn */
+  SEND_BLOCKED, /* the kernel takes no more */
+} SendResult;
+
+static SendResult
+send_all (NetUdp *self)
+{
+  for (unsigned n = 0; n < TURN_SEND;) {
+    uint8_t *room = net_socket_room (self->socket);
+    if (room == NULL) {
+      if (!net_socket_flush (self->socket))
+        return SEND_BLOCKED;
+      continue;
+    }
+    PeerAddress to;
+    size_t size = peer_engine_send (self->engine, self->now, &to, room, PEER_DATAGRAM_MAX);
+    if (size == 0)
+      return net_socket_flush (self->socket) ? SEND_DONE : SEND_BLOCKED;
+    net_socket_add (self->socket, &to, size);
+    n++;
+  }
+  return net_socket_flush (self->socket) ? SEND_CAPPED : SEND_BLOCKED;
+}
+
+static bool
+hand_on_events (NetUdp *self)
+{
+  PeerEvent event;
+  bool any = false;
+  while (peer_engine_next_event (self->engine, &event)) {
+    any = true;
+    if (self->func != NULL)
+      self->func (&event, self->data);
+  }
+  return any;
+}
+
+static void
+sleep_until (NetUdp *self, SendResult result)
+{
+  GIOCondition waits_for = G_IO_IN;
+  int64_t ready = -1;
+  if (result == SEND_BLOCKED) {
+    waits_for |= G_IO_OUT; /* and no deadline: the engine could not send */
+  } else if (result == SEND_CAPPED) {
+    ready = 0;
+  } else {
+    int64_t deadline = peer_engine_deadline (self->engine);
+    ready = deadline == PEER_NEVER ? -1 : MAX (deadline, 0);
+  }
+  if (waits_for != self->waits_for) {
+    g_source_modify_unix_fd (self->source, self->tag, waits_for);
+    self->waits_for = waits_for;
+  }
+  g_source_set_ready_time (self->source, ready);
+}
+
+static gboolean
+turn (GSource *source, GSourceFunc callback, gpointer data)
+{
+  NetUdp *self = ((UdpSource *)source)->udp;
+  self->now = g_get_monotonic_time ();
+  if (g_source_query_unix_fd (source, self->tag) & (G_IO_IN | G_IO_ERR))
+    net_socket_receive (self->socket, TURN_RECEIVE, receive_one, self);
+  SendResult result = send_all (self);
+  if (hand_on_events (self) && result == SEND_DONE) {
+    self->now = g_get_monotonic_time ();
+    result = send_all (self);
+    /* events that this second sending caused wait for no datagram */
+    if (hand_on_events (self) && result == SEND_DONE)
+      result = SEND_CAPPED;
+  }
+  sleep_until (self, result);
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs udp_source_funcs = {.dispatch = turn};
+
+NetUdp *
+net_udp_new (const char *address, const PeerEngineOptions *options, NetUdpEventFunc func,
+             gpointer data, GError **error)
+{
+  NetSocket *socket = net_socket_new (address, error);
+  if (socket == NULL)
+    return NULL;
+  NetUdp *self = g_new0 (NetUdp, 1);
+  self->socket = socket;
+  self->func = func;
+  self->data = data;
+  self->now = g_get_monotonic_time ();
+
+  PeerEngineOptions filled = *options;
+  filled.random = fill_random;
+  filled.random_data = NULL;
+  filled.wall_offset = wall_offset ();
+  self->engine = peer_engine_new (&filled);
+
+  self->source = g_source_new (&udp_source_funcs, sizeof (UdpSource));
+  ((UdpSource *)self->source)->udp = self;
+  g_source_set_static_name (self->source, "ppsp-udp");
+  self->waits_for = G_IO_IN;
+  self->tag = g_source_add_unix_fd (self->source, net_socket_fd (socket), self->waits_for);
+  g_source_set_ready_time (self->source, 0);
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+  g_source_attach (self->source, context);
+  return self;
+}
+
+void
+net_udp_free (NetUdp *self)
+{
+  if (self == NULL)
+    return;
+  g_source_destroy (self->source);
+  g_source_unref (self->source);
+  self->now = g_get_monotonic_time ();
+  send_all (self);
+  peer_engine_free (self->engine);
+  net_socket_free (self->socket);
+  g_free (self);
+}
+
+PeerEngine *
+net_udp_engine (NetUdp *self)
+{
+  return self->engine;
+}
+
+uint16_t
+net_udp_port (const NetUdp *self)
+{
+  return net_socket_port (self->socket);
+}
+
+int64_t
+net_udp_now (const NetUdp *self)
+{
+  return g_get_monotonic_time ();
+}
+
+void
+net_udp_wake (NetUdp *self)
+{
+  g_source_set_ready_time (self->source, 0);
+}
+
+void
+net_udp_stats (const NetUdp *self, NetUdpStats *out)
+{
+  NetSocketStats stats;
+  net_socket_stats (self->socket, &stats);
+  *out = (NetUdpStats){.receive_calls = stats.receive_calls,
+                       .send_calls = stats.send_calls,
+                       .send_errors = stats.send_errors,
+                       .gso = stats.gso,
+                       .gro = stats.gro,
+                       .receive_buffer = stats.receive_buffer};
+}
