@@ -5,6 +5,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define PEER_HASH_MAX 64        /* bytes: SHA-512 */
@@ -27,6 +28,7 @@ typedef enum {
   PEER_HASH_SHA384 = 3,
   PEER_HASH_SHA512 = 4,
 } PeerHashFunction;
+size_t peer_hash_size (PeerHashFunction function); /* bytes; 0 = unknown function */
 
 /* DNSSEC algorithm numbers (section 7.7). */
 typedef enum {

@@ -5,8 +5,6 @@
 #include "peer/content.h"
 #include <stddef.h>
 
-size_t peer_hash_size (PeerHashFunction function); /* bytes; 0 = unknown function */
-
 /* A hash function with a context that is reused: one for each user, not for two threads. */
 typedef struct PeerHasher PeerHasher;
 PeerHasher *peer_hasher_new (PeerHashFunction function);

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hashes and signatures on OpenSSL's libcrypto.
+ *
+ * Two habits keep this off the profile. Digests are fetched once and their context is reused,
+ * since looking one up costs a third of hashing a chunk. Signatures are made and checked over a
+ * digest with a key context that is initialised once.
+ *
+ * A swarm ID of a live swarm (RFC 7574, 6.1) is an algorithm number and the key as in a DNSKEY
+ * record:
+ *
+ *   ECDSA (RFC 6605, 4)     | 13 or 14 | X | Y |                       32 or 48 bytes each
+ *   RSA (RFC 3110, 2)       | 5 or 8   | n | exponent | modulus |      n: bytes of the exponent
+ *
+ * An ECDSA signature is r | s, each as wide as the curve (RFC 6605, 4); libcrypto wants DER. */
+#include "peer/crypto.h"
+
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <string.h>
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BIO, BIO_free_all)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (BIGNUM, BN_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ECDSA_SIG, ECDSA_SIG_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (EVP_PKEY_CTX, EVP_PKEY_CTX_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (OSSL_PARAM, OSSL_PARAM_free)
+
+#define RSA_BITS 2048      /* of keys that we make */
+#define RSA_BITS_MIN 1024  /* ours: RFC 5702 allows 512, which anybody can factor by now */
+#define RSA_BITS_MAX 4096  /* RFC 3110, section 2 */
+#define ECDSA_FIELD_MAX 48 /* bytes: P-384 */
+#define ECDSA_DER_MAX (2 * (ECDSA_FIELD_MAX + 3) + 3)
+
+/* PKCS #8 does not say with which digest an RSA key signs. This line before the PEM does
+ * (RFC 7468, section 2 lets explanatory text stand there). */
+#define RSASHA1_LINE "Signature-Algorithm: RSASHA1\n"
+
+typedef struct {
+  PeerSignatureAlgorithm number;
+  const char *name;
+  PeerHashFunction hash;
+  const char *curve; /* NULL = RSA */
+  size_t field;      /* bytes of a coordinate */
+} Algorithm;
+
+static const Algorithm algorithms[] = {
+    {PEER_SIGNATURE_RSASHA1, "RSASHA1", PEER_HASH_SHA1, NULL, 0},
+    {PEER_SIGNATURE_RSASHA256, "RSASHA256", PEER_HASH_SHA256, NULL, 0},
+    {PEER_SIGNATURE_ECDSAP256SHA256, "ECDSAP256SHA256", PEER_HASH_SHA256, "prime256v1", 32},
+    {PEER_SIGNATURE_ECDSAP384SHA384, "ECDSAP384SHA384", PEER_HASH_SHA384, "secp384r1", 48},
+};
+
+static const char *const hash_names[] = {"SHA1", "SHA224", "SHA256", "SHA384", "SHA512"};
+
+struct PeerHasher {
+  EVP_MD *digest;
+  EVP_MD_CTX *context;
+  size_t size; /* bytes */
+  uint64_t count;
+};
+
+struct PeerKey {
+  const Algorithm *algorithm;
+  EVP_PKEY *key;
+  EVP_PKEY_CTX *context;
+  PeerHasher *hasher;
+};
+
+struct PeerVerifier {
+  const Algorithm *algorithm;
+  EVP_PKEY *key;
+  EVP_PKEY_CTX *context;
+  PeerHasher *hasher;
+  size_t signature_size; /* bytes */
+  uint64_t count;
+};
+
+static const Algorithm *
+find_algorithm (int number)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS (algorithms); i++) {
+    if ((int)algorithms[i].number == number)
+      return &algorithms[i];
+  }
+  return NULL;
+}
+
+/* Says what libcrypto says, and leaves its queue empty. */
+static void
+set_crypto_error (GError **error, const char *what)
+{
+  char reason[256];
+
+  ERR_error_string_n (ERR_get_error (), reason, sizeof reason);
+  g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_KEY, "%s: %s", what, reason);
+  ERR_clear_error ();
+}
+
+PeerHasher *
+peer_hasher_new (PeerHashFunction function)
+{
+  PeerHasher *self;
+
+  g_return_val_if_fail ((size_t)function < G_N_ELEMENTS (hash_names), NULL);
+
+  self = g_new0 (PeerHasher, 1);
+  self->digest = EVP_MD_fetch (NULL, hash_names[function], NULL);
+  self->context = EVP_MD_CTX_new ();
+  self->size = peer_hash_size (function);
+  /* Without its hashes this program can believe nothing and give nothing: a broken installation
+   * of the library, found when a swarm is joined. */
+  if (self->digest == NULL || self->context == NULL ||
+      EVP_DigestInit_ex2 (self->context, self->digest, NULL) != 1)
+    g_error ("libcrypto does not provide %s", hash_names[function]);
+  return self;
+}
+
+void
+peer_hasher_free (PeerHasher *self)
+{
+  if (self == NULL)
+    return;
+  EVP_MD_CTX_free (self->context);
+  EVP_MD_free (self->digest);
+  g_free (self);
+}
+
+void
+peer_hasher_chunk (PeerHasher *self, const uint8_t *bytes, size_t n, uint8_t *out)
+{
+  self->count++;
+  if (EVP_DigestInit_ex2 (self->context, NULL, NULL) != 1 ||
+      EVP_DigestUpdate (self->context, bytes, n) != 1 ||
+      EVP_DigestFinal_ex (self->context, out, NULL) != 1)
+    g_error ("libcrypto cannot hash");
+}
+
+void
+peer_hasher_parent (PeerHasher *self, const uint8_t *left, const uint8_t *right, uint8_t *out)
+{
+  static const uint8_t zeros[2 * PEER_HASH_MAX];
+  uint8_t both[2 * PEER_HASH_MAX];
+
+  memcpy (both, left, self->size);
+  memcpy (both + self->size, right, self->size);
+  if (memcmp (both, zeros, 2 * self->size) == 0)
+    memset (out, 0, self->size); /* section 5.1: padding has no parent but padding */
+  else
+    peer_hasher_chunk (self, both, 2 * self->size, out);
+}
+
+uint64_t
+peer_hasher_count (const PeerHasher *self)
+{
+  return self->count;
+}
+
+/* A context that signs (or checks) digests with key. */
+static EVP_PKEY_CTX *
+signature_context (const Algorithm *algorithm, EVP_PKEY *key, bool sign)
+{
+  g_autoptr (EVP_PKEY_CTX) context = EVP_PKEY_CTX_new_from_pkey (NULL, key, NULL);
+  g_autoptr (PeerHasher) hasher = peer_hasher_new (algorithm->hash);
+
+  if (context == NULL)
+    return NULL;
+  if ((sign ? EVP_PKEY_sign_init (context) : EVP_PKEY_verify_init (context)) != 1)
+    return NULL;
+  if (algorithm->curve == NULL && EVP_PKEY_CTX_set_rsa_padding (context, RSA_PKCS1_PADDING) != 1)
+    return NULL;
+  if (EVP_PKEY_CTX_set_signature_md (context, hasher->digest) != 1)
+    return NULL;
+  return g_steal_pointer (&context);
+}
+
+/* Takes the reference of key over. */
+static PeerKey *
+key_new (const Algorithm *algorithm, EVP_PKEY *key, GError **error)
+{
+  PeerKey *self = g_new0 (PeerKey, 1);
+
+  self->algorithm = algorithm;
+  self->key = key;
+  self->hasher = peer_hasher_new (algorithm->hash);
+  self->context = signature_context (algorithm, key, true);
+  if (self->context == NULL) {
+    set_crypto_error (error, "this key cannot sign");
+    peer_key_free (self);
+    return NULL;
+  }
+  return self;
+}
+
+PeerKey *
+peer_key_generate (PeerSignatureAlgorithm number, GError **error)
+{
+  const Algorithm *algorithm = find_algorithm ((int)number);
+  EVP_PKEY *key;
+
+  if (algorithm == NULL) {
+    g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_KEY, "unknown live signature algorithm %d",
+                 (int)number);
+    return NULL;
+  }
+  key = algorithm->curve != NULL ? EVP_EC_gen (algorithm->curve) : EVP_RSA_gen (RSA_BITS);
+  if (key == NULL) {
+    set_crypto_error (error, "cannot make a key");
+    return NULL;
+  }
+  return key_new (algorithm, key, error);
+}
+
+/* Nobody is there to ask: an encrypted key is refused. */
+static int
+no_passphrase (char *out, int size, int writing, void *data)
+{
+  return -1;
+}
+
+/* What this key signs with; NULL if it is of a kind that the protocol does not know. */
+static const Algorithm *
+algorithm_of_key (EVP_PKEY *key, bool rsa_with_sha1)
+{
+  char curve[32];
+
+  if (EVP_PKEY_is_a (key, "RSA")) {
+    int bits = EVP_PKEY_get_bits (key);
+
+    if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)
+      return NULL;
+    return find_algorithm (rsa_with_sha1 ? PEER_SIGNATURE_RSASHA1 : PEER_SIGNATURE_RSASHA256);
+  }
+  if (!EVP_PKEY_is_a (key, "EC") || EVP_PKEY_get_group_name (key, curve, sizeof curve, NULL) != 1)
+    return NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS (algorithms); i++) {
+    if (g_strcmp0 (algorithms[i].curve, curve) == 0)
+      return &algorithms[i];
+  }
+  return NULL;
+}
+
+PeerKey *
+peer_key_from_pem (const char *pem, GError **error)
+{
+  g_autoptr (BIO) bio = BIO_new_mem_buf (pem, -1);
+  EVP_PKEY *key = PEM_read_bio_PrivateKey (bio, NULL, no_passphrase, NULL);
+  const Algorithm *algorithm;
+
+  if (key == NULL) {
+    set_crypto_error (error, "this is no private key in PEM without a passphrase");
+    return NULL;
+  }
+  algorithm = algorithm_of_key (key, g_str_has_prefix (pem, RSASHA1_LINE));
+  if (algorithm == NULL) {
+    EVP_PKEY_free (key);
+    ERR_clear_error ();
+    g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_KEY,
+                 "the key is of no kind that a swarm can have: P-256, P-384, or RSA with "
+                 "%d to %d bits",
+                 RSA_BITS_MIN, RSA_BITS_MAX);
+    return NULL;
+  }
+  return key_new (algorithm, key, error);
+}
+
+char *
+peer_key_to_pem (const PeerKey *self, GError **error)
+{
+  /* Secure memory is wiped as it is freed. */
+  g_autoptr (BIO) bio = BIO_new (BIO_s_secmem ());
+  char *text;
+  long n;
+
+  if (bio == NULL ||
+      PEM_write_bio_PKCS8PrivateKey (bio, self->key, NULL, NULL, 0, NULL, NULL) != 1) {
+    set_crypto_error (error, "cannot write the key");
+    return NULL;
+  }
+  n = BIO_get_mem_data (bio, &text);
+  return g_strdup_printf ("%s%.*s",
+                          self->algorithm->number == PEER_SIGNATURE_RSASHA1 ? RSASHA1_LINE : "",
+                          (int)n, text);
+}
+
+void
+peer_key_free (PeerKey *self)
+{
+  if (self == NULL)
+    return;
+  EVP_PKEY_CTX_free (self->context);
+  EVP_PKEY_free (self->key);
+  peer_hasher_free (self->hasher);
+  g_free (self);
+}
+
+/* Returns the bytes written; 0 = failed. */
+static size_t
+write_ecdsa_key (const PeerKey *self, uint8_t *out)
+{
+  g_autoptr (BIGNUM) x = NULL;
+  g_autoptr (BIGNUM) y = NULL;
+  int field = (int)self->algorithm->field;
+
+  if (EVP_PKEY_get_bn_param (self->key, OSSL_PKEY_PARAM_EC_PUB_X, &x) != 1 ||
+      EVP_PKEY_get_bn_param (self->key, OSSL_PKEY_PARAM_EC_PUB_Y, &y) != 1 ||
+      BN_bn2binpad (x, out, field) != field || BN_bn2binpad (y, out + field, field) != field)
+    return 0;
+  return 2 * (size_t)field;
+}
+
+static size_t
+write_rsa_key (const PeerKey *self, uint8_t *out, size_t room)
+{
+  g_autoptr (BIGNUM) e = NULL;
+  g_autoptr (BIGNUM) n = NULL;
+  size_t exponent, modulus;
+
+  if (EVP_PKEY_get_bn_param (self->key, OSSL_PKEY_PARAM_RSA_E, &e) != 1 ||
+      EVP_PKEY_get_bn_param (self->key, OSSL_PKEY_PARAM_RSA_N, &n) != 1)
+    return 0;
+  exponent = (size_t)BN_num_bytes (e);
+  modulus = (size_t)BN_num_bytes (n);
+  /* The long form is for exponents of over 255 bytes, which no peer takes. */
+  if (exponent > 255 || 1 + exponent + modulus > room)
+    return 0;
+  out[0] = (uint8_t)exponent;
+  BN_bn2bin (e, out + 1);
+  BN_bn2bin (n, out + 1 + exponent);
+  return 1 + exponent + modulus;
+}
+
+void
+peer_key_swarm_id (const PeerKey *self, PeerContent *out)
+{
+  size_t n;
+
+  memset (out->swarm_id, 0, sizeof out->swarm_id);
+  out->swarm_id[0] = (uint8_t)self->algorithm->number;
+  if (self->algorithm->curve != NULL)
+    n = write_ecdsa_key (self, out->swarm_id + 1);
+  else
+    n = write_rsa_key (self, out->swarm_id + 1, PEER_SWARM_ID_MAX - 1);
+  out->swarm_id_size = (uint16_t)(n == 0 ? 0 : 1 + n);
+  out->signature = self->algorithm->number;
+}
+
+/* DER to r | s. Returns the bytes written; 0 = failed. */
+static size_t
+ecdsa_from_der (const uint8_t *der, size_t n, size_t field, uint8_t *out)
+{
+  g_autoptr (ECDSA_SIG) signature = d2i_ECDSA_SIG (NULL, &der, (long)n);
+
+  if (signature == NULL)
+    return 0;
+  if (BN_bn2binpad (ECDSA_SIG_get0_r (signature), out, (int)field) < 0 ||
+      BN_bn2binpad (ECDSA_SIG_get0_s (signature), out + field, (int)field) < 0)
+    return 0;
+  return 2 * field;
+}
+
+/* An unsigned integer of field bytes as a DER INTEGER: no zeros in front, but for one where the
+ * first bit is set. Returns the bytes written. */
+static size_t
+write_der_integer (const uint8_t *bytes, size_t field, uint8_t *out)
+{
+  size_t pad;
+
+  while (field > 1 && *bytes == 0) {
+    bytes++;
+    field--;
+  }
+  pad = (*bytes & 0x80) != 0 ? 1 : 0;
+  out[0] = 0x02;
+  out[1] = (uint8_t)(field + pad);
+  out[2] = 0;
+  memcpy (out + 2 + pad, bytes, field);
+  return 2 + pad + field;
+}
+
+/* r | s to DER: SEQUENCE { INTEGER r, INTEGER s }. Two integers of P-384 take 102 bytes at most, so
+ * each length fits the short form. */
+static size_t
+ecdsa_to_der (const uint8_t *signature, size_t field, uint8_t *out)
+{
+  size_t n = write_der_integer (signature, field, out + 2);
+
+  n += write_der_integer (signature + field, field, out + 2 + n);
+  out[0] = 0x30;
+  out[1] = (uint8_t)n;
+  return 2 + n;
+}
+
+size_t
+peer_key_sign (PeerKey *self, const uint8_t *bytes, size_t n, uint8_t *out)
+{
+  uint8_t digest[PEER_HASH_MAX];
+  uint8_t signature[PEER_SIGNATURE_MAX];
+  size_t size = sizeof signature;
+
+  peer_hasher_chunk (self->hasher, bytes, n, digest);
+  if (EVP_PKEY_sign (self->context, signature, &size, digest, self->hasher->size) != 1) {
+    ERR_clear_error ();
+    return 0;
+  }
+  if (self->algorithm->curve != NULL)
+    return ecdsa_from_der (signature, size, self->algorithm->field, out);
+  memcpy (out, signature, size);
+  return size;
+}
+
+static EVP_PKEY *
+key_from_parameters (const char *type, OSSL_PARAM_BLD *builder)
+{
+  g_autoptr (OSSL_PARAM) parameters = OSSL_PARAM_BLD_to_param (builder);
+  g_autoptr (EVP_PKEY_CTX) context = EVP_PKEY_CTX_new_from_name (NULL, type, NULL);
+  EVP_PKEY *key = NULL;
+
+  if (parameters == NULL || context == NULL || EVP_PKEY_fromdata_init (context) != 1 ||
+      EVP_PKEY_fromdata (context, &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
+    return NULL;
+  return key;
+}
+
+static EVP_PKEY *
+read_ecdsa_key (const Algorithm *algorithm, const uint8_t *bytes, size_t n, GError **error)
+{
+  g_autoptr (OSSL_PARAM_BLD) builder = OSSL_PARAM_BLD_new ();
+  g_autoptr (EVP_PKEY_CTX) context = NULL;
+  uint8_t point[1 + 2 * ECDSA_FIELD_MAX] = {0x04}; /* SEC 1: an uncompressed point */
+  EVP_PKEY *key;
+
+  if (n != 2 * algorithm->field) {
+    g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_KEY, "a key of %s has %u bytes, not %u",
+                 algorithm->name, (unsigned)(2 * algorithm->field), (unsigned)n);
+    return NULL;
+  }
+  memcpy (point + 1, bytes, n);
+  OSSL_PARAM_BLD_push_utf8_string (builder, OSSL_PKEY_PARAM_GROUP_NAME, algorithm->curve, 0);
+  OSSL_PARAM_BLD_push_octet_string (builder, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + n);
+  key = key_from_parameters ("EC", builder);
+  if (key != NULL)
+    context = EVP_PKEY_CTX_new_from_pkey (NULL, key, NULL);
+  if (context == NULL || EVP_PKEY_public_check (context) != 1) {
+    EVP_PKEY_free (key);
+    set_crypto_error (error, "the key is no point of its curve");
+    return NULL;
+  }
+  return key;
+}
+
+static EVP_PKEY *
+read_rsa_key (const uint8_t *bytes, size_t n, GError **error)
+{
+  static const uint8_t three[] = {3}, f4[] = {1, 0, 1};
+  g_autoptr (OSSL_PARAM_BLD) builder = OSSL_PARAM_BLD_new ();
+  g_autoptr (BIGNUM) exponent = NULL;
+  g_autoptr (BIGNUM) modulus = NULL;
+  EVP_PKEY *key;
+  size_t e = n > 0 ? bytes[0] : 0;
+  int bits;
+
+  if (n < 1 + e || !((e == 1 && memcmp (bytes + 1, three, 1) == 0) ||
+                     (e == 3 && memcmp (bytes + 1, f4, 3) == 0))) {
+    g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_KEY,
+                 "the exponent of the RSA key is neither 3 nor 65537");
+    return NULL;
+  }
+  exponent = BN_bin2bn (bytes + 1, (int)e, NULL);
+  modulus = BN_bin2bn (bytes + 1 + e, (int)(n - 1 - e), NULL);
+  bits = BN_num_bits (modulus);
+  /* RFC 3110, section 2 prohibits leading zeros. */
+  if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX || bytes[1 + e] == 0 || !BN_is_odd (modulus)) {
+    g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_KEY,
+                 "the modulus of the RSA key is not an odd number of %d to %d bits without leading "
+                 "zeros",
+                 RSA_BITS_MIN, RSA_BITS_MAX);
+    return NULL;
+  }
+  OSSL_PARAM_BLD_push_BN (builder, OSSL_PKEY_PARAM_RSA_E, exponent);
+  OSSL_PARAM_BLD_push_BN (builder, OSSL_PKEY_PARAM_RSA_N, modulus);
+  key = key_from_parameters ("RSA", builder);
+  if (key == NULL)
+    set_crypto_error (error, "this is no RSA key");
+  return key;
+}
+
+PeerVerifier *
+peer_verifier_new (const uint8_t *swarm_id, size_t n, GError **error)
+{
+  const Algorithm *algorithm = n > 0 ? find_algorithm (swarm_id[0]) : NULL;
+  PeerVerifier *self;
+  EVP_PKEY *key;
+
+  if (algorithm == NULL) {
+    g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_KEY,
+                 "the swarm ID begins with no signature algorithm that is known");
+    return NULL;
+  }
+  if (algorithm->curve != NULL)
+    key = read_ecdsa_key (algorithm, swarm_id + 1, n - 1, error);
+  else
+    key = read_rsa_key (swarm_id + 1, n - 1, error);
+  if (key == NULL)
+    return NULL;
+
+  self = g_new0 (PeerVerifier, 1);
+  self->algorithm = algorithm;
+  self->key = key;
+  self->hasher = peer_hasher_new (algorithm->hash);
+  self->context = signature_context (algorithm, key, false);
+  self->signature_size =
+      algorithm->curve != NULL ? 2 * algorithm->field : (size_t)EVP_PKEY_get_size (key);
+  if (self->context == NULL) {
+    set_crypto_error (error, "this key cannot check signatures");
+    peer_verifier_free (self);
+    return NULL;
+  }
+  return self;
+}
+
+void
+peer_verifier_free (PeerVerifier *self)
+{
+  if (self == NULL)
+    return;
+  EVP_PKEY_CTX_free (self->context);
+  EVP_PKEY_free (self->key);
+  peer_hasher_free (self->hasher);
+  g_free (self);
+}
+
+size_t
+peer_verifier_signature_size (const PeerVerifier *self)
+{
+  return self->signature_size;
+}
+
+bool
+peer_verifier_check (PeerVerifier *self, const uint8_t *bytes, size_t n, const uint8_t *signature,
+                     size_t signature_size)
+{
+  uint8_t digest[PEER_HASH_MAX];
+  uint8_t der[ECDSA_DER_MAX];
+
+  if (signature_size != self->signature_size)
+    return false;
+  self->count++;
+  peer_hasher_chunk (self->hasher, bytes, n, digest);
+  if (self->algorithm->curve != NULL) {
+    signature_size = ecdsa_to_der (signature, self->algorithm->field, der);
+    signature = der;
+  }
+  if (EVP_PKEY_verify (self->context, signature, signature_size, digest, self->hasher->size) == 1)
+    return true;
+  ERR_clear_error ();
+  return false;
+}
+
+uint64_t
+peer_verifier_count (const PeerVerifier *self)
+{
+  return self->count;
+}
