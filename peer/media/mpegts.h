@@ -28,11 +28,12 @@ typedef enum {
 typedef struct {
   uint16_t pmt_pid, pcr_pid, video_pid, audio_pid; /* 0 = none yet; PIDs of the first of each */
   MediaCodec video, audio;
-  uint8_t video_profile, video_level; /* H.264: profile_idc, level_idc; 0 = not seen */
+  uint8_t video_profile, video_level; /* as the stream numbers them: H.264: profile_idc, level_idc;
+                                       * HEVC: general_...; MPEG-2: 13818-2, 8; 0 = not seen */
   uint16_t width, height;             /* pixels; 0 = not seen */
   uint32_t frame_rate_milli;          /* frames per 1000 s; 0 = not said by the stream */
   uint8_t audio_layer, audio_channels;
-  uint32_t audio_rate;                /* Hz */
+  uint32_t audio_rate; /* Hz */
   bool audio_he_aac;
 } MediaStreamInfo;
 
@@ -49,13 +50,16 @@ typedef struct {
   bool tables;         /* carries PAT or PMT */
   bool discontinuity;  /* its discontinuity indicator is set, or the tables changed */
   int64_t pcr;         /* us, or MEDIA_TS_NO_TIME; 33-bit base unwrapped */
-  int64_t pts;         /* us, or MEDIA_TS_NO_TIME; of a video access unit that begins in it */
+  int64_t pts;         /* us, or MEDIA_TS_NO_TIME; of a video access unit that begins in it, or of
+                        * the picture told, when that began some packets before */
 } MediaTsPacket;
 
 /* packet: 188 bytes that begin with 0x47. false = no packet of a transport stream (or an error
  * bit); it is counted and changes nothing. A key frame may be known only some packets after the
  * one in which it began (a start code that crosses packets): starts_picture is then told with the
- * later packet, and *behind of it says by how many packets (0 = in this one). */
+ * later packet, and *behind of it says by how many packets that were fed and true (0 = in this
+ * one), at most MEDIA_TS_BEHIND_MAX. The packet told is always one that begins a PES packet. */
+#define MEDIA_TS_BEHIND_MAX 512
 bool media_ts_feed (MediaTs *self, const uint8_t *packet, MediaTsPacket *out, unsigned *behind);
 
 const MediaStreamInfo *media_ts_info (const MediaTs *self);
@@ -64,6 +68,9 @@ bool media_ts_has_tables (const MediaTs *self); /* PAT and PMT of a programme ar
  * with the next packet fed is continuous in each PID. To put in front of a picture. Returns the
  * bytes written (a multiple of 188), 0 if the tables are not complete or room is too small. */
 size_t media_ts_write_tables (const MediaTs *self, uint8_t *out, size_t room);
+/* The same for a stream that begins with the picture told last: what tables came since then will
+ * come again. */
+size_t media_ts_write_picture_tables (const MediaTs *self, uint8_t *out, size_t room);
 uint64_t media_ts_bad_packets (const MediaTs *self);
 
 /* A null packet (PID 0x1FFF). out: 188 bytes. */
