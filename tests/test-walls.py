@@ -211,7 +211,7 @@ def sizes(tree):
 def licences(tree):
     for path, text in tree.text.items():
         script = text.startswith('#!')
-        if not script and not path.endswith(WITH_SPDX):
+        if not script and not path.removesuffix('.in').endswith(WITH_SPDX):
             continue
         head = text.split('\n', 3)
         # One line may come before: what the system itself wants first in a file.
