@@ -9,24 +9,30 @@
 #include <stdint.h>
 
 typedef struct {
-  unsigned max_connections;       /* in all; 0 = 256 */
-  unsigned max_per_ip;            /* 0 = 32; loopback is not limited by it */
-  unsigned header_timeout;        /* s from accept or the last response to a whole header; 0 = 10 */
-  unsigned idle_timeout;          /* s between requests of one connection; 0 = 30 */
-  size_t max_body;                /* bytes of a request's body, with or without a length, where no
+  unsigned max_connections;      /* in all; 0 = 256 */
+  unsigned max_per_ip;           /* 0 = 32; loopback is not limited by it */
+  unsigned header_timeout;       /* s from accept, or from a request's first byte, to its whole
+                                   * header; the TLS handshake counts; 0 = 10 */
+  unsigned idle_timeout;         /* s between requests of one connection, and for a body that is
+                                   * not streamed; 0 = 30 */
+  unsigned vanish_timeout;       /* s without a sign of life from one who owes us an ACK; 0 = 60 */
+  size_t max_body;               /* bytes of a request's body, with or without a length, where no
                                    * handler has asked for more (net_listener_allow_body); 0 = 65536 */
-  bool check_host;                /* refuse a Host that is neither an IP literal of ours, localhost,
+  bool check_host;               /* refuse a Host that is neither an IP literal of ours, localhost,
                                    * nor one of host_names: DNS rebinding (421) */
-  const char *const *host_names;  /* NULL-terminated, or NULL */
-  GTlsCertificate *certificate;   /* NULL = plain HTTP */
+  const char *const *host_names; /* NULL-terminated, or NULL */
+  GTlsCertificate *certificate;  /* NULL = plain HTTP */
 } NetListenerOptions;
 
 typedef struct NetListener NetListener;
 
 /* One listener for one server; more addresses by net_listener_add(). The server must not listen by
- * itself (soup_server_disconnect() first if it does). References server. */
+ * itself (soup_server_disconnect() first if it does); soup_server_get_uris() names our addresses
+ * afterwards. References server until net_listener_free(). */
 NetListener *net_listener_new (SoupServer *server, const NetListenerOptions *options);
 void net_listener_free (NetListener *self); /* stops listening; connections in service go on */
+/* For new connections; those in service keep theirs. Not NULL, and only where one was before. */
+void net_listener_set_certificate (NetListener *self, GTlsCertificate *certificate);
 
 /* "127.0.0.1:8574", "[::]:7846" (both families); port 0 = any. Returns the port, or 0 with an error
  * that names the address and what to do. */
