@@ -79,7 +79,9 @@ PeerWireFormat peer_wire_format (const PeerContent *content);
  * size than the format allows, an unknown type. Bins and chunk ranges that mean "nothing"
  * (all ones) read as an empty range; "everything" (0x7FF..F) as [0, UINT64_MAX).
  * DATA: with fixed-size chunks a further DATA may follow; a DATA is as long as the chunk size,
- * or shorter when the datagram ends first (section 8.6). */
+ * or shorter when the datagram ends first (section 8.6). It names one chunk, and holds a byte at
+ * least; with byte ranges it holds as many as its range says. Byte ranges of chunks of variable
+ * size cannot be turned into chunks: malformed as well. */
 PeerWireResult peer_wire_read (PeerReader *datagram, const PeerWireFormat *format,
                                PeerMessage *out);
 /* false = no room, or the range has no form in this addressing (bins: only nodes do; 32 bits:
