@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dlna/profile.h"
+#include "dlna/quirks.h"
+#include <string.h>
+
+#define TAIL "000000000000000000000000"
+
+typedef struct {
+  const char *video, *audio;
+  int profile, width, height;
+  uint32_t rate;
+  bool he_aac;
+  const char *name;
+} Row;
+
+static DlnaItem *
+stream (const Row *row)
+{
+  DlnaItem *item = dlna_item_new ();
+
+  item->id = g_strdup ("a");
+  item->mime = g_strdup ("video/mp2t");
+  item->live = true;
+  item->video_codec = g_strdup (row->video);
+  item->audio_codec = g_strdup (row->audio);
+  item->video_profile = row->profile;
+  item->width = row->width;
+  item->height = row->height;
+  item->frame_rate_milli = row->rate;
+  item->he_aac = row->he_aac;
+  return item;
+}
+
+static void
+test_names (void)
+{
+  static const Row rows[] = {
+      {"mpeg2video", "mp2", 0, 720, 576, 25000, false, "MPEG_TS_SD_EU_ISO"},
+      {"mpeg2video", "ac3", 0, 544, 576, 25000, false, "MPEG_TS_SD_EU_ISO"},
+      {"mpeg2video", "ac3", 0, 720, 480, 29970, false, "MPEG_TS_SD_NA_ISO"},
+      {"mpeg2video", "ac3", 0, 720, 480, 25000, false, NULL},
+      {"mpeg2video", "ac3", 0, 720, 576, 29970, false, NULL},
+      {"mpeg2video", "ac3", 0, 1920, 1080, 29970, false, "MPEG_TS_HD_NA_ISO"},
+      {"mpeg2video", "aac", 0, 1920, 1080, 29970, false, NULL},
+      {"h264", "ac3", 77, 720, 576, 25000, false, "AVC_TS_MP_SD_AC3_ISO"},
+      {"h264", "aac", 77, 720, 576, 25000, false, "AVC_TS_MP_SD_AAC_MULT5_ISO"},
+      {"h264", "aac", 77, 720, 576, 25000, true, "AVC_TS_MP_SD_HEAAC_L2_ISO"},
+      {"h264", "mp3", 77, 720, 576, 25000, false, "AVC_TS_MP_SD_MPEG1_L3_ISO"},
+      {"h264", "aac", 77, 1280, 720, 50000, false, "AVC_TS_MP_HD_AAC_MULT5_ISO"},
+      {"h264", "aac", 77, 1280, 720, 50000, true, NULL},
+      {"h264", "ac3", 77, 1280, 720, 50000, false, "AVC_TS_MP_HD_AC3_ISO"},
+      {"h264", "mp3", 77, 1920, 1088, 25000, false, "AVC_TS_MP_HD_MPEG1_L3_ISO"},
+      {"h264", "ac3", 100, 1920, 1080, 25000, false, "AVC_TS_HP_HD_AC3_ISO"},
+      {"h264", "mp2", 100, 1920, 1080, 25000, false, "AVC_TS_HP_HD_MPEG1_L2_ISO"},
+      {"h264", "mp2", 100, 720, 576, 25000, false, "AVC_TS_HP_SD_MPEG1_L2_ISO"},
+      /* not in the table, not known, or too large: no name */
+      {"h264", "aac", 100, 1280, 720, 25000, false, NULL},
+      {"h264", "aac", 66, 1280, 720, 25000, false, NULL},
+      {"h264", "ac3", 110, 1920, 1080, 25000, false, NULL},
+      {"h264", "eac3", 100, 1920, 1080, 25000, false, NULL},
+      {"h264", "ac3", 100, 3840, 2160, 25000, false, NULL},
+      {"h264", "ac3", 100, 0, 0, 0, false, NULL},
+      {"h264", NULL, 100, 1920, 1080, 25000, false, NULL},
+      {NULL, "ac3", 0, 1920, 1080, 25000, false, NULL},
+      {"hevc", "ac3", 1, 1920, 1080, 25000, false, NULL},
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (DlnaItem) item = stream (&rows[i]);
+    g_assert_cmpstr (dlna_profile_name (item), ==, rows[i].name);
+    g_assert_cmpstr (dlna_profile_mime (item), ==, "video/mpeg");
+    g_free (item->mime); /* the names are of transport streams only */
+    item->mime = g_strdup ("video/mp4");
+    g_assert_null (dlna_profile_name (item));
+  }
+}
+
+static const Row hd = {"h264", "ac3", 100, 1920, 1080, 25000, false, NULL};
+
+static void
+test_live (void)
+{
+  g_autoptr (DlnaItem) item = stream (&hd);
+  DlnaProfileStyle style = {.live_flags = "01700000"};
+  g_autofree char *info = dlna_profile_protocol_info (item, NULL);
+  g_autofree char *other = dlna_profile_protocol_info (item, &style);
+  g_autofree char *unnamed = NULL;
+
+  g_assert_cmpstr (info, ==,
+                   "http-get:*:video/mpeg:DLNA.ORG_PN=AVC_TS_HP_HD_AC3_ISO;"
+                   "DLNA.ORG_OP=00;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=8D100000" TAIL);
+  g_assert_cmpstr (other, ==,
+                   "http-get:*:video/mpeg:DLNA.ORG_PN=AVC_TS_HP_HD_AC3_ISO;"
+                   "DLNA.ORG_OP=00;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=01700000" TAIL);
+  style.omit_name = true;
+  unnamed = dlna_profile_features (item, &style);
+  g_assert_cmpstr (unnamed, ==, "DLNA.ORG_OP=00;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=01700000" TAIL);
+}
+
+static void
+test_on_demand (void)
+{
+  g_autoptr (DlnaItem) item = dlna_item_new ();
+  g_autofree char *known = NULL, *unknown = NULL;
+
+  item->id = g_strdup ("f");
+  item->mime = g_strdup ("video/mp4");
+  item->size = 1000;
+  known = dlna_profile_protocol_info (item, NULL);
+  item->size = -1; /* then no range can be promised */
+  unknown = dlna_profile_protocol_info (item, NULL);
+  g_assert_cmpstr (known, ==,
+                   "http-get:*:video/mp4:DLNA.ORG_OP=01;DLNA.ORG_CI=0;"
+                   "DLNA.ORG_FLAGS=01700000" TAIL);
+  g_assert_cmpstr (unknown, ==,
+                   "http-get:*:video/mp4:DLNA.ORG_OP=00;DLNA.ORG_CI=0;"
+                   "DLNA.ORG_FLAGS=01700000" TAIL);
+}
+
+static void
+test_sources (void)
+{
+  g_autofree char *sources = dlna_profile_sources ();
+  g_auto (GStrv) list = g_strsplit (sources, ",", -1);
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (size_t i = 0; list[i] != NULL; i++) {
+    g_auto (GStrv) fields = g_strsplit (list[i], ":", -1);
+    g_assert_cmpuint (g_strv_length (fields), ==, 4);
+    g_assert_cmpstr (fields[0], ==, "http-get");
+    g_assert_true (g_hash_table_add (seen, list[i])); /* none twice */
+  }
+  g_assert_true (
+      g_hash_table_contains (seen, "http-get:*:video/mpeg:DLNA.ORG_PN=AVC_TS_HP_HD_AC3_ISO"));
+  g_assert_true (g_hash_table_contains (seen, "http-get:*:video/mpeg:*"));
+  g_assert_true (g_hash_table_contains (seen, "http-get:*:video/mp4:*"));
+}
+
+/* Headers as such sets send them. */
+static void
+test_quirks (void)
+{
+  static const struct {
+    const char *agent, *client, *family, *flags;
+    bool numbers;
+  } rows[] = {
+      {"DLNADOC/1.50 SEC_HHP_[TV]UE40D6500/1.0", NULL, "Samsung", "01700000", false},
+      {"DLNADOC/1.50 SEC_HHP_Samsung QN85C/1.0 UPnP/1.0", NULL, "Samsung", "01700000", false},
+      {"SEC_HHP_[PC]LPC001/1.0 MS-DeviceCaps/1024", NULL, "other", NULL, false},
+      {"Linux/3.10 UPnP/1.0 LGE_DLNA_SDK/1.6.0", NULL, "LG", "01700000", false},
+      {"UPnP/1.0 DLNADOC/1.50",
+       "av=5.0; cn=\"Sony Corporation\"; mn=\"BRAVIA KDL-40EX500\"; mv=\"1.7\";", "Sony Bravia",
+       "8D700000", false},
+      {"UPnP/1.0 DLNADOC/1.50", NULL, "other", NULL, false},
+      {"Panasonic MIL DLNA CP UPnP/1.0 DLNADOC/1.50", NULL, "Panasonic Viera", NULL, true},
+      {"VLC/3.0.18 LibVLC/3.0.18", NULL, "other", NULL, false},
+      {NULL, NULL, "other", NULL, false},
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
+    const DlnaQuirk *quirk = dlna_quirks_find (rows[i].agent, rows[i].client);
+    g_assert_cmpstr (quirk->family, ==, rows[i].family);
+    g_assert_cmpstr (quirk->style.live_flags, ==, rows[i].flags);
+    g_assert_cmpint (quirk->numbers_titles, ==, rows[i].numbers);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/dlna/profile/name-only-where-the-table-fits", test_names);
+  g_test_add_func ("/dlna/profile/live-is-sender-paced", test_live);
+  g_test_add_func ("/dlna/profile/on-demand-has-ranges-when-its-size-is-known", test_on_demand);
+  g_test_add_func ("/dlna/profile/sources-are-well-formed", test_sources);
+  g_test_add_func ("/dlna/quirks/renderers-are-known-by-their-headers", test_quirks);
+  return g_test_run ();
+}
