@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Peers that live on a simulated network: a source that makes a stream (or has a file), viewers
+ * that play it (or fetch it), a tracker that names peers to them, and an oracle that knows every
+ * byte. What they do is what real programs do with peer/engine.h and peer/playout.h. */
+#pragma once
+
+#include "peer/engine.h"
+#include "tests/sim/net.h"
+
+typedef struct {
+  uint64_t seed;
+  uint64_t bitrate;   /* bits/s, live */
+  uint64_t length;    /* bytes, static; 0 = live */
+  bool length_told;   /* the link says the length */
+  bool sequential;    /* static: wanted in order, as by who streams it; else all at once */
+  int64_t lookback;   /* us, live: as for the playout */
+  int64_t max_lag;    /* us, live: likewise */
+  int64_t prebuffer;  /* us: of play time that a player waits for before it starts */
+  unsigned max_peers; /* that the tracker names */
+} SimWorldOptions;
+
+void sim_world_options_init (SimWorldOptions *self); /* live, 4 Mbit/s */
+
+typedef struct SimWorld SimWorld;
+
+SimWorld *sim_world_new (const SimWorldOptions *options);
+void sim_world_free (SimWorld *self);
+SimNet *sim_world_net (SimWorld *self);
+
+/* All return at once and happen at the time; peers are numbered from 0, the source is 0. */
+unsigned sim_world_add_source (SimWorld *self, const SimLine *line);
+unsigned sim_world_add_viewer (SimWorld *self, const SimLine *line, int64_t joins);
+void sim_world_leave (SimWorld *self, unsigned peer, int64_t at);  /* says goodbye */
+void sim_world_vanish (SimWorld *self, unsigned peer, int64_t at); /* does not */
+void sim_world_return (SimWorld *self, unsigned peer, int64_t at);
+void sim_world_rebind (SimWorld *self, unsigned peer, int64_t at);
+/* From now on a bit of every chunk that it sends is wrong. */
+void sim_world_pollute (SimWorld *self, unsigned peer);
+
+void sim_world_run (SimWorld *self, int64_t until);
+/* Until all viewers have all of a static content; false = not by then. */
+bool sim_world_run_until_fetched (SimWorld *self, int64_t until);
+
+/* How one viewer fared. Times in us; -1 = never. */
+typedef struct {
+  int64_t joined, started; /* started: the first picture; static: all is there */
+  int64_t lag;             /* of what it plays now behind the source */
+  int64_t worst_lag;
+  unsigned stalls;     /* chunks that were missing when due, each halt once */
+  int64_t stalled;     /* how long it stood still in all */
+  uint64_t skipped;    /* chunks */
+  uint64_t played;     /* chunks */
+  uint64_t wrong;      /* chunks with other bytes than the source's */
+  uint64_t bad_peers;  /* that the engine told of */
+  int64_t last_played; /* when something was last delivered */
+} SimViewer;
+void sim_world_viewer (const SimWorld *self, unsigned peer, SimViewer *out);
+/* NULL while it is away. */
+const PeerCounters *sim_world_counters (const SimWorld *self, unsigned peer);
+
+typedef struct {
+  unsigned viewers, started, stalls;
+  uint64_t skipped, wrong, played;
+  int64_t zap_p50, zap_p95, zap_max;          /* us */
+  int64_t lag_p50, lag_p95, lag_p99, lag_max; /* us */
+  double from_viewers; /* share of the chunks that viewers got from each other */
+  double source_load;  /* what the source sent, in times of the stream */
+  double overhead;     /* bytes of datagrams beside the chunks that were new, to those */
+  double duplicates;   /* chunks that came again, to those that were new */
+  uint64_t trace;
+} SimReport;
+void sim_world_report (const SimWorld *self, SimReport *out);
+void sim_world_print (const SimWorld *self, const char *title); /* as a TAP diagnostic */
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimWorld, sim_world_free)
