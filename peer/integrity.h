@@ -7,33 +7,9 @@
 #include "peer/chunks.h"
 #include "peer/content.h"
 #include "peer/crypto.h"
+#include "peer/hashes.h"
+#include "peer/munros.h"
 #include "peer/store.h"
-
-#define PEER_PROOF_MAX 128 /* hashes: 64 peaks and 64 uncles is the most that a tree can need */
-
-typedef struct {
-  PeerRange chunks; /* a node; it may extend past the end of the content */
-  uint8_t hash[PEER_HASH_MAX];
-} PeerHash;
-
-/* A signed munro (section 6.1.2.1). */
-typedef struct {
-  PeerRange chunks;
-  uint8_t hash[PEER_HASH_MAX];
-  uint64_t time; /* NTP timestamp format, UTC */
-  uint8_t signature[PEER_SIGNATURE_MAX];
-  uint16_t signature_size; /* bytes */
-} PeerMunro;
-
-/* Hashes that one peer has sent and that are not yet believed: bounded, the oldest is overwritten. */
-typedef struct {
-  PeerHash hashes[PEER_PROOF_MAX];
-  unsigned n, next;
-} PeerPendingHashes;
-/* A range that is no node is ignored. */
-void peer_pending_hashes_add (PeerPendingHashes *self, PeerRange chunks, const uint8_t *hash,
-                              size_t hash_size);
-void peer_pending_hashes_clear (PeerPendingHashes *self);
 
 typedef enum {
   PEER_INTEGRITY_GOOD,
@@ -44,23 +20,11 @@ typedef enum {
   PEER_INTEGRITY_FORKED,  /* munro: another hash is signed for the same chunks */
 } PeerIntegrityResult;
 
-/* Where the hashes of a static tree lie. NULL as store = in memory, sparse, by subtrees that are
- * in use. net/file gives one that lies beside the content. */
-typedef struct PeerHashStore PeerHashStore;
-typedef struct {
-  /* bin: peer_bin_from_range(). false = absent. */
-  bool (*read) (PeerHashStore *self, uint64_t bin, uint8_t *out, size_t hash_size);
-  bool (*write) (PeerHashStore *self, uint64_t bin, const uint8_t *hash, size_t hash_size);
-  void (*free) (PeerHashStore *self);
-} PeerHashStoreClass;
-struct PeerHashStore {
-  const PeerHashStoreClass *class;
-};
-
 typedef struct PeerIntegrity PeerIntegrity;
 
 /* max_chunks: live: how many chunks back munros and hashes are kept (rounded up to whole
- * subtrees). Takes ownership of hashes. The content is checked first. */
+ * subtrees). Takes ownership of hashes, also when it fails. The content is checked first; static
+ * content whose root is still to be computed (append, finish) has a swarm_id_size of 0. */
 PeerIntegrity *peer_integrity_new (const PeerContent *content, uint64_t max_chunks,
                                    PeerHashStore *hashes, GError **error);
 void peer_integrity_free (PeerIntegrity *self);
@@ -81,11 +45,14 @@ bool peer_integrity_sign (PeerIntegrity *self, PeerKey *key, uint64_t time);
 /* --- for who receives --- */
 
 /* The number of chunks of static content, when known: from the length, or from peaks that were
- * checked against the root (section 5.6.2); 0 = not known yet. */
+ * checked against the root (section 5.6.2); 0 = not known yet. Peaks can overstate it (see
+ * integrity.c): it may shrink, never below the truth, until the last chunk is verified. */
 uint64_t peer_integrity_n_chunks (const PeerIntegrity *self);
 
-/* pending: all that this peer sent. On GOOD the path of the chunk is believed from now on, and
- * for static content peaks among pending are taken up first. */
+/* pending: all that this peer sent and that is not believed yet. On GOOD the path of the chunk is believed from now on, and
+ * for static content peaks among pending are taken up first; what was taken is taken out of
+ * pending. Believed hashes come from the source alone, so BAD is the fault of who sent chunk and
+ * pending. */
 PeerIntegrityResult peer_integrity_check (PeerIntegrity *self, PeerPendingHashes *pending,
                                           uint64_t chunk, const uint8_t *bytes, size_t n);
 
@@ -112,6 +79,9 @@ bool peer_integrity_munro (const PeerIntegrity *self, uint64_t chunk, PeerMunro 
 bool peer_integrity_newest_munro (const PeerIntegrity *self, PeerMunro *out);
 /* The oldest that is kept; with newest and their times the bitrate is known. */
 bool peer_integrity_oldest_munro (const PeerIntegrity *self, PeerMunro *out);
+
+/* How many times it has hashed, for tests and figures. */
+uint64_t peer_integrity_hash_count (const PeerIntegrity *self);
 
 /* NTP timestamp format (RFC 5905) and microseconds since 1970. */
 uint64_t peer_ntp_from_us (int64_t unix_us);
