@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PEER_LEDBAT_BASE_HISTORY 10 /* minutes (RFC 6817, 2.5: SHOULD) */
+#define PEER_LEDBAT_BASE_HISTORY 10  /* minutes (RFC 6817, 2.5: SHOULD) */
 #define PEER_LEDBAT_CURRENT_FILTER 8 /* samples at most; the minimum of the last RTT's counts */
 
 typedef struct {
@@ -15,22 +15,29 @@ typedef struct {
   uint32_t target;       /* us; at most 100000 (MUST) */
   uint32_t gain_percent; /* at most 100 (MUST) */
   uint32_t init_cwnd;    /* datagrams; 2 (SHOULD), never above TCP's initial window (MUST) */
+  uint32_t loss_percent; /* of the window that a loss leaves; 0 = 50 (RFC 6817). RFC 7574, 8.15
+                          * allows a live swarm more; at most 85 here */
 } PeerLedbatOptions;
 
 /* A value; its fields are for ledbat.c, tests and the trace. */
 typedef struct {
   PeerLedbatOptions options;
-  double cwnd; /* bytes */
+  double cwnd;                 /* bytes */
+  double slow_start_threshold; /* bytes; slow start ends here (RFC 5681) */
   uint64_t base_delays[PEER_LEDBAT_BASE_HISTORY];
-  unsigned n_base;
-  int64_t base_minute;
+  int64_t base_minutes[PEER_LEDBAT_BASE_HISTORY]; /* of which minute each is the minimum */
   uint64_t current_delays[PEER_LEDBAT_CURRENT_FILTER];
   int64_t current_times[PEER_LEDBAT_CURRENT_FILTER];
   unsigned n_current, next_current;
   bool slow_start;
-  int64_t last_loss; /* us */
-  int64_t cto;       /* us */
-  int64_t srtt, rttvar; /* us; srtt 0 = no sample yet */
+  int64_t last_loss;            /* us */
+  int64_t cto;                  /* us */
+  int64_t srtt, rttvar;         /* us; srtt 0 = no sample yet */
+  int64_t queuing;              /* us */
+  size_t flight, flight_before; /* bytes: the most of this RTT, and of the one before */
+  int64_t flight_since;         /* us: when this RTT began */
+  int64_t base_seen;            /* us: when the queue was last seen empty */
+  int64_t pause_until;          /* us: the window is at its least, to let the queue run empty */
 } PeerLedbat;
 
 void peer_ledbat_init (PeerLedbat *self, const PeerLedbatOptions *options);
@@ -42,7 +49,8 @@ void peer_ledbat_on_ack (PeerLedbat *self, int64_t now, uint64_t delay, int64_t 
                          size_t bytes_acked, size_t flight);
 /* A loss; halves at most once per RTT. Whether and when the chunk is sent again is not LEDBAT's. */
 void peer_ledbat_on_loss (PeerLedbat *self, int64_t now);
-/* Nothing was acknowledged for a CTO: the window falls to one datagram, the CTO doubles. */
+/* Nothing was acknowledged for a CTO, though something was in flight: the window falls to one
+ * datagram, the CTO doubles. */
 void peer_ledbat_on_timeout (PeerLedbat *self, int64_t now);
 
 /* Bytes that may be in flight. */
