@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A film on demand, from the origin's disk to the television, in any order of its bytes."""
+
+import hashlib
+import os
+import random
+import time
+
+import control_point
+import media
+import world
+from world import LAN, figure, wait_until
+
+
+def serve_film(here, seconds=20):
+    """(bytes of the film, its address at the gateway)"""
+    here.build_network()
+    here.tracker()
+    path = os.path.join(here.folder, 'film.ts')
+    media.make_film(path, seconds)
+    here.origin('--file', f'film=A film,{path}')
+    wait_until('the film has a link', 20, here.links, every=0.1)
+    here.gateway()
+    with open(path, 'rb') as file:
+        return file.read(), here.wait_channels(1)[0]
+
+
+def part(here, url, first, last, at='tv'):
+    code, headers, body = here.status(at, url, headers={'Range': f'bytes={first}-{last}'},
+                                      timeout=30)
+    assert code == 206, f'{code} for {first}-{last}: {body[:200]}'
+    return headers, body
+
+
+def ranges_out_of_order_are_the_film(here):
+    film, url = serve_film(here)
+    size = len(film)
+    code, headers, _ = here.status('tv', url, method='HEAD')
+    assert code == 200 and int(headers['Content-Length']) == size, (code, str(headers))
+    assert headers['Accept-Ranges'] == 'bytes', str(headers)
+    with here.at('tv'):
+        server = control_point.find('lan0', seconds=10)
+        item = server.items()[0]
+    assert item['size'] == str(size) and 'DLNA.ORG_OP=01' in item['protocol'], item
+    # The end first, as a player does that looks for an index; then the rest as chance has it.
+    cuts = sorted(random.Random(7574).sample(range(1, size), 60))
+    runs = list(zip([0, *cuts], [*cuts, size]))
+    random.Random(7846).shuffle(runs)
+    runs.sort(key=lambda run: run[1] != size)
+    got, slowest, start = bytearray(size), 0.0, time.monotonic()
+    for first, end in runs:
+        asked = time.monotonic()
+        headers, body = part(here, url, first, end - 1)
+        slowest = max(slowest, time.monotonic() - asked)
+        assert headers['Content-Range'] == f'bytes {first}-{end - 1}/{size}', str(headers)
+        assert len(body) == end - first, (len(body), first, end)
+        got[first:end] = body
+    figure(f'{len(runs)} ranges of {size} bytes', time.monotonic() - start)
+    figure('the slowest of them', slowest, 5.0)
+    assert hashlib.sha256(got).hexdigest() == hashlib.sha256(film).hexdigest()
+    assert slowest < 5.0
+
+
+def odd_ranges_are_answered_as_rfc_9110_says(here):
+    film, url = serve_film(here, seconds=4)
+    size = len(film)
+    _, body = part(here, url, size - 100, '')
+    assert body == film[-100:]
+    code, _, body = here.status('tv', url, headers={'Range': 'bytes=-500'})
+    assert (code, body) == (206, film[-500:])
+    code, headers, body = here.status('tv', url, headers={'Range': f'bytes={size}-'})
+    assert code == 416 and headers['Content-Range'] == f'bytes */{size}', (code, str(headers))
+    code, _, body = here.status('tv', url, headers={'Range': f'bytes=0-{size + 1000}'})
+    assert (code, len(body)) == (206, size)
+    code, _, body = here.status('tv', url, headers={'Range': 'bytes=oranges'})
+    assert code == 200 and len(body) == size, code
+    code, _, _ = here.status('tv', f'http://{LAN["gw"]}:8574/media/nosuch.ts')
+    assert code == 404, code
+
+
+def two_readers_at_two_places(here):
+    film, url = serve_film(here)
+    half = len(film) // 2
+    first = media.Viewer(here, url, headers={'Range': f'bytes=0-{half - 1}'})
+    second = media.Viewer(here, url, at='tv2', headers={'Range': f'bytes={half}-'})
+    wait_until('both have read', 30, lambda: first.ended and second.ended)
+    assert bytes(first.data) == film[:half] and bytes(second.data) == film[half:]
+    # A reader who goes in the middle leaves nothing broken behind.
+    gone = media.Viewer(here, url, headers={'Range': 'bytes=1000-'})
+    gone.wait('some bytes', 10, lambda: len(gone.data) > 100_000)
+    gone.stop()
+    _, body = part(here, url, 0, len(film) - 1)
+    assert body == film
+
+
+def a_plain_peer_gets_the_film(here):
+    film, _ = serve_film(here, seconds=8)
+    path = os.path.join(here.folder, 'copy.ts')
+    peer = here.peer('p1', here.links()[0], '--output', path)
+    start = time.monotonic()
+    assert peer.wait(30) == 0, peer.output()
+    figure(f'{len(film)} bytes', time.monotonic() - start, 30)
+    with open(path, 'rb') as file:
+        assert file.read() == film
+
+
+if __name__ == '__main__':
+    raise SystemExit(world.main(__file__, [
+        ranges_out_of_order_are_the_film,
+        odd_ranges_are_answered_as_rfc_9110_says,
+        two_readers_at_two_places,
+        a_plain_peer_gets_the_film]))
