@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading: a linear scan first, for json-glib recurses and would die of many brackets; then its
+ * tree, of which only the members that section 3 names are looked at (section 4.4: ignore the
+ * others). Writing: straight into a string.
+ *
+ * Where the RFC's schema (section 3) and its examples (4.1.1.1, 4.1.2.1, 4.1.3.1) differ, both are
+ * read and the schema's form is written:
+ *
+ *   schema                                  examples
+ *   FIND's swarm_id, peer_num in "find"     directly under the root
+ *   <1..*> is an array                      an object, where there is one
+ *   integers                                strings of digits
+ *   "stat"                                  "Stat"
+ *   peer_addr has a type                    left out in a response
+ *   error_code is an integer                "00".."06" in section 4.3
+ *   peer_mode SEEDER                        (SEED in the drafts before the RFC) */
+#include "peer/tracker/json.h"
+
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+/* The wire has kbit/s and seconds; we have bytes/s and us. */
+#define BYTES_PER_KBIT 125
+
+/* --- reading ------------------------------------------------------------------------------- */
+
+static bool
+is_sane (const char *bytes, size_t n)
+{
+  unsigned depth = 0;
+  bool in_string = false;
+  if (n > TRACKER_JSON_MAX_SIZE)
+    return false;
+  for (size_t i = 0; i < n; i++) {
+    char c = bytes[i];
+    if (in_string) {
+      if (c == '\\')
+        i++;
+      else if (c == '"')
+        in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > TRACKER_JSON_MAX_DEPTH)
+        return false;
+    } else if (c == '}' || c == ']') {
+      if (depth == 0)
+        return false;
+      depth--;
+    } else if (c == '/' || c == '\'' || c == 0) {
+      /* json-glib knows comments, and brackets in them would not be counted as it counts. */
+      return false;
+    }
+  }
+  return depth == 0 && !in_string && g_utf8_validate (bytes, (gssize)n, NULL);
+}
+
+static JsonObject *
+get_object (JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+}
+
+/* NULL = not there, or no string, or not fit to be an ID. */
+static const char *
+get_id (JsonObject *object, const char *name, size_t max)
+{
+  JsonNode *node = json_object_get_member (object, name);
+  if (node == NULL || !JSON_NODE_HOLDS_VALUE (node) ||
+      json_node_get_value_type (node) != G_TYPE_STRING)
+    return NULL;
+  const char *text = json_node_get_string (node);
+  return tracker_id_is_valid (text, max) ? text : NULL;
+}
+
+static const char *
+get_text (JsonObject *object, const char *name)
+{
+  return get_id (object, name, TRACKER_MAX_ID);
+}
+
+/* false = there, but no integer from 0 to max. Not there: out stays. */
+static bool
+get_integer (JsonObject *object, const char *name, uint64_t max, uint64_t *out)
+{
+  JsonNode *node = json_object_get_member (object, name);
+  guint64 value;
+  if (node == NULL)
+    return true;
+  if (!JSON_NODE_HOLDS_VALUE (node))
+    return false;
+  if (json_node_get_value_type (node) == G_TYPE_STRING) {
+    if (!g_ascii_string_to_unsigned (json_node_get_string (node), 10, 0, max, &value, NULL))
+      return false;
+  } else if (json_node_get_value_type (node) == G_TYPE_INT64) {
+    gint64 number = json_node_get_int (node);
+    if (number < 0 || (guint64)number > max)
+      return false;
+    value = (guint64)number;
+  } else {
+    return false;
+  }
+  *out = value;
+  return true;
+}
+
+static bool
+need_integer (JsonObject *object, const char *name, uint64_t max, uint64_t *out)
+{
+  return json_object_has_member (object, name) && get_integer (object, name, max, out);
+}
+
+typedef bool (*ReadElement) (JsonObject *object, gpointer out);
+
+/* An array of objects, or one object. false = something else, or too many, or one is malformed. */
+static bool
+read_each (JsonNode *node, ReadElement read, gpointer out)
+{
+  if (JSON_NODE_HOLDS_OBJECT (node))
+    return read (json_node_get_object (node), out);
+  if (!JSON_NODE_HOLDS_ARRAY (node))
+    return false;
+  JsonArray *array = json_node_get_array (node);
+  guint n = json_array_get_length (array);
+  if (n > TRACKER_MAX_LIST)
+    return false;
+  for (guint i = 0; i < n; i++) {
+    JsonNode *element = json_array_get_element (array, i);
+    if (!JSON_NODE_HOLDS_OBJECT (element) || !read (json_node_get_object (element), out))
+      return false;
+  }
+  return true;
+}
+
+static TrackerAddressType
+address_type_of (JsonObject *object, TrackerAddressType otherwise, bool *good)
+{
+  const char *type = get_text (object, "type");
+  *good = true;
+  if (type == NULL && !json_object_has_member (object, "type"))
+    return otherwise;
+  if (g_strcmp0 (type, "HOST") == 0)
+    return TRACKER_ADDRESS_HOST;
+  if (g_strcmp0 (type, "REFLEXIVE") == 0)
+    return TRACKER_ADDRESS_REFLEXIVE;
+  if (g_strcmp0 (type, "PROXY") == 0)
+    return TRACKER_ADDRESS_PROXY;
+  *good = false;
+  return otherwise;
+}
+
+static TrackerConnection
+connection_of (JsonObject *object)
+{
+  const char *connection = get_text (object, "connection");
+  if (g_strcmp0 (connection, "wired") == 0)
+    return TRACKER_CONNECTION_WIRED;
+  if (g_strcmp0 (connection, "wireless") == 0)
+    return TRACKER_CONNECTION_WIRELESS;
+  return TRACKER_CONNECTION_UNSAID;
+}
+
+/* Section 3.2.4: ppsp_tp_peer_addr_t. */
+static bool
+read_address (JsonObject *object, TrackerAddressType type, TrackerAddress *out)
+{
+  JsonObject *ip = get_object (object, "ip_address");
+  const char *family = ip != NULL ? get_text (ip, "address_type") : NULL;
+  const char *text = ip != NULL ? get_text (ip, "address") : NULL;
+  uint64_t port = 0, priority = 0, asn = 0;
+  bool good;
+  if (family == NULL || text == NULL || !need_integer (object, "port", 65535, &port) ||
+      !get_integer (object, "priority", UINT32_MAX, &priority))
+    return false;
+  *out = (TrackerAddress){0};
+  out->type = address_type_of (object, type, &good);
+  if (!good || !peer_address_parse_ip (text, (uint16_t)port, &out->address))
+    return false;
+  bool v6 = strchr (text, ':') != NULL;
+  if (strcmp (family, v6 ? "ipv6" : "ipv4") != 0)
+    return false;
+  if (!get_integer (object, "asn", UINT32_MAX, &asn)) /* it is only a hint */
+    asn = 0;
+  out->priority = (uint32_t)priority;
+  out->asn = (uint32_t)asn;
+  out->connection = connection_of (object);
+  out->ppspp = g_strcmp0 (get_text (object, "peer_protocol"), "PPSP-PP") == 0;
+  return true;
+}
+
+static bool
+read_peer_address (JsonObject *object, gpointer out)
+{
+  TrackerRequest *request = out;
+  TrackerAddress address;
+  if (!read_address (object, TRACKER_ADDRESS_HOST, &address))
+    return false;
+  g_array_append_val (request->addresses, address);
+  return true;
+}
+
+/* Section 3.2.3. */
+static bool
+read_swarm_action (JsonObject *object, gpointer out)
+{
+  const char *swarm_id = get_id (object, "swarm_id", TRACKER_MAX_SWARM_ID);
+  const char *action = get_text (object, "action");
+  const char *mode = get_text (object, "peer_mode");
+  if (swarm_id == NULL || action == NULL || mode == NULL)
+    return false;
+  bool join = strcmp (action, "JOIN") == 0;
+  bool leech = strcmp (mode, "LEECH") == 0;
+  if ((!join && strcmp (action, "LEAVE") != 0) ||
+      (!leech && strcmp (mode, "SEEDER") != 0 && strcmp (mode, "SEED") != 0))
+    return false;
+  TrackerSwarm *swarm = tracker_request_add_swarm (out, swarm_id);
+  swarm->action = join ? TRACKER_ACTION_JOIN : TRACKER_ACTION_LEAVE;
+  swarm->mode = leech ? TRACKER_MODE_LEECH : TRACKER_MODE_SEEDER;
+  return true;
+}
+
+/* Section 3.2.2. */
+static bool
+read_peer_num (JsonObject *body, TrackerPeerNum *out)
+{
+  uint64_t count = 0, links = 0, online = 0, bandwidth = 0;
+  if (!json_object_has_member (body, "peer_num"))
+    return true;
+  JsonObject *object = get_object (body, "peer_num");
+  if (object == NULL || !need_integer (object, "peer_count", UINT32_MAX, &count) ||
+      !get_integer (object, "concurrent_links", UINT32_MAX, &links) ||
+      !get_integer (object, "online_time", UINT32_MAX, &online) ||
+      !get_integer (object, "upload_bandwidth", UINT32_MAX, &bandwidth))
+    return false;
+  const char *nat = get_text (object, "ability_nat");
+  out->said = true;
+  out->peer_count = (uint32_t)count;
+  out->links = (uint32_t)links;
+  out->online_time = (int64_t)online * G_USEC_PER_SEC;
+  out->upload_bandwidth = bandwidth * BYTES_PER_KBIT;
+  out->nat = g_strcmp0 (nat, "NO_NAT") == 0 ? TRACKER_NAT_NO_NAT
+             : g_strcmp0 (nat, "STUN") == 0 ? TRACKER_NAT_STUN
+             : g_strcmp0 (nat, "TURN") == 0 ? TRACKER_NAT_TURN
+                                            : TRACKER_NAT_UNSAID;
+  return true;
+}
+
+/* A CONNECT that names no swarm only registers the peer (section 4.1.1: "and/or"). */
+static bool
+read_connect (JsonObject *root, TrackerRequest *out)
+{
+  JsonObject *body = get_object (root, "connect");
+  if (body == NULL || !read_peer_num (body, &out->peer_num))
+    return false;
+  JsonNode *addresses = json_object_get_member (body, "peer_addr");
+  if (addresses != NULL && !read_each (addresses, read_peer_address, out))
+    return false;
+  JsonNode *actions = json_object_get_member (body, "swarm_action");
+  return actions == NULL || read_each (actions, read_swarm_action, out);
+}
+
+static bool
+read_find (JsonObject *root, TrackerRequest *out)
+{
+  JsonObject *body = root;
+  if (json_object_has_member (root, "find")) {
+    body = get_object (root, "find");
+    if (body == NULL)
+      return false;
+  }
+  const char *swarm_id = get_id (body, "swarm_id", TRACKER_MAX_SWARM_ID);
+  if (swarm_id == NULL || !read_peer_num (body, &out->peer_num))
+    return false;
+  tracker_request_add_swarm (out, swarm_id);
+  return true;
+}
+
+/* Section 3.2.5. */
+static bool
+read_stat (JsonObject *object, gpointer out)
+{
+  const char *swarm_id = get_id (object, "swarm_id", TRACKER_MAX_SWARM_ID);
+  uint64_t uploaded = 0, downloaded = 0, bandwidth = 0, links = 0;
+  if (swarm_id == NULL || !get_integer (object, "uploaded_bytes", INT64_MAX, &uploaded) ||
+      !get_integer (object, "downloaded_bytes", INT64_MAX, &downloaded) ||
+      !get_integer (object, "available_bandwidth", INT64_MAX, &bandwidth) ||
+      !get_integer (object, "concurrent_links", UINT32_MAX, &links))
+    return false;
+  TrackerSwarm *swarm = tracker_request_add_swarm (out, swarm_id);
+  swarm->uploaded = uploaded;
+  swarm->downloaded = downloaded;
+  swarm->bandwidth = bandwidth;
+  swarm->links = (uint32_t)links;
+  return true;
+}
+
+/* Another type than STREAM_STATS is an extension (section 7): a sign of life, and no more. */
+static bool
+read_stat_report (JsonObject *root, TrackerRequest *out)
+{
+  if (!json_object_has_member (root, "stat_report"))
+    return true;
+  JsonObject *body = get_object (root, "stat_report");
+  if (body == NULL)
+    return false;
+  const char *type = get_text (body, "type");
+  JsonNode *stats = json_object_get_member (body, "stat");
+  if (stats == NULL)
+    stats = json_object_get_member (body, "Stat");
+  if (stats == NULL || g_strcmp0 (type, "STREAM_STATS") != 0)
+    return true;
+  return read_each (stats, read_stat, out);
+}
+
+static TrackerRequest *
+read_request (JsonObject *root, const char *transaction_id)
+{
+  const char *type = get_text (root, "request_type");
+  const char *peer_id = get_text (root, "peer_id");
+  if (type == NULL || peer_id == NULL)
+    return NULL;
+  g_autoptr (TrackerRequest) request =
+      tracker_request_new (TRACKER_REQUEST_CONNECT, transaction_id, peer_id);
+  bool good = false;
+  if (strcmp (type, "CONNECT") == 0) {
+    good = read_connect (root, request);
+  } else if (strcmp (type, "FIND") == 0) {
+    request->type = TRACKER_REQUEST_FIND;
+    good = read_find (root, request);
+  } else if (strcmp (type, "STAT_REPORT") == 0) {
+    request->type = TRACKER_REQUEST_STAT_REPORT;
+    good = read_stat_report (root, request);
+  }
+  return good ? g_steal_pointer (&request) : NULL;
+}
+
+/* The object under "PPSPTrackerProtocol" (section 3.4), as long as the parser lives. */
+static JsonObject *
+parse (JsonParser *parser, const char *bytes, size_t n)
+{
+  if (!is_sane (bytes, n) || !json_parser_load_from_data (parser, bytes, (gssize)n, NULL))
+    return NULL;
+  JsonNode *node = json_parser_get_root (parser);
+  if (node == NULL || !JSON_NODE_HOLDS_OBJECT (node))
+    return NULL;
+  return get_object (json_node_get_object (node), "PPSPTrackerProtocol");
+}
+
+TrackerStatus
+tracker_json_read_request (const char *bytes, size_t n, TrackerRequest **out, char **transaction_id)
+{
+  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  JsonObject *root = parse (parser, bytes, n);
+  const char *transaction = root != NULL ? get_text (root, "transaction_id") : NULL;
+  uint64_t version = 0;
+  TrackerStatus status = TRACKER_STATUS_BAD_REQUEST;
+  *out = NULL;
+  *transaction_id = NULL;
+  if (root != NULL && need_integer (root, "version", INT64_MAX, &version)) {
+    if (version != 1)
+      status = TRACKER_STATUS_UNSUPPORTED_VERSION;
+    else if (transaction != NULL && (*out = read_request (root, transaction)) != NULL)
+      return TRACKER_STATUS_OK;
+  }
+  *transaction_id = g_strdup (transaction != NULL ? transaction : "");
+  return status;
+}
+
+static bool
+read_peer_info (JsonObject *object, gpointer out)
+{
+  const char *peer_id = get_text (object, "peer_id");
+  JsonNode *addresses = json_object_get_member (object, "peer_addr");
+  JsonObject *first = NULL;
+  TrackerAddress address;
+  if (peer_id == NULL || addresses == NULL)
+    return false;
+  if (JSON_NODE_HOLDS_OBJECT (addresses))
+    first = json_node_get_object (addresses);
+  if (first == NULL || !read_address (first, TRACKER_ADDRESS_REFLEXIVE, &address))
+    return false;
+  tracker_result_add_peer (out, peer_id, &address);
+  return true;
+}
+
+static bool
+read_result (JsonObject *object, gpointer out)
+{
+  const char *swarm_id = get_id (object, "swarm_id", TRACKER_MAX_SWARM_ID);
+  uint64_t failed = 0;
+  if (swarm_id == NULL || !need_integer (object, "result", 1, &failed))
+    return false;
+  TrackerResult *result = tracker_response_add_result (out, swarm_id, failed != 0);
+  if (!json_object_has_member (object, "peer_group"))
+    return true;
+  JsonObject *group = get_object (object, "peer_group");
+  JsonNode *peers = group != NULL ? json_object_get_member (group, "peer_info") : NULL;
+  tracker_result_add_peer (result, NULL, NULL);
+  return group != NULL && (peers == NULL || read_each (peers, read_peer_info, result));
+}
+
+TrackerResponse *
+tracker_json_read_response (const char *bytes, size_t n)
+{
+  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  JsonObject *root = parse (parser, bytes, n);
+  uint64_t version = 0, failed = 0, code = 0;
+  if (root == NULL || !need_integer (root, "version", INT64_MAX, &version) || version != 1 ||
+      !need_integer (root, "response_type", 1, &failed) ||
+      !get_integer (root, "error_code", TRACKER_STATUS_UNAUTHORIZED, &code))
+    return NULL;
+  /* Section 3.3.4: the code must be 0 where the type says success, and should be set where not. */
+  if (failed == 0 && code != 0)
+    return NULL;
+  if (failed != 0 && code == 0)
+    code = TRACKER_STATUS_INTERNAL_ERROR;
+  /* A tracker that could not read the request's ID cannot repeat it. */
+  const char *transaction = get_text (root, "transaction_id");
+  if (transaction == NULL && failed == 0)
+    return NULL;
+  g_autoptr (TrackerResponse) response =
+      tracker_response_new ((TrackerStatus)code, transaction != NULL ? transaction : "");
+  JsonObject *seen = get_object (root, "peer_addr");
+  if (seen != NULL && !read_address (seen, TRACKER_ADDRESS_REFLEXIVE, &response->seen_as))
+    return NULL;
+  JsonNode *results = json_object_get_member (root, "swarm_result");
+  if (results != NULL && !read_each (results, read_result, response))
+    return NULL;
+  return g_steal_pointer (&response);
+}
+
+/* --- writing ------------------------------------------------------------------------------- */
+
+static void
+put_string (GString *out, const char *text)
+{
+  g_string_append_c (out, '"');
+  for (const char *c = text; *c != 0; c++) {
+    if (*c == '"' || *c == '\\')
+      g_string_append_c (out, '\\');
+    if ((unsigned char)*c < 0x20)
+      g_string_append_printf (out, "\\u%04x", (unsigned)*c);
+    else
+      g_string_append_c (out, *c);
+  }
+  g_string_append_c (out, '"');
+}
+
+static void
+put_id (GString *out, const char *name, const char *id)
+{
+  g_string_append_printf (out, "\"%s\":", name);
+  put_string (out, id);
+}
+
+static void
+put_address (GString *out, const TrackerAddress *address)
+{
+  static const char *const types[] = {"HOST", "REFLEXIVE", "PROXY"};
+  g_autofree char *ip = peer_address_ip_to_string (&address->address);
+  g_string_append_printf (out,
+                          "{\"ip_address\":{\"address_type\":\"%s\",\"address\":\"%s\"},"
+                          "\"port\":%u,\"priority\":%u,\"type\":\"%s\"",
+                          peer_address_is_v4 (&address->address) ? "ipv4" : "ipv6", ip,
+                          address->address.port, address->priority, types[address->type]);
+  if (address->connection == TRACKER_CONNECTION_WIRED)
+    g_string_append (out, ",\"connection\":\"wired\"");
+  if (address->connection == TRACKER_CONNECTION_WIRELESS)
+    g_string_append (out, ",\"connection\":\"wireless\"");
+  if (address->asn != 0)
+    g_string_append_printf (out, ",\"asn\":\"%u\"", address->asn);
+  if (address->ppspp)
+    g_string_append (out, ",\"peer_protocol\":\"PPSP-PP\"");
+  g_string_append_c (out, '}');
+}
+
+static void
+put_peer_num (GString *out, const TrackerPeerNum *num)
+{
+  static const char *const nats[] = {NULL, "NO_NAT", "STUN", "TURN"};
+  g_string_append_printf (out, "\"peer_num\":{\"peer_count\":%u", num->peer_count);
+  if (num->nat != TRACKER_NAT_UNSAID)
+    g_string_append_printf (out, ",\"ability_nat\":\"%s\"", nats[num->nat]);
+  if (num->links != 0)
+    g_string_append_printf (out, ",\"concurrent_links\":%u", num->links);
+  if (num->online_time != 0)
+    g_string_append_printf (out, ",\"online_time\":%" G_GINT64_FORMAT,
+                            (gint64)num->online_time / G_USEC_PER_SEC);
+  if (num->upload_bandwidth != 0)
+    g_string_append_printf (out, ",\"upload_bandwidth\":%" G_GUINT64_FORMAT,
+                            (guint64)num->upload_bandwidth / BYTES_PER_KBIT);
+  g_string_append_c (out, '}');
+}
+
+static void
+put_connect (GString *out, const TrackerRequest *request)
+{
+  g_string_append (out, ",\"connect\":{");
+  if (request->peer_num.said) {
+    put_peer_num (out, &request->peer_num);
+    g_string_append_c (out, ',');
+  }
+  for (guint i = 0; i < request->addresses->len; i++) {
+    g_string_append (out, i == 0 ? "\"peer_addr\":[" : ",");
+    put_address (out, &g_array_index (request->addresses, TrackerAddress, i));
+  }
+  g_string_append (out,
+                   request->addresses->len > 0 ? "],\"swarm_action\":[" : "\"swarm_action\":[");
+  for (guint i = 0; i < request->swarms->len; i++) {
+    const TrackerSwarm *swarm = g_ptr_array_index (request->swarms, i);
+    g_string_append (out, i == 0 ? "{" : ",{");
+    put_id (out, "swarm_id", swarm->swarm_id);
+    g_string_append_printf (out, ",\"action\":\"%s\",\"peer_mode\":\"%s\"}",
+                            swarm->action == TRACKER_ACTION_JOIN ? "JOIN" : "LEAVE",
+                            swarm->mode == TRACKER_MODE_LEECH ? "LEECH" : "SEEDER");
+  }
+  g_string_append (out, "]}");
+}
+
+static void
+put_find (GString *out, const TrackerRequest *request)
+{
+  const TrackerSwarm *swarm = g_ptr_array_index (request->swarms, 0);
+  g_string_append (out, ",\"find\":{");
+  put_id (out, "swarm_id", swarm->swarm_id);
+  if (request->peer_num.said) {
+    g_string_append_c (out, ',');
+    put_peer_num (out, &request->peer_num);
+  }
+  g_string_append_c (out, '}');
+}
+
+static void
+put_stat_report (GString *out, const TrackerRequest *request)
+{
+  for (guint i = 0; i < request->swarms->len; i++) {
+    const TrackerSwarm *swarm = g_ptr_array_index (request->swarms, i);
+    g_string_append (out,
+                     i == 0 ? ",\"stat_report\":{\"type\":\"STREAM_STATS\",\"stat\":[{" : ",{");
+    put_id (out, "swarm_id", swarm->swarm_id);
+    g_string_append_printf (
+        out,
+        ",\"uploaded_bytes\":%" G_GUINT64_FORMAT ",\"downloaded_bytes\":%" G_GUINT64_FORMAT
+        ",\"available_bandwidth\":%" G_GUINT64_FORMAT ",\"concurrent_links\":%u}",
+        (guint64)swarm->uploaded, (guint64)swarm->downloaded, (guint64)swarm->bandwidth,
+        swarm->links);
+  }
+  if (request->swarms->len > 0)
+    g_string_append (out, "]}");
+}
+
+static char *
+finish (GString *out, size_t *n)
+{
+  g_string_append (out, "}}");
+  if (n != NULL)
+    *n = out->len;
+  return g_string_free (out, FALSE);
+}
+
+char *
+tracker_json_write_request (const TrackerRequest *request, size_t *n)
+{
+  static const char *const types[] = {"CONNECT", "FIND", "STAT_REPORT"};
+  GString *out = g_string_sized_new (512);
+  g_string_append_printf (out, "{\"PPSPTrackerProtocol\":{\"version\":1,\"request_type\":\"%s\",",
+                          types[request->type]);
+  put_id (out, "transaction_id", request->transaction_id);
+  g_string_append_c (out, ',');
+  put_id (out, "peer_id", request->peer_id);
+  switch (request->type) {
+  case TRACKER_REQUEST_CONNECT:
+    put_connect (out, request);
+    break;
+  case TRACKER_REQUEST_FIND:
+    put_find (out, request);
+    break;
+  case TRACKER_REQUEST_STAT_REPORT:
+    put_stat_report (out, request);
+    break;
+  }
+  return finish (out, n);
+}
+
+static void
+put_result (GString *out, const TrackerResult *result)
+{
+  g_string_append_c (out, '{');
+  put_id (out, "swarm_id", result->swarm_id);
+  g_string_append_printf (out, ",\"result\":%d", result->failed ? 1 : 0);
+  if (result->peers != NULL) {
+    g_string_append (out, ",\"peer_group\":{\"peer_info\":[");
+    for (guint i = 0; i < result->peers->len; i++) {
+      const TrackerPeer *peer = g_ptr_array_index (result->peers, i);
+      g_string_append (out, i == 0 ? "{" : ",{");
+      put_id (out, "peer_id", peer->peer_id);
+      g_string_append (out, ",\"peer_addr\":");
+      put_address (out, &peer->address);
+      g_string_append_c (out, '}');
+    }
+    g_string_append (out, "]}");
+  }
+  g_string_append_c (out, '}');
+}
+
+char *
+tracker_json_write_response (const TrackerResponse *response, size_t *n)
+{
+  GString *out = g_string_sized_new (1024);
+  g_string_append_printf (out,
+                          "{\"PPSPTrackerProtocol\":{\"version\":1,\"response_type\":%d,"
+                          "\"error_code\":%d,",
+                          response->status == TRACKER_STATUS_OK ? 0 : 1, (int)response->status);
+  put_id (out, "transaction_id", response->transaction_id);
+  if (response->seen_as.address.port != 0) {
+    g_string_append (out, ",\"peer_addr\":");
+    put_address (out, &response->seen_as);
+  }
+  for (guint i = 0; i < response->results->len; i++) {
+    g_string_append (out, i == 0 ? ",\"swarm_result\":[" : ",");
+    put_result (out, g_ptr_array_index (response->results, i));
+  }
+  if (response->results->len > 0)
+    g_string_append_c (out, ']');
+  return finish (out, n);
+}
