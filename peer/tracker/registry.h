@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tracker's side of RFC 7846: who is in which swarm (sections 2.3 and 4.1). It knows no
+ * encoding, no socket and no clock; the time is monotonic microseconds, given with each call.
+ *
+ * Our defaults, which no document gives: */
+#pragma once
+
+#include "peer/tracker/message.h"
+
+#define TRACKER_INIT_TIMEOUT (30 * G_USEC_PER_SEC)     /* registered, but in no swarm yet */
+#define TRACKER_TRACK_TIMEOUT (180 * G_USEC_PER_SEC)   /* without a sign of life */
+#define TRACKER_REPORT_INTERVAL (60 * G_USEC_PER_SEC)  /* a peer's STAT_REPORT, +-10 % */
+#define TRACKER_TRANSACTION_TIME (32 * G_USEC_PER_SEC) /* a CONNECT may be repeated so long */
+
+typedef struct TrackerRegistry TrackerRegistry;
+
+typedef struct {
+  void (*random) (void *data, uint8_t *out, size_t n); /* unguessable, save in tests */
+  void *random_data;
+  uint32_t max_swarms;          /* 0 = 100,000 */
+  uint32_t max_peers;           /* 0 = 1,000,000 */
+  uint32_t max_peers_per_ip;    /* 0 = 256; of IPv6 a /64 counts as one. Loopback has no limit. */
+  uint32_t max_swarms_per_peer; /* 0 = 64 */
+  uint32_t max_transactions;    /* remembered; 0 = 65,536 */
+} TrackerRegistryOptions;
+
+TrackerRegistry *tracker_registry_new (const TrackerRegistryOptions *options);
+void tracker_registry_free (TrackerRegistry *self);
+
+/* Always an answer; the caller frees it. from: the connection's other end. A peer is known by its
+ * ID and that IP: nobody speaks for a peer from elsewhere, and who comes from elsewhere is new. */
+TrackerResponse *tracker_registry_answer (TrackerRegistry *self, int64_t now,
+                                          const TrackerRequest *request, const PeerAddress *from);
+
+/* Ends the peers whose timers have run out. */
+void tracker_registry_expire (TrackerRegistry *self, int64_t now);
+/* When the next of them does; INT64_MAX = none. */
+int64_t tracker_registry_deadline (const TrackerRegistry *self);
+
+typedef struct {
+  uint64_t connects, finds, reports;                /* requests */
+  uint64_t errors[TRACKER_STATUS_UNAUTHORIZED + 1]; /* responses by their status */
+  uint64_t expired, repeated, refused;              /* peers; transactions; growth over a limit */
+  uint64_t foreign;       /* addresses that were not those of the connection */
+  uint32_t swarms, peers; /* now */
+} TrackerRegistryStats;
+void tracker_registry_stats (const TrackerRegistry *self, TrackerRegistryStats *out);
+
+typedef struct {
+  const char *swarm_id; /* as long as the registry is not changed */
+  uint32_t seeders, leeches;
+  uint64_t uploaded, downloaded; /* by those who are in it now, as they report it */
+} TrackerSwarmInfo;
+/* In no particular order; false = stop. */
+typedef bool (*TrackerSwarmFunc) (const TrackerSwarmInfo *info, void *data);
+void tracker_registry_swarms (const TrackerRegistry *self, TrackerSwarmFunc func, void *data);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TrackerRegistry, tracker_registry_free)

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The peer's side of RFC 7846, for one swarm at one tracker: what to ask, and when. Whoever turns
+ * it sends what tracker_session_next() gives, one request at a time, and tells how it ended by
+ * tracker_session_answer(); then sleeps until tracker_session_deadline(), or until one of the
+ * other verbs has been called. Time is monotonic microseconds. */
+#pragma once
+
+#include "peer/tracker/message.h"
+
+typedef struct TrackerSession TrackerSession;
+
+typedef struct {
+  const char *swarm_id;
+  bool seeder;                                         /* else a leech */
+  uint32_t peer_count;                                 /* peers wanted each time; 0 = 30 */
+  void (*random) (void *data, uint8_t *out, size_t n); /* unguessable, save in tests */
+  void *random_data;
+} TrackerSessionOptions;
+
+/* With a random peer ID of its own; wants to JOIN at once. */
+TrackerSession *tracker_session_new (const TrackerSessionOptions *options, int64_t now);
+void tracker_session_free (TrackerSession *self);
+
+/* Where the peer listens, as far as it knows; said in each JOIN from now on. */
+void tracker_session_listen (TrackerSession *self, const PeerAddress *address);
+
+/* The request that is due, or NULL. It belongs to the session, and is valid until its answer. */
+const TrackerRequest *tracker_session_next (TrackerSession *self, int64_t now);
+/* How the request ended: response NULL = not at all, or in nothing that could be read. Then, as
+ * section 4.3 demands, the same request is made again, with the same transaction ID. retry_after:
+ * what the tracker asks for, us; 0 = nothing. false = the response is not one to this request,
+ * and counts as none. */
+bool tracker_session_answer (TrackerSession *self, int64_t now, const TrackerResponse *response,
+                             int64_t retry_after);
+/* INT64_MAX = nothing to do; while a request is under way, too. */
+int64_t tracker_session_deadline (const TrackerSession *self);
+
+/* More peers are wanted: FIND, soon. */
+void tracker_session_find (TrackerSession *self, int64_t now);
+/* For the next STAT_REPORT; bytes since the join. */
+void tracker_session_report (TrackerSession *self, uint64_t uploaded, uint64_t downloaded,
+                             uint32_t links);
+/* The last request, as soon as possible; none if the tracker does not know us. After that,
+ * tracker_session_ended() and nothing more. */
+void tracker_session_leave (TrackerSession *self, int64_t now);
+bool tracker_session_ended (const TrackerSession *self);
+
+bool tracker_session_joined (const TrackerSession *self);
+const char *tracker_session_peer_id (const TrackerSession *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TrackerSession, tracker_session_free)
