@@ -16,17 +16,14 @@
 #include "peer/address.h"
 #include "peer/chunks.h"
 #include "peer/content.h"
+#include "peer/event.h"
 #include "peer/integrity.h"
+#include "peer/picker.h"
 #include "peer/store.h"
+#include "peer/swarm.h"
 #include "peer/trace.h"
 
-#define PEER_NEVER INT64_MAX
-#define PEER_DATAGRAM_MAX 1472 /* bytes: an Ethernet frame less IPv4 and UDP headers */
-
 typedef struct PeerEngine PeerEngine;
-
-/* One content in one engine; the engine owns it. */
-typedef struct PeerSwarm PeerSwarm;
 
 typedef struct {
   void (*random) (void *data, uint8_t *out, size_t n); /* unguessable, save in tests */
@@ -40,33 +37,6 @@ typedef struct {
 
 void peer_engine_options_init (PeerEngineOptions *self); /* sensible limits; random is left NULL */
 
-/* What the reader will need, and by when. */
-typedef struct {
-  PeerRange window;    /* nothing outside it is asked for */
-  int64_t deadline;    /* us; when window.first is due */
-  uint32_t chunk_time; /* us; each later chunk is due this much later */
-} PeerWant;
-
-typedef enum {
-  PEER_EVENT_CHUNKS,     /* chunks: verified and in the store */
-  PEER_EVENT_LOST,       /* chunks: left the live window (section 7.9) */
-  PEER_EVENT_EDGE,       /* chunks: the newest that the source has signed: a munro; time: its time */
-  PEER_EVENT_LATE,       /* chunks: no peer will bring them in time */
-  PEER_EVENT_SIZE,       /* chunks: all of the content, known only now (section 5.6); bytes: the
-                          * exact length once the last chunk is here, else 0 */
-  PEER_EVENT_NEED_PEERS, /* too few channels: ask the tracker */
-  PEER_EVENT_BAD_PEER,   /* address: sent what the hashes deny (section 12.7) */
-} PeerEventType;
-
-typedef struct {
-  PeerEventType type;
-  PeerSwarm *swarm;
-  PeerRange chunks;
-  PeerAddress address;
-  int64_t time;   /* us, Unix time: EDGE */
-  uint64_t bytes; /* SIZE */
-} PeerEvent;
-
 PeerEngine *peer_engine_new (const PeerEngineOptions *options);
 void peer_engine_free (PeerEngine *self);
 
@@ -79,6 +49,7 @@ typedef struct {
   uint32_t max_peers;       /* channels that we open; 0 = 30 */
 } PeerJoin;
 
+/* The engine owns the swarm. */
 PeerSwarm *peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **error);
 /* Sends closing handshakes with the next peer_engine_send()s; swarm is gone at once. */
 void peer_engine_leave (PeerEngine *self, PeerSwarm *swarm);
@@ -107,20 +78,5 @@ bool peer_engine_next_event (PeerEngine *self, PeerEvent *out);
 int64_t peer_engine_deadline (const PeerEngine *self); /* us, or PEER_NEVER */
 
 const PeerCounters *peer_engine_counters (const PeerEngine *self);
-
-/* What a swarm is doing, for pages, metrics and trackers. */
-typedef struct {
-  uint32_t channels;          /* established */
-  uint32_t seeders;           /* of them have all, or are the newest edge's holders */
-  uint64_t downloaded, uploaded;       /* bytes of verified content */
-  uint64_t download_rate, upload_rate; /* bytes/s, over the last seconds */
-  PeerRange edge;             /* live: newest munro; empty = none yet */
-  uint64_t n_chunks;          /* static: 0 = not known yet */
-  uint64_t length;            /* static: bytes; 0 = not known yet */
-} PeerSwarmStats;
-void peer_swarm_stats (const PeerSwarm *self, PeerSwarmStats *out);
-const PeerContent *peer_swarm_content (const PeerSwarm *self);
-const PeerChunks *peer_swarm_chunks (const PeerSwarm *self); /* verified, in the store */
-PeerStore *peer_swarm_store (PeerSwarm *self);               /* still the engine's */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerEngine, peer_engine_free)

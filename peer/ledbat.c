@@ -10,9 +10,9 @@
  * - It begins with slow start (section 2.2 allows it, as in RFC 5681), since a viewer waits. Slow
  *   start ends with the first loss, and before that where a quarter of TARGET stands in the queue:
  *   what was sent since then is as much again, so the window goes back by half.
- * - ALLOWED_INCREASE counts from the most that was in flight in this RTT and the one before
- *   (section 2.5 says "in the previous RTT"), not from what is in flight this instant: one datagram
- *   acknowledges many chunks here, and live content comes in bursts of a signature each.
+ * - ALLOWED_INCREASE counts from the most that was in flight in the last round trips, half a second
+ *   at least (section 2.5 says "in the previous RTT"), not from what is in flight this instant: one
+ *   datagram acknowledges many chunks here, and live content comes in bursts of a signature each.
  * - A queue cannot delay a chunk by more than its whole round trip took. A sample that says so
  *   comes from a clock that has been set, or that has drifted (appendix A.2): the base delay is
  *   measured anew, instead of throttling for ten minutes.
@@ -36,7 +36,9 @@
   INT64_C (20000)                      /* us: ours; an ACK's delay and its round trip may be of two
                                      * chunks of one batch */
 #define PAUSE_AFTER INT64_C (30000000) /* us: ours; a drift of 200 ppm is 6 ms by then */
-#define PAUSE_RTTS 2                   /* ours: one lets the queue run empty, one measures */
+/* us: ours; live content comes in bursts, one for each signature, and less than one in an RTT */
+#define FLIGHT_MEMORY INT64_C (500000)
+#define PAUSE_RTTS 2 /* ours: one lets the queue run empty, one measures */
 #define NEVER INT64_MIN
 #define INFINITE_WINDOW 1e15 /* bytes */
 
@@ -214,11 +216,12 @@ at_least_min_cwnd (const PeerLedbat *self, double cwnd)
   return cwnd > least ? cwnd : least;
 }
 
-/* The most that was in flight in this RTT and the one before. */
+/* The most that was in flight in this interval and the one before. */
 static double
 update_flight (PeerLedbat *self, int64_t now, size_t flight)
 {
-  if (self->flight_since == NEVER || now - self->flight_since > self->srtt) {
+  if (self->flight_since == NEVER ||
+      now - self->flight_since > (self->srtt > FLIGHT_MEMORY ? self->srtt : FLIGHT_MEMORY)) {
     self->flight_before = self->flight_since == NEVER ? flight : self->flight;
     self->flight = flight;
     self->flight_since = now;

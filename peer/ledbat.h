@@ -34,8 +34,8 @@ typedef struct {
   int64_t cto;                  /* us */
   int64_t srtt, rttvar;         /* us; srtt 0 = no sample yet */
   int64_t queuing;              /* us */
-  size_t flight, flight_before; /* bytes: the most of this RTT, and of the one before */
-  int64_t flight_since;         /* us: when this RTT began */
+  size_t flight, flight_before; /* bytes: the most of this interval, and of the one before */
+  int64_t flight_since;         /* us: when this interval began */
   int64_t base_seen;            /* us: when the queue was last seen empty */
   int64_t pause_until;          /* us: the window is at its least, to let the queue run empty */
 } PeerLedbat;

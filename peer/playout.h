@@ -9,8 +9,9 @@
 typedef struct {
   uint32_t chunk_size;
   uint32_t chunks_per_signature;
-  int64_t lookback; /* us: how far behind the newest chunk to tune in, so that a key frame is in it */
-  int64_t max_lag;  /* us: a chunk that is missing this long after it was signed is skipped */
+  int64_t
+      lookback; /* us: how far behind the newest chunk to tune in, so that a key frame is in it */
+  int64_t max_lag; /* us: a chunk that is missing this long after it was signed is skipped */
 } PeerPlayoutOptions;
 
 typedef struct PeerPlayout PeerPlayout;
@@ -30,7 +31,7 @@ bool peer_playout_want (const PeerPlayout *self, int64_t now, PeerWant *out);
 /* When next() may have something to skip: us or PEER_NEVER. */
 int64_t peer_playout_deadline (const PeerPlayout *self, const PeerChunks *have);
 bool peer_playout_tuned_in (const PeerPlayout *self);
-uint64_t peer_playout_position (const PeerPlayout *self); /* next chunk to deliver */
+uint64_t peer_playout_position (const PeerPlayout *self);  /* next chunk to deliver */
 int64_t peer_playout_chunk_time (const PeerPlayout *self); /* us per chunk; from the signed times */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerPlayout, peer_playout_free)

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Four books of chunks for each remote peer: what it has, what it asked for, what is in flight to
+ * it, what we asked of it. All are bounded, since it is the peer that makes them grow. */
+#include "peer/channel.h"
+#include <string.h>
+
+#define MAX_HAVE_RUNS 1024
+#define MAX_REQUESTS 256   /* runs in their queue */
+#define MAX_REQUESTED 8192 /* chunks in their queue */
+#define FIRST_QUOTA 16     /* chunks */
+#define MIN_QUOTA 4
+#define MAX_QUOTA 4096
+/* us that our requests may wait in their queue: a live one must be able to ask for what is urgent */
+#define QUEUE_TARGET_LIVE 80000
+#define QUEUE_TARGET_STATIC 200000
+#define REORDERING 15000       /* us: an acknowledgement may be this late (ours wait 10 ms) */
+#define PATIENCE_FIRST 1000000 /* us */
+#define PATIENCE_MIN 200000
+#define PATIENCE_MAX 4000000
+#define RATE_INTERVAL 100000 /* us */
+
+PeerChannel *
+peer_channel_new (PeerSwarm *swarm, const PeerAddress *address, uint32_t local, int64_t now)
+{
+  PeerChannel *self = g_new0 (PeerChannel, 1);
+  self->swarm = swarm;
+  self->address = *address;
+  self->local = local;
+  self->created = self->last_received = now;
+  self->last_sent = now;
+  self->deadline = now;
+  self->announce_at = self->ack_at = PEER_NEVER;
+  self->window = UINT64_MAX;
+  memset (self->supported, 0xff, sizeof self->supported);
+  self->have = peer_chunks_new (MAX_HAVE_RUNS);
+  self->requests = g_array_new (FALSE, FALSE, sizeof (PeerRange));
+  self->waiting = peer_chunks_new (2 * MAX_REQUESTS);
+  self->resend = peer_chunks_new (2 * MAX_REQUESTS);
+  self->flights = g_array_new (FALSE, FALSE, sizeof (PeerFlight));
+  self->in_flight = peer_chunks_new (0);
+  self->asks = g_array_new (FALSE, FALSE, sizeof (PeerAsk));
+  self->announce = peer_chunks_new (0);
+  self->unproven = peer_chunks_new (MAX_REQUESTS);
+  self->acks = g_array_new (FALSE, FALSE, sizeof (PeerAck));
+  self->to_request = g_array_new (FALSE, FALSE, sizeof (PeerRange));
+  self->to_cancel = g_array_new (FALSE, FALSE, sizeof (PeerRange));
+  self->quota = FIRST_QUOTA;
+  return self;
+}
+
+void
+peer_channel_free (PeerChannel *self)
+{
+  if (self == NULL)
+    return;
+  peer_chunks_free (self->have);
+  peer_chunks_free (self->waiting);
+  peer_chunks_free (self->resend);
+  peer_chunks_free (self->in_flight);
+  peer_chunks_free (self->announce);
+  peer_chunks_free (self->unproven);
+  g_array_unref (self->requests);
+  g_array_unref (self->flights);
+  g_array_unref (self->asks);
+  g_array_unref (self->acks);
+  g_array_unref (self->to_request);
+  g_array_unref (self->to_cancel);
+  g_free (self->hashes);
+  g_free (self);
+}
+
+void
+peer_channel_open (PeerChannel *self, int64_t now, bool live)
+{
+  /* RFC 6817, 2.4.2: the initial window is TCP's at most; RFC 3390 gives three datagrams. What a
+   * loss leaves of it: a live stream cannot wait (RFC 7574, 8.15), and the delay still rules */
+  const PeerLedbatOptions options = {.mss = PEER_DATAGRAM_MAX,
+                                     .target = 100000,
+                                     .gain_percent = 100,
+                                     .init_cwnd = 3,
+                                     .loss_percent = live ? 85 : 50};
+  peer_ledbat_init (&self->ledbat, &options);
+  self->state = PEER_CHANNEL_OPEN;
+  self->opened = now;
+  self->live = live;
+  self->last_progress = now;
+  self->hashes = g_new0 (PeerPendingHashes, 1);
+}
+
+/* Arrays that are taken from at the front: the hole is closed when it is the bigger half. */
+static void
+compact (GArray *array, guint *first)
+{
+  if (*first > 64 && *first * 2 > array->len) {
+    g_array_remove_range (array, 0, *first);
+    *first = 0;
+  }
+}
+
+/* --- what they have --- */
+
+void
+peer_channel_add_have (PeerChannel *self, PeerRange run)
+{
+  if (peer_range_is_empty (run) || !peer_chunks_add (self->have, run))
+    return;
+  self->have_end = MAX (self->have_end, run.end);
+  uint64_t oldest = peer_channel_oldest (self);
+  if (oldest > 0)
+    peer_chunks_remove (self->have, (PeerRange){0, oldest});
+}
+
+uint64_t
+peer_channel_oldest (const PeerChannel *self)
+{
+  return self->have_end > self->window ? self->have_end - self->window : 0;
+}
+
+bool
+peer_channel_has (const PeerChannel *self, uint64_t chunk)
+{
+  return peer_chunks_has (self->have, chunk);
+}
+
+/* --- what they asked of us --- */
+
+bool
+peer_channel_add_request (PeerChannel *self, PeerRange run)
+{
+  uint64_t n = peer_chunks_count (self->waiting);
+  bool whole = true;
+  while (!peer_range_is_empty (run)) {
+    PeerRange part = peer_chunks_gap (self->waiting, run);
+    if (peer_range_is_empty (part))
+      break;
+    run.first = part.end;
+    if (n >= MAX_REQUESTED || self->requests->len - self->requests_first >= MAX_REQUESTS)
+      return false;
+    if (peer_range_size (part) > MAX_REQUESTED - n) {
+      part.end = part.first + (MAX_REQUESTED - n);
+      whole = false;
+    }
+    if (!peer_chunks_add (self->waiting, part))
+      return false;
+    g_array_append_val (self->requests, part);
+    n += peer_range_size (part);
+  }
+  return whole;
+}
+
+uint64_t
+peer_channel_cancel (PeerChannel *self, PeerRange run)
+{
+  uint64_t before = peer_chunks_count (self->waiting);
+  if (before == 0)
+    return 0;
+  peer_chunks_remove (self->waiting, run);
+  return before - peer_chunks_count (self->waiting);
+}
+
+bool
+peer_channel_next_request (PeerChannel *self, uint64_t *chunk)
+{
+  while (self->requests_first < self->requests->len) {
+    PeerRange *run = &g_array_index (self->requests, PeerRange, self->requests_first);
+    PeerRange next = peer_chunks_next (self->waiting, *run);
+    if (peer_range_is_empty (next)) {
+      self->requests_first++;
+      compact (self->requests, &self->requests_first);
+      continue;
+    }
+    *chunk = next.first;
+    run->first = next.first + 1;
+    peer_chunks_remove (self->waiting, (PeerRange){*chunk, *chunk + 1});
+    return true;
+  }
+  g_array_set_size (self->requests, 0);
+  self->requests_first = 0;
+  return false;
+}
+
+void
+peer_channel_unget_request (PeerChannel *self, uint64_t chunk)
+{
+  PeerRange run = {chunk, chunk + 1};
+  if (!peer_chunks_add (self->waiting, run))
+    return;
+  PeerRange *front = self->requests_first < self->requests->len
+                         ? &g_array_index (self->requests, PeerRange, self->requests_first)
+                         : NULL;
+  if (front != NULL && front->first == run.end)
+    front->first = run.first;
+  else if (self->requests_first > 0)
+    g_array_index (self->requests, PeerRange, --self->requests_first) = run;
+  else
+    g_array_prepend_val (self->requests, run);
+}
+
+/* --- what is in flight --- */
+
+void
+peer_channel_sent (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes)
+{
+  PeerRange run = {chunk, chunk + 1};
+  bool again = peer_chunks_has (self->resend, chunk);
+  if (again)
+    peer_chunks_remove (self->resend, run);
+  if (self->flight_bytes == 0)
+    self->last_progress = now;
+  PeerFlight flight = {chunk, now, (uint32_t)bytes, again};
+  self->probe = false;
+  g_array_append_val (self->flights, flight);
+  peer_chunks_add (self->in_flight, run);
+  self->flight_bytes += bytes;
+}
+
+size_t
+peer_channel_window_left (const PeerChannel *self)
+{
+  if (self->probe)
+    return PEER_DATAGRAM_MAX;
+  size_t window = peer_ledbat_window (&self->ledbat);
+  return window > self->flight_bytes ? window - self->flight_bytes : 0;
+}
+
+unsigned
+peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t delay)
+{
+  guint kept = self->flights_first;
+  unsigned n = 0;
+  size_t bytes = 0, flight = self->flight_bytes;
+  int64_t rtt = 0;
+  for (guint i = self->flights_first; i < self->flights->len; i++) {
+    PeerFlight *f = &g_array_index (self->flights, PeerFlight, i);
+    if (!peer_range_has (run, f->chunk)) {
+      if (kept != i)
+        g_array_index (self->flights, PeerFlight, kept) = *f;
+      kept++;
+      continue;
+    }
+    n++;
+    bytes += f->bytes;
+    self->newest_acked = MAX (self->newest_acked, f->sent);
+    rtt = f->again ? rtt : now - f->sent;
+    peer_chunks_remove (self->in_flight, (PeerRange){f->chunk, f->chunk + 1});
+  }
+  g_array_set_size (self->flights, kept);
+  compact (self->flights, &self->flights_first);
+  if (n == 0)
+    return 0;
+  self->flight_bytes -= bytes;
+  self->last_progress = now;
+  self->probe = self->probed = false;
+  peer_ledbat_on_ack (&self->ledbat, now, delay, MAX (rtt, 0), bytes, flight);
+  return n;
+}
+
+static int64_t
+loss_delay (const PeerChannel *self)
+{
+  return self->ledbat.srtt + MAX (2 * self->ledbat.rttvar, REORDERING);
+}
+
+static void
+lose (PeerChannel *self, guint index)
+{
+  PeerFlight flight = g_array_index (self->flights, PeerFlight, index);
+  self->flight_bytes -= flight.bytes;
+  peer_chunks_remove (self->in_flight, (PeerRange){flight.chunk, flight.chunk + 1});
+  peer_chunks_add (self->resend, (PeerRange){flight.chunk, flight.chunk + 1});
+  peer_channel_unget_request (self, flight.chunk);
+}
+
+/* us after the last progress: two round trips, and what an acknowledgement may wait */
+static int64_t
+probe_delay (const PeerChannel *self)
+{
+  return 2 * self->ledbat.srtt + 2 * self->ledbat.rttvar + REORDERING;
+}
+
+static bool
+needs_probe (const PeerChannel *self)
+{
+  return self->flight_bytes > 0 && !self->probed && self->ledbat.srtt > 0;
+}
+
+static void
+probe (PeerChannel *self)
+{
+  lose (self, self->flights->len - 1);
+  g_array_set_size (self->flights, self->flights->len - 1);
+  self->probe = self->probed = true;
+}
+
+unsigned
+peer_channel_find_lost (PeerChannel *self, int64_t now)
+{
+  unsigned n = 0;
+  if (self->flight_bytes > 0 && now >= self->last_progress + peer_ledbat_cto (&self->ledbat)) {
+    for (guint i = self->flights->len; i-- > self->flights_first; n++)
+      lose (self, i);
+    g_array_set_size (self->flights, 0);
+    self->flights_first = 0;
+    self->probed = false;
+    self->last_progress = now;
+    peer_ledbat_on_timeout (&self->ledbat, now);
+    return n;
+  }
+  /* flights are in the order of sending, so the lost ones lead; the oldest goes to the very front */
+  guint end = self->flights_first;
+  int64_t before = MIN (self->newest_acked, now - loss_delay (self));
+  while (end < self->flights->len && g_array_index (self->flights, PeerFlight, end).sent <= before)
+    end++;
+  for (guint i = end; i-- > self->flights_first; n++)
+    lose (self, i);
+  self->flights_first = end;
+  compact (self->flights, &self->flights_first);
+  if (n > 0)
+    peer_ledbat_on_loss (&self->ledbat, now);
+  if (needs_probe (self) && now >= self->last_progress + probe_delay (self)) {
+    probe (self);
+    n++;
+  }
+  return n;
+}
+
+int64_t
+peer_channel_loss_deadline (const PeerChannel *self)
+{
+  if (self->flights_first >= self->flights->len)
+    return PEER_NEVER;
+  int64_t sent = g_array_index (self->flights, PeerFlight, self->flights_first).sent;
+  int64_t timeout = self->last_progress + peer_ledbat_cto (&self->ledbat);
+  if (needs_probe (self))
+    timeout = MIN (timeout, self->last_progress + probe_delay (self));
+  return sent <= self->newest_acked ? MIN (sent + loss_delay (self), timeout) : timeout;
+}
+
+void
+peer_channel_not_arrived (PeerChannel *self, uint64_t chunk)
+{
+  peer_channel_unget_request (self, chunk);
+  for (guint i = self->flights_first; i < self->flights->len; i++) {
+    PeerFlight *flight = &g_array_index (self->flights, PeerFlight, i);
+    if (flight->chunk != chunk)
+      continue;
+    self->flight_bytes -= flight->bytes;
+    peer_chunks_remove (self->in_flight, (PeerRange){chunk, chunk + 1});
+    g_array_remove_index (self->flights, i);
+    break;
+  }
+  peer_chunks_add (self->resend, (PeerRange){chunk, chunk + 1});
+}
+
+/* --- what we asked of them --- */
+
+void
+peer_channel_ask (PeerChannel *self, int64_t now, PeerRange run)
+{
+  for (uint64_t chunk = run.first; chunk < run.end; chunk++) {
+    PeerAsk ask = {chunk, now};
+    g_array_append_val (self->asks, ask);
+  }
+  PeerRange *last = self->to_request->len > 0
+                        ? &g_array_index (self->to_request, PeerRange, self->to_request->len - 1)
+                        : NULL;
+  if (last != NULL && last->end == run.first)
+    last->end = run.end;
+  else
+    g_array_append_val (self->to_request, run);
+}
+
+guint
+peer_channel_n_asks (const PeerChannel *self)
+{
+  return self->asks->len - self->asks_first;
+}
+
+/* Takes the ask for chunk out; false = there is none. Answers come about in order, so it is near
+ * the front, and what is before it moves up by one. */
+static bool
+take_ask (PeerChannel *self, uint64_t chunk, PeerAsk *out)
+{
+  for (guint i = self->asks_first; i < self->asks->len; i++) {
+    PeerAsk *asks = &g_array_index (self->asks, PeerAsk, 0);
+    if (asks[i].chunk != chunk)
+      continue;
+    *out = asks[i];
+    memmove (&asks[self->asks_first + 1], &asks[self->asks_first],
+             (i - self->asks_first) * sizeof (PeerAsk));
+    self->asks_first++;
+    compact (self->asks, &self->asks_first);
+    return true;
+  }
+  return false;
+}
+
+static void
+measure_rate (PeerChannel *self, int64_t now, size_t bytes)
+{
+  self->rate_bytes += bytes;
+  int64_t passed = now - self->rate_at;
+  if (passed < RATE_INTERVAL)
+    return;
+  double rate = (double)self->rate_bytes * 1e6 / (double)passed;
+  /* after a pause the interval says nothing of what they can */
+  if (passed < 10 * RATE_INTERVAL)
+    self->rate = self->rate == 0 ? rate : 0.7 * self->rate + 0.3 * rate;
+  self->rate_at = now;
+  self->rate_bytes = 0;
+}
+
+static void
+measure_latency (PeerChannel *self, int64_t latency)
+{
+  if (self->latency == 0) {
+    self->latency = self->latency_min = latency;
+    self->latency_var = latency / 2;
+  } else {
+    self->latency_var += (ABS (latency - self->latency) - self->latency_var) / 4;
+    self->latency += (latency - self->latency) / 8;
+    /* the least is forgotten slowly: paths change */
+    self->latency_min = MIN (latency, self->latency_min + self->latency_min / 512 + 1);
+  }
+  bool limits = peer_channel_n_asks (self) * 2 >= self->quota;
+  if (latency - self->latency_min > (self->live ? QUEUE_TARGET_LIVE : QUEUE_TARGET_STATIC))
+    self->quota = MAX (self->quota - 1, MIN_QUOTA);
+  else if (limits)
+    self->quota = MIN (self->quota + 1, MAX_QUOTA);
+}
+
+bool
+peer_channel_answered (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes)
+{
+  PeerAsk ask;
+  self->misses = 0;
+  self->avoid_until = 0;
+  measure_rate (self, now, bytes);
+  if (!take_ask (self, chunk, &ask))
+    return false;
+  measure_latency (self, MAX (now - ask.at, 1));
+  return true;
+}
+
+bool
+peer_channel_unask (PeerChannel *self, uint64_t chunk)
+{
+  PeerAsk ask;
+  return take_ask (self, chunk, &ask);
+}
+
+int64_t
+peer_channel_patience (const PeerChannel *self)
+{
+  if (self->latency == 0)
+    return PATIENCE_FIRST << MIN (self->misses, 2);
+  int64_t patience = self->latency + 4 * self->latency_var + 100000;
+  return CLAMP (patience, PATIENCE_MIN, PATIENCE_MAX) << MIN (self->misses, 2);
+}
+
+bool
+peer_channel_expired_ask (PeerChannel *self, int64_t now, uint64_t *chunk)
+{
+  if (self->asks_first >= self->asks->len)
+    return false;
+  PeerAsk *ask = &g_array_index (self->asks, PeerAsk, self->asks_first);
+  if (now < ask->at + peer_channel_patience (self))
+    return false;
+  *chunk = ask->chunk;
+  self->asks_first++;
+  compact (self->asks, &self->asks_first);
+  return true;
+}
+
+void
+peer_channel_forget_asks (PeerChannel *self)
+{
+  g_array_set_size (self->asks, 0);
+  self->asks_first = 0;
+  g_array_set_size (self->to_request, 0);
+}
+
+bool
+peer_channel_supports (const PeerChannel *self, PeerMessageType type)
+{
+  return self->supported[type / 8] & (0x80 >> type % 8);
+}
+
+int64_t
+peer_channel_next_deadline (const PeerChannel *self, int64_t keep_alive)
+{
+  int64_t next = MIN (self->ack_at, self->announce_at);
+  next = MIN (next, peer_channel_loss_deadline (self));
+  if (self->asks_first < self->asks->len)
+    next = MIN (next, g_array_index (self->asks, PeerAsk, self->asks_first).at +
+                          peer_channel_patience (self));
+  return MIN (next, self->last_sent + keep_alive);
+}

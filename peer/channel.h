@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One remote peer in one swarm: the handshake (RFC 7574, 3.1.1), what it has, what we asked of it,
+ * what it asked of us, what is in flight to it, and what is to be said to it. Internal to the
+ * engine: swarm.c and sender.c work on its fields; nobody else sees it. */
+#pragma once
+
+#include "peer/event.h"
+#include "peer/integrity.h"
+#include "peer/ledbat.h"
+#include "peer/trace.h"
+#include "peer/wire.h"
+
+typedef enum {
+  PEER_CHANNEL_INITIATING, /* datagram 1 is out */
+  PEER_CHANNEL_ANSWERING,  /* datagram 2 is out; the address is not proven */
+  PEER_CHANNEL_OPEN,
+  PEER_CHANNEL_CLOSED, /* says goodbye if it can, then it is freed */
+} PeerChannelState;
+
+/* A chunk that was sent and not acknowledged. */
+typedef struct {
+  uint64_t chunk;
+  int64_t sent;   /* us */
+  uint32_t bytes; /* of the datagram */
+  bool again;     /* sent before: no round-trip time can be told from it (Karn) */
+} PeerFlight;
+
+/* A chunk that was asked for. */
+typedef struct {
+  uint64_t chunk;
+  int64_t at; /* us */
+} PeerAsk;
+
+typedef struct {
+  uint64_t chunk;
+  uint64_t delay; /* us, one-way, modulo 2^64 */
+} PeerAck;
+
+typedef struct {
+  PeerSwarm *swarm;
+  PeerAddress address;
+  uint32_t local, remote; /* channel IDs; remote 0 = not known yet */
+  PeerChannelState state;
+  bool initiator; /* we began */
+  bool live;
+
+  int64_t created, opened, last_received, last_sent; /* us */
+  unsigned unanswered;                               /* datagrams sent since the last one came */
+  unsigned tries;                                    /* first datagrams sent */
+  size_t unproven_budget; /* bytes that may still go to an address that is not proven */
+  bool hello;             /* a datagram is owed, even an empty one */
+  bool goodbye;           /* the closing handshake is owed */
+  bool queued;            /* in the engine's ready queue */
+  int64_t deadline;       /* us; when it wants to be looked at */
+
+  /* theirs */
+  uint64_t window; /* chunks; their discard window (section 7.9); UINT64_MAX = all */
+  uint8_t supported[32];
+  PeerChunks *have;
+  uint64_t have_end; /* one past the newest chunk they told of */
+
+  /* what they asked of us, in order */
+  GArray *requests; /* PeerRange; from requests_first on */
+  guint requests_first;
+  PeerChunks *waiting;  /* the chunks of requests that are still wanted */
+  PeerChunks *resend;   /* asked for again, or lost: their hashes must not be taken for known */
+  bool choking;         /* we choke them */
+  bool choke_owed;      /* CHOKE or UNCHOKE is to be said */
+  int64_t choked_until; /* us */
+
+  /* what is in flight to them */
+  GArray *flights; /* PeerFlight, in the order of sending; from flights_first on */
+  guint flights_first;
+  PeerChunks *in_flight;
+  size_t flight_bytes;
+  int64_t newest_acked;  /* us: when the newest acknowledged chunk was sent */
+  int64_t last_progress; /* us: when something was acknowledged, or the flight began */
+  bool probe;            /* one datagram may go beyond the window */
+  bool probed;           /* it went, since something was acknowledged */
+  PeerLedbat ledbat;
+
+  /* what we asked of them */
+  GArray *asks; /* PeerAsk, in the order of asking; from asks_first on */
+  guint asks_first;
+  PeerChunks *unproven;         /* came without their hashes, and were asked for again */
+  double quota;                 /* chunks that may be asked for at once */
+  int64_t latency, latency_var; /* us from asking to having; 0 = not known */
+  int64_t latency_min;          /* us */
+  double rate;                  /* bytes/s that they bring */
+  int64_t rate_at;              /* us */
+  size_t rate_bytes;            /* since rate_at */
+  unsigned misses;              /* timeouts in a row */
+  int64_t missed_at;            /* us: the last of them */
+  int64_t avoid_until;          /* us: slow, or claimed what they do not have (12.6.2) */
+  bool choked;                  /* they choke us */
+
+  /* to be said */
+  PeerChunks *announce; /* HAVE */
+  int64_t announce_at;
+  GArray *acks; /* PeerAck */
+  int64_t ack_at;
+  GArray *to_request, *to_cancel; /* PeerRange */
+
+  PeerPendingHashes *hashes; /* made when the channel opens */
+  double signature_tokens;
+  int64_t signature_tokens_at;
+  unsigned malformed;
+  uint64_t chunks_received;
+} PeerChannel;
+
+PeerChannel *peer_channel_new (PeerSwarm *swarm, const PeerAddress *address, uint32_t local,
+                               int64_t now);
+void peer_channel_free (PeerChannel *self);
+/* The path is proven (3.1.1, steps 6 and 7). */
+void peer_channel_open (PeerChannel *self, int64_t now, bool live);
+
+/* --- what they have --- */
+
+/* HAVE and ACK: adds, and slides the window (6.2). limit: runs beyond it are ignored. */
+void peer_channel_add_have (PeerChannel *self, PeerRange run);
+bool peer_channel_has (const PeerChannel *self, uint64_t chunk);
+/* Left of it they have forgotten. */
+uint64_t peer_channel_oldest (const PeerChannel *self);
+
+/* --- what they asked of us --- */
+
+/* REQUEST: false = their queue is full; what was too much is dropped. */
+bool peer_channel_add_request (PeerChannel *self, PeerRange run);
+/* CANCEL, HAVE: returns the number of chunks that were in the queue. */
+uint64_t peer_channel_cancel (PeerChannel *self, PeerRange run);
+bool peer_channel_next_request (PeerChannel *self, uint64_t *chunk);
+/* To the front: it could not be sent now, or was lost. */
+void peer_channel_unget_request (PeerChannel *self, uint64_t chunk);
+
+/* --- what is in flight --- */
+
+void peer_channel_sent (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes);
+size_t peer_channel_window_left (const PeerChannel *self); /* bytes */
+/* ACK (8.7): frees what is in flight, feeds LEDBAT. Returns how many chunks it freed. */
+unsigned peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t delay);
+/* Loss recovery, apart from LEDBAT's reaction to it: what was sent a round trip and a little
+ * before something that was acknowledged is lost and goes to the front of their queue; nothing
+ * acknowledged for a congestion timeout: all of it. Returns how many were lost. Before the timeout
+ * the newest is sent once more, beyond the window: the acknowledgement that it brings tells of the
+ * others, should theirs have been lost. */
+unsigned peer_channel_find_lost (PeerChannel *self, int64_t now);
+int64_t peer_channel_loss_deadline (const PeerChannel *self);
+/* They asked again for what is in flight: it, or its hashes, did not arrive. It was asked for before
+ * all that waits, so it goes to the front of their queue. */
+void peer_channel_not_arrived (PeerChannel *self, uint64_t chunk);
+
+/* --- what we asked of them --- */
+
+void peer_channel_ask (PeerChannel *self, int64_t now, PeerRange run);
+guint peer_channel_n_asks (const PeerChannel *self);
+/* The chunk came, from them: measures. true = it had been asked of them. */
+bool peer_channel_answered (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes);
+/* It came from somebody else, or is no longer wanted. true = it had been asked of them. */
+bool peer_channel_unask (PeerChannel *self, uint64_t chunk);
+/* How long an answer may take: us. */
+int64_t peer_channel_patience (const PeerChannel *self);
+/* Takes the oldest ask if it is over its time; false = none is. */
+bool peer_channel_expired_ask (PeerChannel *self, int64_t now, uint64_t *chunk);
+void peer_channel_forget_asks (PeerChannel *self);
+
+bool peer_channel_supports (const PeerChannel *self, PeerMessageType type);
+/* The earliest of its timers. */
+int64_t peer_channel_next_deadline (const PeerChannel *self, int64_t keep_alive);

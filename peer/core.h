@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all swarms of an engine have in common: its time, its counters, its channel IDs. Internal
+ * to the engine. */
+#pragma once
+
+#include "peer/channel.h"
+#include "peer/event.h"
+#include "peer/trace.h"
+
+/* A closing handshake that is still to be sent. */
+typedef struct {
+  PeerAddress address;
+  uint32_t remote;
+} PeerGoodbye;
+
+typedef struct {
+  PeerCounters counters;
+  PeerEventQueue *events;
+  GHashTable *channels; /* local ID -> PeerChannel, not owned */
+  GQueue ready;         /* PeerChannel: have something to send */
+  GArray *goodbyes;     /* PeerGoodbye */
+  void (*random) (void *data, uint8_t *out, size_t n);
+  void *random_data;
+  int64_t now;         /* us; never falls */
+  int64_t wall_offset; /* us */
+  bool wall_trusted;
+  uint32_t max_channels;
+  uint32_t n_unproven;  /* channels that answer an address not proven yet */
+  uint64_t max_upload;  /* bytes/s; 0 = no limit */
+  double upload_tokens; /* bytes */
+  int64_t upload_tokens_at;
+  double signature_tokens;
+  int64_t signature_tokens_at;
+  int64_t deadline; /* us: when a tick is due */
+} PeerCore;
+
+void peer_core_ready (PeerCore *self, PeerChannel *channel);
+void peer_core_forget (PeerCore *self, PeerChannel *channel);
+/* The tick is due at this time, if not before. */
+void peer_core_wake (PeerCore *self, int64_t at);
+/* Unpredictable, not zero, not in use (RFC 7574, 8.3; RFC 4960, 5.1.3). */
+uint32_t peer_core_new_channel_id (PeerCore *self);
+/* Takes n tokens from a bucket that fills with rate per second up to burst; false = too few. */
+bool peer_core_take (double *tokens, int64_t *at, int64_t now, double rate, double burst, double n);

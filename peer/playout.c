@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A live channel has no clock but the times at which its munros were signed. From them come the
+ * time that a chunk stands for, when each chunk was made on our own clock (the quickest munro to
+ * reach us sets the difference of the clocks), and so when a missing one is no longer waited for.
+ *
+ *      position            newest munro
+ *         |                     |
+ *   ------v=====================v-----> chunks
+ *         |<---- lookback ----->|
+ *
+ * Tuning in takes two munros, since one alone does not say how long it lasts: the newest, which a
+ * peer must tell us, and the one before it, which comes with the first chunk asked of it. */
+#include "peer/playout.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define HISTORY 64 /* munros that are remembered; some 9 s at 4 Mbit/s */
+
+typedef struct {
+  PeerRange munro;
+  int64_t wall; /* us */
+} Mark;
+
+struct PeerPlayout {
+  PeerPlayoutOptions options;
+  Mark marks[HISTORY]; /* ascending by munro */
+  unsigned n;
+  int64_t chunk_time;   /* us; 0 = not known yet */
+  int64_t clock_offset; /* us: our clock when a munro came, less its wall time; the least seen */
+  bool tuned_in;
+  uint64_t position;
+};
+
+PeerPlayout *
+peer_playout_new (const PeerPlayoutOptions *options)
+{
+  PeerPlayout *self = g_new0 (PeerPlayout, 1);
+  self->options = *options;
+  return self;
+}
+
+void
+peer_playout_free (PeerPlayout *self)
+{
+  g_free (self);
+}
+
+static const Mark *
+newest (const PeerPlayout *self)
+{
+  return &self->marks[self->n - 1];
+}
+
+/* Sorted, without duplicates; the oldest falls out. false = known or too old to matter. */
+static bool
+add_mark (PeerPlayout *self, PeerRange munro, int64_t wall)
+{
+  unsigned at = self->n;
+  while (at > 0 && self->marks[at - 1].munro.first > munro.first)
+    at--;
+  if (at > 0 && self->marks[at - 1].munro.first == munro.first)
+    return false;
+  if (self->n == HISTORY) {
+    if (at == 0)
+      return false;
+    memmove (&self->marks[0], &self->marks[1], (at - 1) * sizeof (Mark));
+    self->marks[at - 1] = (Mark){munro, wall};
+    return true;
+  }
+  memmove (&self->marks[at + 1], &self->marks[at], (self->n - at) * sizeof (Mark));
+  self->marks[at] = (Mark){munro, wall};
+  self->n++;
+  return true;
+}
+
+int64_t
+peer_playout_chunk_time (const PeerPlayout *self)
+{
+  return self->chunk_time;
+}
+
+static int
+by_value (gconstpointer a, gconstpointer b)
+{
+  int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+  return left < right ? -1 : left > right;
+}
+
+/* The median over neighbouring munros: neither a pause of the encoder nor the jump in the numbers
+ * when a source restarts disturbs it. */
+static void
+measure_chunk_time (PeerPlayout *self)
+{
+  int64_t times[HISTORY];
+  unsigned n = 0;
+  for (unsigned i = 1; i < self->n; i++) {
+    const Mark *before = &self->marks[i - 1], *mark = &self->marks[i];
+    if (before->munro.end == mark->munro.first && mark->wall > before->wall)
+      times[n++] = (mark->wall - before->wall) / (int64_t)peer_range_size (mark->munro);
+  }
+  if (n == 0)
+    return;
+  qsort (times, n, sizeof times[0], by_value);
+  self->chunk_time = MAX (times[n / 2], 1);
+}
+
+/* When chunk was signed, by our clock. */
+static int64_t
+made_at (const PeerPlayout *self, uint64_t chunk)
+{
+  const Mark *mark = newest (self);
+  for (unsigned i = self->n; i-- > 0 && self->marks[i].munro.end > chunk;)
+    mark = &self->marks[i];
+  int64_t wall = mark->wall;
+  if (chunk >= mark->munro.end)
+    wall += (int64_t)MIN (chunk - mark->munro.end + 1, INT32_MAX) * self->chunk_time;
+  else if (chunk < mark->munro.first)
+    wall -= (int64_t)MIN (mark->munro.first - chunk, INT32_MAX) * self->chunk_time;
+  return wall + self->clock_offset;
+}
+
+static void
+tune_in (PeerPlayout *self)
+{
+  if (self->chunk_time == 0)
+    return;
+  uint64_t back = (uint64_t)(self->options.lookback / self->chunk_time);
+  uint64_t edge = newest (self)->munro.end;
+  uint64_t position = edge > back ? edge - back : 0;
+  /* whole subtrees: no hash is fetched for chunks that nobody wants */
+  position -= position % self->options.chunks_per_signature;
+  self->position = MIN (position, newest (self)->munro.first);
+  self->tuned_in = true;
+}
+
+void
+peer_playout_edge (PeerPlayout *self, int64_t now, PeerRange munro, int64_t wall)
+{
+  bool first = self->n == 0;
+  bool is_newest = first || munro.first > newest (self)->munro.first;
+  if (!add_mark (self, munro, wall))
+    return;
+  /* only a munro that is new to all of us tells how far the clocks are apart */
+  if (first || (is_newest && now - wall < self->clock_offset))
+    self->clock_offset = now - wall;
+  measure_chunk_time (self);
+  if (!self->tuned_in)
+    tune_in (self);
+}
+
+/* A gap is given up when its time is over and something behind it is here. */
+static bool
+may_skip (const PeerPlayout *self, int64_t now, PeerRange gap)
+{
+  return now >= made_at (self, gap.first) + self->options.max_lag;
+}
+
+PeerRange
+peer_playout_next (PeerPlayout *self, int64_t now, const PeerChunks *have, uint64_t *skipped)
+{
+  *skipped = 0;
+  PeerRange none = {self->position, self->position};
+  if (!self->tuned_in)
+    return none;
+  PeerRange ahead = {self->position, newest (self)->munro.end};
+  PeerRange run = peer_chunks_next (have, ahead);
+  if (peer_range_is_empty (run))
+    return none;
+  if (run.first > self->position) {
+    PeerRange gap = {self->position, run.first};
+    if (!may_skip (self, now, gap))
+      return none;
+    *skipped = peer_range_size (gap);
+  }
+  self->position = run.end;
+  return run;
+}
+
+bool
+peer_playout_want (const PeerPlayout *self, int64_t now, PeerWant *out)
+{
+  if (self->n == 0)
+    return false;
+  const Mark *last = newest (self);
+  if (!self->tuned_in) {
+    uint64_t before = MIN (last->munro.first, self->options.chunks_per_signature);
+    *out = (PeerWant){{last->munro.first - before, last->munro.end}, now, 0};
+    return true;
+  }
+  out->window = (PeerRange){self->position, MAX (self->position, last->munro.end)};
+  out->chunk_time = (uint32_t)MIN (self->chunk_time, UINT32_MAX);
+  out->deadline = made_at (self, self->position) + self->options.lookback;
+  return true;
+}
+
+int64_t
+peer_playout_deadline (const PeerPlayout *self, const PeerChunks *have)
+{
+  if (!self->tuned_in)
+    return PEER_NEVER;
+  PeerRange run = peer_chunks_next (have, (PeerRange){self->position, newest (self)->munro.end});
+  if (peer_range_is_empty (run) || run.first == self->position)
+    return PEER_NEVER;
+  return made_at (self, self->position) + self->options.max_lag;
+}
+
+bool
+peer_playout_tuned_in (const PeerPlayout *self)
+{
+  return self->tuned_in;
+}
+
+uint64_t
+peer_playout_position (const PeerPlayout *self)
+{
+  return self->position;
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writes datagrams: the handshakes, what is to be said, and chunks with the hashes that their
+ * receiver lacks (RFC 7574, 5.3, 5.4, 6.1.2.3).
+ *
+ * A batch of chunks to one peer is written in the order asked for, and each proof leaves out what
+ * an earlier one of the batch carries. It is sent in the order of the number of hashes, most
+ * first: whoever comes first in a subtree carries more hashes than all others in it, so none
+ * overtakes one that it rests on, and chunks without hashes, about half of them, are of one size
+ * and leave in one call to the kernel. */
+#include "peer/swarm-state.h"
+#include <string.h>
+
+#define HASHES_FIRST 1000 /* weight of a datagram of hashes that did not fit with their chunk */
+#define SAID_FIRST 2000   /* weight of what is no chunk */
+
+static PeerWriter
+begin (PeerOutbox *out, uint32_t remote)
+{
+  PeerWriter writer = {out->datagrams[out->n].bytes, 0, PEER_DATAGRAM_MAX};
+  peer_writer_u32 (&writer, remote);
+  return writer;
+}
+
+static void
+finish (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out, const PeerWriter *writer,
+        unsigned weight)
+{
+  PeerCore *core = swarm->core;
+  out->datagrams[out->n].size = writer->used;
+  out->weight[out->n] = (uint16_t)weight;
+  out->n++;
+  channel->last_sent = core->now;
+  channel->unanswered++;
+  channel->hello = false;
+  core->upload_tokens -= (double)writer->used;
+}
+
+/* --- handshakes (3.1.1) --- */
+
+static bool
+write_handshake (PeerSwarm *swarm, PeerChannel *channel, PeerWriter *writer)
+{
+  PeerOptions options;
+  uint8_t bytes[PEER_SWARM_ID_MAX + 128];
+  PeerWriter body = {bytes, 0, sizeof bytes};
+  peer_swarm_options (swarm, channel->initiator, &options);
+  PeerMessage message = {.type = PEER_MESSAGE_HANDSHAKE, .channel = channel->local};
+  if (!peer_options_write (&body, &options))
+    return false;
+  message.bytes = (PeerReader){bytes, body.used};
+  return peer_wire_write (writer, &swarm->format, &message);
+}
+
+static void
+say_first (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
+{
+  PeerWriter writer = begin (out, 0);
+  if (write_handshake (swarm, channel, &writer))
+    finish (swarm, channel, out, &writer, SAID_FIRST);
+}
+
+/* The answer: its HAVEs are the newest runs, and no more bytes than came from that address. */
+static void
+say_second (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
+{
+  PeerWriter writer = begin (out, channel->remote);
+  if (!write_handshake (swarm, channel, &writer) || writer.used > channel->unproven_budget) {
+    channel->hello = false;
+    return;
+  }
+  writer.size = MIN (writer.size, channel->unproven_budget);
+  for (size_t i = peer_chunks_n_runs (swarm->have); i-- > 0;) {
+    PeerRange run = peer_chunks_run (swarm->have, i);
+    while (!peer_range_is_empty (run)) {
+      PeerMessage message = {.type = PEER_MESSAGE_HAVE,
+                             .chunks = peer_wire_next_part (&swarm->format, &run)};
+      if (!peer_wire_write (&writer, &swarm->format, &message))
+        break;
+    }
+  }
+  channel->unproven_budget -= writer.used;
+  finish (swarm, channel, out, &writer, SAID_FIRST);
+}
+
+/* --- munros (6.1.2) --- */
+
+static bool
+write_munro (PeerSwarm *swarm, PeerWriter *writer, const PeerMunro *munro)
+{
+  PeerWriter before = *writer;
+  PeerMessage hash = {.type = PEER_MESSAGE_INTEGRITY,
+                      .chunks = munro->chunks,
+                      .bytes = {munro->hash, swarm->format.hash_size}};
+  PeerMessage signature = {.type = PEER_MESSAGE_SIGNED_INTEGRITY,
+                           .chunks = munro->chunks,
+                           .time = munro->time,
+                           .bytes = {munro->signature, munro->signature_size}};
+  if (peer_wire_write (writer, &swarm->format, &hash) &&
+      peer_wire_write (writer, &swarm->format, &signature))
+    return true;
+  *writer = before;
+  return false;
+}
+
+/* 6.1.2.4: our newest munro, until they show that they have a chunk of it or of a newer one. */
+static bool
+owes_newest_munro (const PeerSwarm *swarm, const PeerChannel *channel, PeerMunro *out)
+{
+  return swarm->live && swarm->edge.end > swarm->edge.first &&
+         channel->have_end <= swarm->edge.first &&
+         peer_integrity_newest_munro (swarm->integrity, out);
+}
+
+/* --- what is to be said --- */
+
+typedef struct {
+  PeerSwarm *swarm;
+  PeerChannel *channel;
+  PeerOutbox *out;
+  PeerWriter writer;
+  bool open; /* a datagram is begun */
+} Talk;
+
+/* Into the datagram that is begun, or into a next one. false = the outbox is full. */
+static bool
+say (Talk *talk, const PeerMessage *message)
+{
+  const PeerWireFormat *format = &talk->swarm->format;
+  PeerMunro munro;
+  if (talk->open && peer_wire_write (&talk->writer, format, message))
+    return true;
+  if (talk->open)
+    finish (talk->swarm, talk->channel, talk->out, &talk->writer, SAID_FIRST);
+  talk->open = false;
+  if (talk->out->n >= PEER_OUTBOX - 1)
+    return false;
+  talk->writer = begin (talk->out, talk->channel->remote);
+  talk->open = true;
+  if (owes_newest_munro (talk->swarm, talk->channel, &munro))
+    write_munro (talk->swarm, &talk->writer, &munro);
+  return peer_wire_write (&talk->writer, format, message);
+}
+
+/* As many messages as it takes; *run is what is left if the outbox is full. */
+static bool
+say_run (Talk *talk, PeerMessage message, PeerRange *run)
+{
+  while (!peer_range_is_empty (*run)) {
+    PeerRange rest = *run;
+    message.chunks = peer_wire_next_part (&talk->swarm->format, &rest);
+    if (!say (talk, &message))
+      return false;
+    *run = rest;
+  }
+  return true;
+}
+
+static void
+say_choke (Talk *talk)
+{
+  PeerMessage message = {.type =
+                             talk->channel->choking ? PEER_MESSAGE_CHOKE : PEER_MESSAGE_UNCHOKE};
+  if (talk->channel->choke_owed && say (talk, &message))
+    talk->channel->choke_owed = false;
+}
+
+static void
+say_acks (Talk *talk)
+{
+  PeerChannel *channel = talk->channel;
+  PeerRange said = {0, 0};
+  guint i = channel->acks->len;
+  /* the newest first: its interval may cover the others (4.3.2) */
+  for (; i-- > 0;) {
+    PeerAck *ack = &g_array_index (channel->acks, PeerAck, i);
+    PeerRange run = peer_chunks_around (talk->swarm->have, ack->chunk);
+    if (peer_range_has (said, ack->chunk) || peer_range_is_empty (run))
+      continue;
+    said = run;
+    PeerMessage message = {.type = PEER_MESSAGE_ACK, .time = ack->delay};
+    if (!say_run (talk, message, &run))
+      return;
+  }
+  g_array_set_size (channel->acks, 0);
+  channel->ack_at = PEER_NEVER;
+}
+
+static void
+say_haves (Talk *talk)
+{
+  PeerChannel *channel = talk->channel;
+  PeerMessage message = {.type = PEER_MESSAGE_HAVE};
+  while (!peer_chunks_is_empty (channel->announce)) {
+    PeerRange next = peer_chunks_run (channel->announce, 0);
+    PeerRange run = peer_chunks_around (talk->swarm->have, next.first);
+    /* the biggest complete interval (4.3.1), unless they have all of it already (3.2) */
+    if (!peer_range_is_empty (run) && !peer_chunks_has_all (channel->have, run) &&
+        !say_run (talk, message, &run))
+      return;
+    peer_chunks_remove (channel->announce, (PeerRange){next.first, MAX (next.first + 1, run.end)});
+  }
+  channel->announce_at = PEER_NEVER;
+}
+
+static void
+say_ranges (Talk *talk, PeerMessageType type, GArray *ranges)
+{
+  guint said = 0;
+  for (; said < ranges->len; said++) {
+    PeerRange *run = &g_array_index (ranges, PeerRange, said);
+    if (!say_run (talk, (PeerMessage){.type = type}, run))
+      break;
+  }
+  g_array_remove_range (ranges, 0, said);
+}
+
+/* --- chunks --- */
+
+typedef struct {
+  PeerHash hashes[PEER_PROOF_MAX];
+  int n;
+  PeerMunro munro;
+  bool with_munro;
+  size_t size; /* bytes on the wire */
+} Proof;
+
+static bool
+make_proof (PeerSwarm *swarm, PeerChannel *channel, uint64_t chunk, Proof *out)
+{
+  bool again = peer_chunks_has (channel->resend, chunk);
+  const PeerChunks *in_flight = again ? NULL : channel->in_flight;
+  out->n = peer_integrity_proof (swarm->integrity, chunk, channel->have, in_flight, out->hashes);
+  if (out->n < 0)
+    return false;
+  out->with_munro = false;
+  PeerMessage hash = {.type = PEER_MESSAGE_INTEGRITY,
+                      .chunks = {chunk, chunk + 1},
+                      .bytes = {NULL, swarm->format.hash_size}};
+  out->size = (size_t)out->n * peer_wire_size (&swarm->format, &hash);
+  if (!swarm->live)
+    return true;
+  if (!peer_integrity_munro (swarm->integrity, chunk, &out->munro))
+    return false;
+  out->with_munro = !peer_chunks_has_any (channel->have, out->munro.chunks) &&
+                    (again || !peer_chunks_has_any (channel->in_flight, out->munro.chunks));
+  return true;
+}
+
+static void
+write_hashes (PeerSwarm *swarm, PeerWriter *writer, const Proof *proof)
+{
+  for (int i = 0; i < proof->n; i++) {
+    PeerMessage message = {.type = PEER_MESSAGE_INTEGRITY,
+                           .chunks = proof->hashes[i].chunks,
+                           .bytes = {proof->hashes[i].hash, swarm->format.hash_size}};
+    if (!peer_wire_write (writer, &swarm->format, &message))
+      g_warn_if_reached ();
+  }
+}
+
+static bool
+write_data (PeerSwarm *swarm, PeerWriter *writer, uint64_t chunk, const uint8_t *bytes, size_t n)
+{
+  PeerMessage message = {.type = PEER_MESSAGE_DATA,
+                         .chunks = {chunk, chunk + 1},
+                         .time = (uint64_t)(swarm->core->now + swarm->core->wall_offset),
+                         .bytes = {bytes, n}};
+  return peer_wire_write (writer, &swarm->format, &message);
+}
+
+/* One chunk, in one datagram with its hashes or, where that is too big, behind one of hashes
+ * (5.3). false = the store does not have it now. */
+static bool
+give (PeerSwarm *swarm, PeerChannel *channel, uint64_t chunk, PeerOutbox *out)
+{
+  uint8_t bytes[PEER_CHUNK_MAX];
+  size_t n = 0;
+  Proof proof;
+  PeerMunro newest;
+  if (swarm->store->class->read (swarm->store, chunk, bytes, sizeof bytes, &n) != PEER_STORE_OK ||
+      !make_proof (swarm, channel, chunk, &proof))
+    return false;
+
+  PeerWriter writer = begin (out, channel->remote);
+  bool owed = owes_newest_munro (swarm, channel, &newest);
+  if (owed && proof.with_munro && newest.chunks.first == proof.munro.chunks.first)
+    owed = false;
+  if (proof.with_munro)
+    write_munro (swarm, &writer, &proof.munro);
+  PeerMessage data = {.type = PEER_MESSAGE_DATA, .chunks = {chunk, chunk + 1}, .bytes = {bytes, n}};
+  size_t size = peer_wire_size (&swarm->format, &data);
+  unsigned weight = (unsigned)proof.n;
+  if (writer.used + proof.size + size > writer.size) {
+    write_hashes (swarm, &writer, &proof);
+    finish (swarm, channel, out, &writer, HASHES_FIRST + weight);
+    writer = begin (out, channel->remote);
+    proof.n = 0;
+  }
+  PeerWriter with_newest = writer;
+  if (owed && write_munro (swarm, &with_newest, &newest) &&
+      with_newest.used + proof.size + size <= writer.size)
+    writer = with_newest;
+  write_hashes (swarm, &writer, &proof);
+  if (!write_data (swarm, &writer, chunk, bytes, n)) {
+    swarm->core->counters.store_failures++;
+    return false;
+  }
+  peer_channel_sent (channel, swarm->core->now, chunk, writer.used);
+  finish (swarm, channel, out, &writer, weight);
+  swarm->uploaded += n;
+  swarm->core->counters.chunks_sent++;
+  swarm->core->counters.chunk_bytes_sent += n;
+  return true;
+}
+
+static bool
+may_upload (PeerCore *core)
+{
+  return core->max_upload == 0 ||
+         peer_core_take (&core->upload_tokens, &core->upload_tokens_at, core->now,
+                         (double)core->max_upload, (double)core->max_upload / 20 + 65536, 0);
+}
+
+static void
+give_chunks (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
+{
+  uint64_t chunk;
+  while (out->n + 2 <= PEER_OUTBOX &&
+         (peer_channel_window_left (channel) >= PEER_DATAGRAM_MAX || channel->flight_bytes == 0)) {
+    if (!may_upload (swarm->core)) {
+      peer_core_wake (swarm->core, swarm->core->now + 5000);
+      return;
+    }
+    if (!peer_channel_next_request (channel, &chunk))
+      return;
+    if (!peer_channel_has (channel, chunk))
+      give (swarm, channel, chunk, out);
+  }
+}
+
+/* Heaviest first; equal ones keep their order (insertion sort: at most 64). */
+static void
+sort_outbox (PeerOutbox *out)
+{
+  for (unsigned i = 0; i < out->n; i++) {
+    unsigned at = i;
+    for (; at > 0 && out->weight[out->order[at - 1]] < out->weight[i]; at--)
+      out->order[at] = out->order[at - 1];
+    out->order[at] = (uint16_t)i;
+  }
+}
+
+static void
+say_all (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
+{
+  PeerCore *core = swarm->core;
+  Talk talk = {.swarm = swarm, .channel = channel, .out = out};
+  say_choke (&talk);
+  /* whatever is said takes along what is waiting */
+  bool due = channel->hello || channel->to_request->len > 0 || channel->to_cancel->len > 0;
+  if (channel->acks->len > 0 && (due || channel->ack_at <= core->now))
+    say_acks (&talk);
+  if (channel->announce_at <= core->now || (talk.open && !peer_chunks_is_empty (channel->announce)))
+    say_haves (&talk);
+  say_ranges (&talk, PEER_MESSAGE_CANCEL, channel->to_cancel);
+  say_ranges (&talk, PEER_MESSAGE_REQUEST, channel->to_request);
+  if (talk.open)
+    finish (swarm, channel, out, &talk.writer, SAID_FIRST);
+}
+
+/* Four bytes (8.14), and the newest munro if it is owed. */
+static void
+say_keep_alive (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
+{
+  PeerMunro munro;
+  PeerWriter writer = begin (out, channel->remote);
+  if (owes_newest_munro (swarm, channel, &munro))
+    write_munro (swarm, &writer, &munro);
+  finish (swarm, channel, out, &writer, SAID_FIRST);
+}
+
+void
+peer_sender_fill (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
+{
+  out->n = out->next = 0;
+  out->to = channel->address;
+  switch (channel->state) {
+  case PEER_CHANNEL_INITIATING:
+    if (channel->hello)
+      say_first (swarm, channel, out);
+    break;
+  case PEER_CHANNEL_ANSWERING:
+    if (channel->hello)
+      say_second (swarm, channel, out);
+    break;
+  case PEER_CHANNEL_OPEN:
+    say_all (swarm, channel, out);
+    if (!channel->choking)
+      give_chunks (swarm, channel, out);
+    if (channel->hello && out->n == 0)
+      say_keep_alive (swarm, channel, out);
+    break;
+  case PEER_CHANNEL_CLOSED:
+    break;
+  }
+  sort_outbox (out);
+}

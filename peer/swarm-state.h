@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a swarm: what swarm.c, peers.c, sender.c and engine.c share. Nobody else
+ * includes it. */
+#pragma once
+
+#include "peer/channel.h"
+#include "peer/core.h"
+#include "peer/picker.h"
+#include "peer/swarm.h"
+
+/* An address that we were told of. */
+typedef struct {
+  PeerAddress address;
+  int64_t next_try; /* us */
+  unsigned failures;
+  bool was_open; /* it has been one of our peers */
+} PeerCandidate;
+
+struct PeerSwarm {
+  PeerCore *core;
+  PeerContent content;
+  PeerWireFormat format;
+  PeerStore *store;
+  PeerIntegrity *integrity;
+  bool live, source;
+  uint64_t discard_window; /* chunks */
+  uint32_t max_peers;
+  uint64_t salt;
+
+  GPtrArray *channels; /* PeerChannel, owned */
+  GArray *candidates;  /* PeerCandidate */
+  GHashTable *banned;  /* PeerAddress -> int64_t us until */
+  bool reap;           /* a channel is closed and waits to be freed */
+
+  PeerChunks *have;      /* verified, in the store */
+  PeerChunks *requested; /* asked of somebody */
+  GArray *wants;         /* PeerWant */
+  bool pick;             /* something changed for the picker */
+  int64_t picked_at;     /* us */
+  uint64_t late_told;    /* one past the newest chunk that LATE was told of */
+  int64_t need_at;       /* us: when NEED_PEERS may be told next */
+
+  uint64_t next_chunk; /* source: the number of the next one */
+  uint64_t open_first; /* source: first chunk of the subtree that is not signed yet */
+  PeerRange edge;      /* newest munro */
+  int64_t edge_at;     /* us: when it came */
+  bool size_told, length_told;
+
+  uint64_t downloaded, uploaded; /* bytes */
+  uint64_t rate_down_mark, rate_up_mark;
+  double rate_down, rate_up; /* bytes/s */
+  int64_t rate_at;
+};
+
+#define PEER_KEEP_ALIVE_LIVE 500000     /* us; a silent source is noticed after a second or two */
+#define PEER_KEEP_ALIVE_STATIC 20000000 /* us; below the 30 s after which NATs forget */
+
+/* --- swarm.c --- */
+PeerSwarm *peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
+                           PeerIntegrity *integrity, uint64_t discard_window, bool source,
+                           uint32_t max_peers);
+void peer_swarm_free (PeerSwarm *self);
+/* A datagram for this channel; the reader stands behind the channel ID. */
+void peer_swarm_receive (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram);
+/* The messages of a first datagram that follow its HANDSHAKE. */
+void peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram);
+/* Timers, connections, requests. Returns when the next tick is due. */
+int64_t peer_swarm_tick (PeerSwarm *self);
+void peer_swarm_want (PeerSwarm *self, const PeerWant *wants, size_t n);
+bool peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chunk,
+                       const uint8_t *bytes, size_t n);
+uint64_t peer_swarm_append (PeerSwarm *self, const uint8_t *bytes, size_t n);
+bool peer_swarm_sign (PeerSwarm *self, PeerKey *key);
+
+/* --- peers.c: who we know, and who we talk with --- */
+void peer_swarm_add_peer (PeerSwarm *self, const PeerAddress *address);
+/* A first datagram whose options are read. NULL = no answer (3.1.1, step 2). */
+PeerChannel *peer_swarm_accept (PeerSwarm *self, const PeerAddress *from, uint32_t remote,
+                                const PeerOptions *options, size_t datagram_size);
+/* The second datagram's HANDSHAKE. false = a check failed, the channel is closed. */
+bool peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote,
+                          const PeerOptions *options);
+void peer_swarm_opened (PeerSwarm *self, PeerChannel *channel);
+void peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye);
+void peer_swarm_ban (PeerSwarm *self, PeerChannel *channel);
+void peer_swarm_connect (PeerSwarm *self);
+void peer_swarm_reap (PeerSwarm *self);
+bool peer_swarm_is_silent (const PeerSwarm *self, const PeerChannel *channel);
+/* The options of our HANDSHAKE (section 7). */
+void peer_swarm_options (const PeerSwarm *self, bool initiator, PeerOptions *out);
+
+/* --- sender.c --- */
+typedef struct {
+  uint8_t bytes[PEER_DATAGRAM_MAX];
+  size_t size;
+} PeerDatagram;
+
+#define PEER_OUTBOX 64
+typedef struct {
+  PeerDatagram datagrams[PEER_OUTBOX];
+  uint16_t order[PEER_OUTBOX];  /* of sending */
+  uint16_t weight[PEER_OUTBOX]; /* by which they are ordered, larger first */
+  unsigned n, next;
+  PeerAddress to;
+  const PeerSwarm *owner;
+} PeerOutbox;
+
+/* Writes what the channel has to say now. More may be left: then it stays ready. */
+void peer_sender_fill (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out);

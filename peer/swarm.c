@@ -1,0 +1,790 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One content exchanged: messages come in, chunks are believed or not, kept, and told of; what is
+ * missing is asked for. What goes out is written by sender.c, whom we talk with is peers.c. */
+#include "peer/swarm-state.h"
+#include <string.h>
+
+#define MAX_WANTS 64
+#define MAX_PICKS 256
+#define PICK_INTERVAL 2000       /* us; many small reasons to pick make one */
+#define PICK_HORIZON_LIVE 600000 /* us; what is due before goes by deadline */
+#define PICK_HORIZON_STATIC 4000000
+#define ACK_DELAY 10000       /* us (RFC 6817 allows delayed acknowledgements) */
+#define ACK_BATCH 16          /* chunks */
+#define HAVE_DELAY_LIVE 30000 /* us */
+#define HAVE_DELAY_STATIC 200000
+/* checks per second; a P-256 check takes some 70 us. A bad one ends the channel, so this bounds only
+ * what a source has signed */
+#define SIGNATURES_PER_PEER 100.0
+#define SIGNATURES_IN_ALL 500.0
+#define MUNRO_MAX_AGE 60      /* s (6.1.2.4 asks for a bound and leaves it open) */
+#define AVOID_TIME 3000000    /* us without requests for who did not answer three */
+#define UNPROVEN_TIME 200000  /* us without requests for who left out the hashes twice */
+#define CHOKE_TIME 2000000    /* us for who asks for more than it can get */
+#define MALFORMED_LIMIT 1     /* section 3: stop talking to who sends nonsense */
+#define RATE_INTERVAL 1000000 /* us */
+
+PeerSwarm *
+peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
+                PeerIntegrity *integrity, uint64_t discard_window, bool source, uint32_t max_peers)
+{
+  PeerSwarm *self = g_new0 (PeerSwarm, 1);
+  self->core = core;
+  self->content = *content;
+  self->format = peer_wire_format (content);
+  self->store = store;
+  self->integrity = integrity;
+  self->live = peer_content_is_live (content);
+  self->source = source;
+  self->discard_window = self->live ? discard_window : UINT64_MAX;
+  self->max_peers = max_peers > 0 ? max_peers : 30;
+  core->random (core->random_data, (uint8_t *)&self->salt, sizeof self->salt);
+  self->channels = g_ptr_array_new_with_free_func ((GDestroyNotify)peer_channel_free);
+  self->candidates = g_array_new (FALSE, FALSE, sizeof (PeerCandidate));
+  self->banned = g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, g_free);
+  self->have = peer_chunks_new (0);
+  self->requested = peer_chunks_new (0);
+  self->wants = g_array_new (FALSE, FALSE, sizeof (PeerWant));
+  self->store->class->chunks (self->store, self->have);
+  return self;
+}
+
+void
+peer_swarm_free (PeerSwarm *self)
+{
+  if (self == NULL)
+    return;
+  for (guint i = 0; i < self->channels->len; i++)
+    peer_swarm_close (self, g_ptr_array_index (self->channels, i), true);
+  peer_swarm_reap (self);
+  g_ptr_array_unref (self->channels);
+  g_array_unref (self->candidates);
+  g_hash_table_unref (self->banned);
+  peer_chunks_free (self->have);
+  peer_chunks_free (self->requested);
+  g_array_unref (self->wants);
+  peer_integrity_free (self->integrity);
+  peer_store_free (self->store);
+  g_free (self);
+}
+
+/* --- telling --- */
+
+static void
+tell (PeerSwarm *self, PeerEventType type, PeerRange chunks)
+{
+  PeerEvent event = {.type = type, .swarm = self, .chunks = chunks};
+  peer_event_queue_push (self->core->events, &event);
+}
+
+static void
+tell_size (PeerSwarm *self)
+{
+  uint64_t n = peer_integrity_n_chunks (self->integrity);
+  if (self->live || n == 0 || self->length_told)
+    return;
+  PeerEvent event = {.type = PEER_EVENT_SIZE, .swarm = self, .chunks = {0, n}};
+  if (self->content.length == 0 && peer_chunks_has (self->have, n - 1)) {
+    /* 5.6: the last chunk says how long the content really is */
+    uint8_t last[PEER_CHUNK_MAX];
+    size_t size = 0;
+    if (self->store->class->read (self->store, n - 1, last, sizeof last, &size) == PEER_STORE_OK)
+      self->content.length = (n - 1) * self->content.chunk_size + size;
+  }
+  event.bytes = self->content.length;
+  if (self->size_told && event.bytes == 0)
+    return;
+  self->size_told = true;
+  self->length_told = event.bytes > 0;
+  peer_event_queue_push (self->core->events, &event);
+}
+
+/* HAVE for run is due to all but the one it came from, who learns it from the ACK (4.3.1). */
+static void
+announce (PeerSwarm *self, PeerRange run, const PeerChannel *except, int64_t delay)
+{
+  PeerCore *core = self->core;
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    if (channel == except || channel->state != PEER_CHANNEL_OPEN ||
+        peer_chunks_has_all (channel->have, run))
+      continue;
+    peer_chunks_add (channel->announce, run);
+    channel->announce_at = MIN (channel->announce_at, core->now + delay);
+    peer_core_wake (core, channel->announce_at);
+  }
+}
+
+/* --- the live window --- */
+
+static void
+slide_window (PeerSwarm *self)
+{
+  if (self->edge.end <= self->discard_window)
+    return;
+  PeerRange gone = {0, self->edge.end - self->discard_window};
+  gone.first = MIN (peer_chunks_span (self->have).first, gone.end);
+  if (peer_range_is_empty (gone) || !peer_chunks_has_any (self->have, gone))
+    return;
+  peer_chunks_remove (self->have, gone);
+  peer_chunks_remove (self->requested, gone);
+  self->store->class->discard (self->store, gone);
+  tell (self, PEER_EVENT_LOST, gone);
+}
+
+static void
+new_munro (PeerSwarm *self, PeerRange munro, uint64_t ntp)
+{
+  PeerEvent event = {
+      .type = PEER_EVENT_EDGE, .swarm = self, .chunks = munro, .time = peer_ntp_to_us (ntp)};
+  peer_event_queue_push (self->core->events, &event);
+  if (munro.end <= self->edge.end)
+    return;
+  self->edge = munro;
+  self->edge_at = self->core->now;
+  self->pick = true;
+  slide_window (self);
+}
+
+/* --- chunks that come in --- */
+
+static bool
+is_wanted (const PeerSwarm *self, uint64_t chunk)
+{
+  for (guint i = 0; i < self->wants->len; i++)
+    if (peer_range_has (g_array_index (self->wants, PeerWant, i).window, chunk))
+      return true;
+  return false;
+}
+
+/* It is here: nobody else need send it. */
+static void
+unask (PeerSwarm *self, uint64_t chunk, PeerChannel *except)
+{
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    if (channel != except && channel->asks->len > 0 && peer_channel_unask (channel, chunk)) {
+      PeerRange run = {chunk, chunk + 1};
+      g_array_append_val (channel->to_cancel, run);
+      peer_core_ready (self->core, channel);
+    }
+  }
+}
+
+static bool
+keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *bytes, size_t n)
+{
+  PeerCore *core = self->core;
+  PeerRange run = {chunk, chunk + 1};
+  switch (self->store->class->write (self->store, chunk, bytes, n)) {
+  case PEER_STORE_OK:
+    break;
+  case PEER_STORE_ABSENT:
+    return false;
+  case PEER_STORE_PENDING:
+  case PEER_STORE_FAILED:
+    core->counters.store_failures++;
+    return false;
+  }
+  peer_chunks_add (self->have, run);
+  peer_chunks_remove (self->requested, run);
+  self->downloaded += n;
+  core->counters.chunks_received++;
+  core->counters.chunk_bytes_received += n;
+  tell (self, PEER_EVENT_CHUNKS, run);
+  announce (self, run, from, self->live ? HAVE_DELAY_LIVE : HAVE_DELAY_STATIC);
+  tell_size (self);
+  self->pick = true;
+  return true;
+}
+
+static void
+owe_ack (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent)
+{
+  PeerCore *core = self->core;
+  PeerAck ack = {chunk, (uint64_t)(core->now + core->wall_offset) - sent};
+  g_array_append_val (channel->acks, ack);
+  /* one for an eighth of what they may have in flight, so that a lost one does not stop them; at
+   * first for each, so that their window opens */
+  guint batch = CLAMP (peer_channel_n_asks (channel) / 8, 1, ACK_BATCH);
+  if (channel->chunks_received++ < 2 * ACK_BATCH || channel->acks->len >= batch) {
+    channel->ack_at = core->now;
+    peer_core_ready (core, channel);
+  } else if (channel->ack_at == PEER_NEVER) {
+    channel->ack_at = core->now + ACK_DELAY;
+    peer_core_wake (core, channel->ack_at);
+  }
+}
+
+/* The hashes were missing, so nothing is known of the chunk. It is asked for once more, upon which
+ * the sender must send all its hashes; if they are missing again somebody else is asked. */
+static void
+unproven (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, bool asked)
+{
+  PeerCore *core = self->core;
+  PeerRange run = {chunk, chunk + 1};
+  core->counters.chunks_unproven++;
+  if (!asked)
+    return;
+  if (!peer_chunks_has (channel->unproven, chunk) && peer_chunks_add (channel->unproven, run)) {
+    peer_channel_ask (channel, core->now, run);
+    peer_core_ready (core, channel);
+    return;
+  }
+  peer_chunks_remove (channel->unproven, run);
+  peer_chunks_remove (self->requested, run);
+  channel->avoid_until = core->now + UNPROVEN_TIME;
+  peer_core_wake (core, channel->avoid_until);
+  self->pick = true;
+}
+
+static void
+on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
+{
+  PeerCore *core = self->core;
+  uint64_t chunk = message->chunks.first;
+  size_t n = message->bytes.left;
+  if (peer_range_size (message->chunks) != 1) {
+    core->counters.chunks_unwanted++;
+    return;
+  }
+  bool asked = peer_channel_answered (channel, core->now, chunk, n);
+  if (peer_chunks_has (self->have, chunk)) {
+    core->counters.chunks_duplicate++;
+    owe_ack (self, channel, chunk, message->time);
+    return;
+  }
+  if (!asked && !is_wanted (self, chunk)) {
+    core->counters.chunks_unwanted++;
+    return;
+  }
+  switch (peer_integrity_check (self->integrity, channel->hashes, chunk, message->bytes.data, n)) {
+  case PEER_INTEGRITY_GOOD:
+  case PEER_INTEGRITY_KNOWN:
+    if (!asked && peer_chunks_has (self->requested, chunk))
+      unask (self, chunk, channel);
+    peer_chunks_remove (channel->unproven, message->chunks);
+    if (keep_chunk (self, channel, chunk, message->bytes.data, n))
+      owe_ack (self, channel, chunk, message->time);
+    return;
+  case PEER_INTEGRITY_MISSING:
+  case PEER_INTEGRITY_OLD:
+    unproven (self, channel, chunk, asked);
+    return;
+  case PEER_INTEGRITY_BAD:
+  case PEER_INTEGRITY_FORKED:
+    core->counters.chunks_bad++;
+    if (asked)
+      peer_chunks_remove (self->requested, message->chunks);
+    peer_swarm_ban (self, channel);
+    return;
+  }
+}
+
+static void
+on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
+{
+  PeerCore *core = self->core;
+  if (!self->live || self->source)
+    return;
+  bool known = peer_integrity_has_munro (self->integrity, message->chunks);
+  if (!known && (!peer_core_take (&channel->signature_tokens, &channel->signature_tokens_at,
+                                  core->now, SIGNATURES_PER_PEER, SIGNATURES_PER_PEER, 1) ||
+                 !peer_core_take (&core->signature_tokens, &core->signature_tokens_at, core->now,
+                                  SIGNATURES_IN_ALL, SIGNATURES_IN_ALL, 1))) {
+    core->counters.signatures_limited++;
+    return;
+  }
+  core->counters.signatures_checked += !known;
+  uint64_t ntp = core->wall_trusted ? peer_ntp_from_us (core->now + core->wall_offset) : 0;
+  switch (peer_integrity_add_munro (self->integrity, channel->hashes, message->chunks,
+                                    message->time, message->bytes.data, message->bytes.left, ntp,
+                                    MUNRO_MAX_AGE)) {
+  case PEER_INTEGRITY_GOOD:
+    new_munro (self, message->chunks, message->time);
+    return;
+  case PEER_INTEGRITY_KNOWN:
+  case PEER_INTEGRITY_MISSING:
+    return;
+  case PEER_INTEGRITY_OLD:
+    core->counters.munros_old++;
+    return;
+  case PEER_INTEGRITY_FORKED:
+    core->counters.munros_forked++;
+    return;
+  case PEER_INTEGRITY_BAD:
+    core->counters.signatures_bad++;
+    peer_swarm_ban (self, channel);
+    return;
+  }
+}
+
+/* --- what the others say --- */
+
+static void
+on_have (PeerSwarm *self, PeerChannel *channel, PeerRange run)
+{
+  peer_channel_add_have (channel, run);
+  peer_channel_cancel (channel, run); /* 3.8: an implicit CANCEL */
+  self->pick = true;
+}
+
+static void
+on_ack (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
+{
+  peer_channel_acked (channel, self->core->now, message->chunks, message->time);
+  if (!peer_chunks_has (self->have, message->chunks.first))
+    self->core->counters.out_of_state++; /* 12.6.4: we cannot have sent it */
+  /* it has what it acknowledges, as far as we have it too: it cannot know more than that from us */
+  PeerRange run = peer_chunks_around (self->have, message->chunks.first);
+  on_have (self, channel, peer_range_intersection (message->chunks, run));
+  peer_core_ready (self->core, channel);
+}
+
+static void
+choke (PeerSwarm *self, PeerChannel *channel)
+{
+  peer_chunks_clear (channel->waiting); /* 3.9 */
+  channel->choking = true;
+  channel->choke_owed = true;
+  channel->choked_until = self->core->now + CHOKE_TIME;
+  peer_core_wake (self->core, channel->choked_until);
+}
+
+/* What is in flight and asked for again did not arrive, or its hashes did not. */
+static void
+take_back (PeerChannel *channel, PeerRange run)
+{
+  while (!peer_range_is_empty (run)) {
+    PeerRange again = peer_chunks_next (channel->in_flight, run);
+    if (peer_range_is_empty (again))
+      return;
+    for (uint64_t chunk = again.end; chunk-- > again.first;)
+      peer_channel_not_arrived (channel, chunk);
+    run.first = again.end;
+  }
+}
+
+static void
+on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
+{
+  peer_core_ready (self->core, channel);
+  if (channel->choking) {
+    channel->choke_owed = true; /* 12.6.8: it may have been lost */
+    self->core->counters.requests_refused++;
+    return;
+  }
+  run = peer_range_intersection (run, peer_chunks_span (self->have));
+  while (!peer_range_is_empty (run)) {
+    PeerRange part = peer_chunks_next (self->have, run);
+    if (peer_range_is_empty (part))
+      return;
+    run.first = part.end;
+    take_back (channel, part);
+    if (!peer_channel_add_request (channel, part)) {
+      self->core->counters.requests_refused++;
+      choke (self, channel);
+      return;
+    }
+  }
+}
+
+static void
+on_choke (PeerSwarm *self, PeerChannel *channel, bool choked)
+{
+  if (!choked && !channel->choked)
+    self->core->counters.out_of_state++; /* 12.6.9 */
+  if (choked) {
+    for (guint i = channel->asks_first; i < channel->asks->len; i++) {
+      uint64_t chunk = g_array_index (channel->asks, PeerAsk, i).chunk;
+      peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
+    }
+    peer_channel_forget_asks (channel);
+  }
+  channel->choked = choked;
+  self->pick = true;
+}
+
+/* A HANDSHAKE on a channel: the answer to ours, a closing one, or one said twice. */
+static void
+on_handshake (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
+{
+  PeerOptions options;
+  if (message->channel == 0) {
+    peer_swarm_close (self, channel, false);
+  } else if (channel->state == PEER_CHANNEL_INITIATING) {
+    if (peer_options_read (message->bytes, &options))
+      peer_swarm_accepted (self, channel, message->channel, &options);
+    else
+      self->core->counters.malformed++;
+  } else if (channel->initiator && channel->remote == message->channel) {
+    channel->hello = true; /* our third datagram was lost */
+    peer_core_ready (self->core, channel);
+  }
+}
+
+static void
+on_message (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
+{
+  switch (message->type) {
+  case PEER_MESSAGE_HANDSHAKE:
+    self->core->counters.out_of_state++; /* only the first of a datagram counts (3.1) */
+    return;
+  case PEER_MESSAGE_DATA:
+    on_data (self, channel, message);
+    return;
+  case PEER_MESSAGE_ACK:
+    on_ack (self, channel, message);
+    return;
+  case PEER_MESSAGE_HAVE:
+    on_have (self, channel, message->chunks);
+    return;
+  case PEER_MESSAGE_INTEGRITY:
+    peer_pending_hashes_add (channel->hashes, message->chunks, message->bytes.data,
+                             message->bytes.left);
+    return;
+  case PEER_MESSAGE_SIGNED_INTEGRITY:
+    on_signed_integrity (self, channel, message);
+    return;
+  case PEER_MESSAGE_REQUEST:
+    on_request (self, channel, message->chunks);
+    return;
+  case PEER_MESSAGE_CANCEL:
+    if (peer_channel_cancel (channel, message->chunks) == 0)
+      self->core->counters.out_of_state++; /* 12.6.7 */
+    return;
+  case PEER_MESSAGE_CHOKE:
+    on_choke (self, channel, true);
+    return;
+  case PEER_MESSAGE_UNCHOKE:
+    on_choke (self, channel, false);
+    return;
+  case PEER_MESSAGE_PEX_REQ: /* 3.10.1: PEX may be ignored; our handshake does not list it */
+  case PEER_MESSAGE_PEX_RES_V4:
+  case PEER_MESSAGE_PEX_RES_V6:
+  case PEER_MESSAGE_PEX_RES_CERT:
+    return;
+  }
+}
+
+/* Only light messages: the address is not proven, so what costs memory or work must wait. */
+static bool
+is_light (const PeerMessage *message)
+{
+  return message->type == PEER_MESSAGE_HAVE || message->type == PEER_MESSAGE_REQUEST ||
+         message->type == PEER_MESSAGE_CHOKE;
+}
+
+void
+peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
+{
+  PeerMessage message;
+  PeerWireResult result = PEER_WIRE_MESSAGE;
+  while (channel->state != PEER_CHANNEL_CLOSED &&
+         (result = peer_wire_read (datagram, &self->format, &message)) == PEER_WIRE_MESSAGE)
+    if (channel->state == PEER_CHANNEL_OPEN || is_light (&message))
+      on_message (self, channel, &message);
+  if (result != PEER_WIRE_MALFORMED)
+    return;
+  self->core->counters.malformed++;
+  if (++channel->malformed >= MALFORMED_LIMIT && channel->state == PEER_CHANNEL_OPEN)
+    peer_swarm_ban (self, channel);
+}
+
+void
+peer_swarm_receive (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
+{
+  PeerMessage message;
+  channel->last_received = self->core->now;
+  channel->unanswered = 0;
+  if (datagram->left > 0 && datagram->data[0] == PEER_MESSAGE_HANDSHAKE) {
+    if (peer_wire_read (datagram, &self->format, &message) != PEER_WIRE_MESSAGE) {
+      self->core->counters.malformed++;
+      return;
+    }
+    on_handshake (self, channel, &message);
+  }
+  if (channel->state == PEER_CHANNEL_INITIATING)
+    return; /* 3.1.1, step 2: an answer begins with a HANDSHAKE */
+  if (channel->state == PEER_CHANNEL_ANSWERING)
+    peer_swarm_opened (self, channel); /* step 7: it echoes the ID that only its address got */
+  peer_swarm_receive_messages (self, channel, datagram);
+}
+
+/* --- asking --- */
+
+static double
+time_per_chunk (const PeerSwarm *self, const PeerChannel *channel)
+{
+  double rate = channel->rate > 0 ? channel->rate : 65536;
+  return (double)self->content.chunk_size * 1e6 / rate;
+}
+
+static void
+pick (PeerSwarm *self)
+{
+  PeerCore *core = self->core;
+  g_autofree PeerPickChannel *able = g_new (PeerPickChannel, self->channels->len);
+  g_autofree PeerChannel **who = g_new (PeerChannel *, self->channels->len);
+  size_t n = 0;
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    guint asks = peer_channel_n_asks (channel);
+    if (channel->state != PEER_CHANNEL_OPEN || channel->choked || asks >= channel->quota ||
+        channel->avoid_until > core->now || peer_swarm_is_silent (self, channel))
+      continue;
+    double per_chunk = time_per_chunk (self, channel);
+    uint32_t room = (uint32_t)channel->quota - asks;
+    able[n] = (PeerPickChannel){
+        .have = channel->have,
+        .oldest = peer_channel_oldest (channel),
+        .ready = (double)channel->latency_min + per_chunk * asks,
+        .per_chunk = per_chunk,
+        .room = room,
+        .reserve = MIN (room, (uint32_t)channel->quota / 4),
+    };
+    who[n++] = channel;
+  }
+  PeerPick picks[MAX_PICKS];
+  PeerPickInput input = {
+      .wants = &g_array_index (self->wants, PeerWant, 0),
+      .n_wants = self->wants->len,
+      .have = self->have,
+      .requested = self->requested,
+      .channels = able,
+      .n_channels = n,
+      .now = core->now,
+      .horizon = self->live ? PICK_HORIZON_LIVE : PICK_HORIZON_STATIC,
+      .salt = self->salt,
+  };
+  size_t n_picks = peer_picker_pick (&input, picks, MAX_PICKS);
+  for (size_t i = 0; i < n_picks; i++) {
+    peer_channel_ask (who[picks[i].channel], core->now, picks[i].run);
+    peer_core_ready (core, who[picks[i].channel]);
+  }
+}
+
+/* Asks that were not answered in time go to somebody else (12.6.2, HAVE.1). */
+static void
+expire_asks (PeerSwarm *self, PeerChannel *channel)
+{
+  uint64_t chunk;
+  bool any = false;
+  while (peer_channel_expired_ask (channel, self->core->now, &chunk)) {
+    PeerRange run = {chunk, chunk + 1};
+    peer_chunks_remove (self->requested, run);
+    g_array_append_val (channel->to_cancel, run);
+    any = true;
+  }
+  if (!any)
+    return;
+  self->pick = true;
+  peer_core_ready (self->core, channel);
+  /* one silence is one miss, however many chunks were asked for */
+  if (self->core->now < channel->missed_at + peer_channel_patience (channel))
+    return;
+  channel->missed_at = self->core->now;
+  channel->misses++;
+  channel->quota = MAX (channel->quota / 2, 4);
+  if (channel->misses >= 3) {
+    channel->avoid_until = self->core->now + AVOID_TIME;
+    peer_core_wake (self->core, channel->avoid_until);
+  }
+}
+
+static void
+tell_late (PeerSwarm *self)
+{
+  for (guint i = 0; i < self->wants->len; i++) {
+    const PeerWant *want = &g_array_index (self->wants, PeerWant, i);
+    if (!self->live || want->deadline > self->core->now || want->chunk_time == 0)
+      continue;
+    PeerRange due = want->window;
+    due.first = MAX (due.first, self->late_told);
+    due.end = MIN (due.end, want->window.first +
+                                (uint64_t)(self->core->now - want->deadline) / want->chunk_time);
+    PeerRange gap = peer_chunks_gap (self->have, due);
+    if (peer_range_is_empty (due) || peer_range_is_empty (gap))
+      continue;
+    self->late_told = gap.end;
+    tell (self, PEER_EVENT_LATE, gap);
+  }
+}
+
+/* --- time --- */
+
+static void
+tick_channel (PeerSwarm *self, PeerChannel *channel)
+{
+  PeerCore *core = self->core;
+  int64_t keep_alive = self->live ? PEER_KEEP_ALIVE_LIVE : PEER_KEEP_ALIVE_STATIC;
+  unsigned lost = peer_channel_find_lost (channel, core->now);
+  core->counters.chunks_lost += lost;
+  expire_asks (self, channel);
+  if (channel->choking && core->now >= channel->choked_until) {
+    channel->choking = false;
+    channel->choke_owed = true;
+    peer_core_ready (core, channel);
+  }
+  if (core->now - channel->last_sent >= keep_alive)
+    channel->hello = true;
+  if (lost > 0 || channel->hello || channel->ack_at <= core->now ||
+      channel->announce_at <= core->now)
+    peer_core_ready (core, channel);
+}
+
+static void
+measure_rates (PeerSwarm *self)
+{
+  int64_t passed = self->core->now - self->rate_at;
+  if (passed < RATE_INTERVAL)
+    return;
+  double down = (double)(self->downloaded - self->rate_down_mark) * 1e6 / (double)passed;
+  double up = (double)(self->uploaded - self->rate_up_mark) * 1e6 / (double)passed;
+  self->rate_down = 0.5 * self->rate_down + 0.5 * down;
+  self->rate_up = 0.5 * self->rate_up + 0.5 * up;
+  self->rate_down_mark = self->downloaded;
+  self->rate_up_mark = self->uploaded;
+  self->rate_at = self->core->now;
+}
+
+static int64_t
+channel_deadline (PeerSwarm *self, PeerChannel *channel)
+{
+  switch (channel->state) {
+  case PEER_CHANNEL_INITIATING:
+    return channel->deadline;
+  case PEER_CHANNEL_ANSWERING:
+    return self->core->now + RATE_INTERVAL;
+  case PEER_CHANNEL_OPEN:
+    return peer_channel_next_deadline (channel,
+                                       self->live ? PEER_KEEP_ALIVE_LIVE : PEER_KEEP_ALIVE_STATIC);
+  case PEER_CHANNEL_CLOSED:
+    return PEER_NEVER;
+  }
+  return PEER_NEVER;
+}
+
+int64_t
+peer_swarm_tick (PeerSwarm *self)
+{
+  PeerCore *core = self->core;
+  peer_swarm_reap (self);
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    if (channel->state == PEER_CHANNEL_OPEN)
+      tick_channel (self, channel);
+  }
+  peer_swarm_connect (self);
+  peer_swarm_reap (self);
+  measure_rates (self);
+  tell_late (self);
+  int64_t next = core->now + RATE_INTERVAL;
+  if (self->pick && self->wants->len > 0) {
+    if (core->now >= self->picked_at + PICK_INTERVAL) {
+      self->pick = false;
+      self->picked_at = core->now;
+      pick (self);
+    } else {
+      next = MIN (next, self->picked_at + PICK_INTERVAL);
+    }
+  }
+  for (guint i = 0; i < self->channels->len; i++)
+    next = MIN (next, channel_deadline (self, g_ptr_array_index (self->channels, i)));
+  return next;
+}
+
+/* --- what the house asks of us --- */
+
+void
+peer_swarm_want (PeerSwarm *self, const PeerWant *wants, size_t n)
+{
+  g_array_set_size (self->wants, 0);
+  g_array_append_vals (self->wants, wants, (guint)MIN (n, MAX_WANTS));
+  self->pick = true;
+  peer_core_wake (self->core, MAX (self->core->now, self->picked_at + PICK_INTERVAL));
+}
+
+bool
+peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chunk, const uint8_t *bytes,
+                  size_t n)
+{
+  if (peer_chunks_has (self->have, chunk))
+    return true;
+  if (peer_integrity_check (self->integrity, hashes, chunk, bytes, n) != PEER_INTEGRITY_GOOD) {
+    self->core->counters.chunks_bad++;
+    return false;
+  }
+  if (peer_chunks_has (self->requested, chunk))
+    unask (self, chunk, NULL);
+  return keep_chunk (self, NULL, chunk, bytes, n);
+}
+
+uint64_t
+peer_swarm_append (PeerSwarm *self, const uint8_t *bytes, size_t n)
+{
+  uint64_t chunk = self->next_chunk++;
+  peer_integrity_append (self->integrity, bytes, n);
+  if (self->store->class->write (self->store, chunk, bytes, n) != PEER_STORE_OK)
+    self->core->counters.store_failures++;
+  return chunk;
+}
+
+bool
+peer_swarm_sign (PeerSwarm *self, PeerKey *key)
+{
+  PeerCore *core = self->core;
+  PeerMunro munro;
+  uint64_t ntp = peer_ntp_from_us (core->now + core->wall_offset);
+  if (!peer_integrity_sign (self->integrity, key, ntp) ||
+      !peer_integrity_newest_munro (self->integrity, &munro))
+    return false;
+  /* 6.1.2.3: only now may the subtree be told of */
+  self->open_first = munro.chunks.end;
+  peer_chunks_add (self->have, munro.chunks);
+  new_munro (self, munro.chunks, ntp);
+  announce (self, munro.chunks, NULL, 0);
+  return true;
+}
+
+/* --- what the house sees of us --- */
+
+void
+peer_swarm_stats (const PeerSwarm *self, PeerSwarmStats *out)
+{
+  *out = (PeerSwarmStats){
+      .downloaded = self->downloaded,
+      .uploaded = self->uploaded,
+      .download_rate = (uint64_t)self->rate_down,
+      .upload_rate = (uint64_t)self->rate_up,
+      .edge = self->edge,
+      .n_chunks = peer_integrity_n_chunks (self->integrity),
+      .length = self->content.length,
+  };
+  for (guint i = 0; i < self->channels->len; i++) {
+    const PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    if (channel->state != PEER_CHANNEL_OPEN || peer_swarm_is_silent (self, channel))
+      continue;
+    PeerRange all = self->live ? self->edge : (PeerRange){0, out->n_chunks};
+    out->channels++;
+    out->seeders += !peer_range_is_empty (all) && peer_chunks_has_all (channel->have, all);
+  }
+}
+
+const PeerContent *
+peer_swarm_content (const PeerSwarm *self)
+{
+  return &self->content;
+}
+
+const PeerChunks *
+peer_swarm_chunks (const PeerSwarm *self)
+{
+  return self->have;
+}
+
+PeerStore *
+peer_swarm_store (PeerSwarm *self)
+{
+  return self->store;
+}

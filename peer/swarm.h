@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One content in one engine, as seen from outside: what it is and how it goes. */
+#pragma once
+
+#include "peer/content.h"
+#include "peer/event.h"
+#include "peer/store.h"
+
+/* What a swarm is doing, for pages, metrics and trackers. */
+typedef struct {
+  uint32_t channels;                   /* established */
+  uint32_t seeders;                    /* of them: have all, or what the newest munro covers */
+  uint64_t downloaded, uploaded;       /* bytes of verified content */
+  uint64_t download_rate, upload_rate; /* bytes/s, over the last seconds */
+  PeerRange edge;                      /* live: newest munro; empty = none yet */
+  uint64_t n_chunks;                   /* static: 0 = not known yet */
+  uint64_t length;                     /* static: bytes; 0 = not known yet */
+} PeerSwarmStats;
+
+void peer_swarm_stats (const PeerSwarm *self, PeerSwarmStats *out);
+const PeerContent *peer_swarm_content (const PeerSwarm *self);
+const PeerChunks *peer_swarm_chunks (const PeerSwarm *self); /* verified, in the store */
+PeerStore *peer_swarm_store (PeerSwarm *self);               /* still the engine's */

@@ -1,0 +1,838 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Engines that talk through memory: each datagram can be looked at, changed, delayed or lost. */
+#include "peer/engine.h"
+#include "peer/playout.h"
+#include "peer/wire.h"
+#include <string.h>
+
+#define MAX_NODES 4
+#define DELAY 10000 /* us, one way */
+#define CHUNK 1128
+#define MUNRO 16
+#define WALL INT64_C (1700000000000000)
+
+typedef struct {
+  int64_t due;
+  unsigned from, to;
+  size_t size;
+  uint8_t bytes[PEER_DATAGRAM_MAX];
+} Datagram;
+
+typedef struct Net Net;
+struct Net {
+  PeerEngine *engines[MAX_NODES];
+  unsigned n;
+  int64_t now;
+  GQueue wire; /* Datagram; one delay for all, so in order */
+  uint64_t random;
+  /* false = the datagram is lost; it may be changed */
+  bool (*tamper) (Net *self, Datagram *datagram);
+  GArray *log; /* Datagram: the first 64 */
+  GArray *events[MAX_NODES];
+  double loss;
+};
+
+static uint64_t
+next_random (Net *self)
+{
+  self->random = self->random * UINT64_C (6364136223846793005) + UINT64_C (1442695040888963407);
+  return self->random >> 11;
+}
+
+static void
+fill_random (void *data, uint8_t *out, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    out[i] = (uint8_t)next_random (data);
+}
+
+static PeerAddress
+address_of (unsigned i)
+{
+  PeerAddress address = {.ip = {[10] = 0xff, 0xff, 192, 0, 2, (uint8_t)(i + 1)}, .port = 7574};
+  return address;
+}
+
+static void
+net_revive (Net *self, unsigned i)
+{
+  PeerEngineOptions options;
+  peer_engine_options_init (&options);
+  options.random = fill_random;
+  options.random_data = self;
+  options.wall_offset = WALL;
+  options.wall_trusted = true;
+  self->engines[i] = peer_engine_new (&options);
+}
+
+static void
+net_init (Net *self, unsigned n)
+{
+  *self = (Net){.n = n, .random = 42, .now = 1000000};
+  g_queue_init (&self->wire);
+  self->log = g_array_new (FALSE, FALSE, sizeof (Datagram));
+  for (unsigned i = 0; i < n; i++) {
+    self->events[i] = g_array_new (FALSE, FALSE, sizeof (PeerEvent));
+    net_revive (self, i);
+  }
+}
+
+static void
+net_clear (Net *self)
+{
+  for (unsigned i = 0; i < self->n; i++) {
+    peer_engine_free (self->engines[i]);
+    g_array_unref (self->events[i]);
+  }
+  g_queue_clear_full (&self->wire, g_free);
+  g_array_unref (self->log);
+}
+
+static void
+net_send (Net *self, unsigned from, unsigned to, const uint8_t *bytes, size_t n)
+{
+  Datagram *datagram = g_new0 (Datagram, 1);
+  *datagram = (Datagram){self->now + DELAY, from, to, n, {0}};
+  memcpy (datagram->bytes, bytes, n);
+  if (self->log->len < 64)
+    g_array_append_val (self->log, *datagram);
+  bool lost = self->loss > 0 && (double)(next_random (self) % 100000) < self->loss * 100000;
+  if (lost || (self->tamper != NULL && !self->tamper (self, datagram)))
+    g_free (datagram);
+  else
+    g_queue_push_tail (&self->wire, datagram);
+}
+
+static void
+turn (Net *self, unsigned i)
+{
+  uint8_t bytes[PEER_DATAGRAM_MAX];
+  PeerAddress to;
+  PeerEvent event;
+  size_t n;
+  if (self->engines[i] == NULL)
+    return;
+  while ((n = peer_engine_send (self->engines[i], self->now, &to, bytes, sizeof bytes)) > 0)
+    if (to.ip[15] >= 1 && to.ip[15] <= self->n)
+      net_send (self, i, to.ip[15] - 1, bytes, n);
+  while (peer_engine_next_event (self->engines[i], &event))
+    g_array_append_val (self->events[i], event);
+}
+
+static void
+net_run (Net *self, int64_t until)
+{
+  for (;;) {
+    int64_t next = until;
+    for (unsigned i = 0; i < self->n; i++) {
+      turn (self, i);
+      if (self->engines[i] != NULL)
+        next = MIN (next, peer_engine_deadline (self->engines[i]));
+    }
+    Datagram *head = g_queue_peek_head (&self->wire);
+    next = head != NULL ? MIN (next, head->due) : next;
+    if (next >= until)
+      break;
+    self->now = MAX (self->now, next);
+    while ((head = g_queue_peek_head (&self->wire)) != NULL && head->due <= self->now) {
+      PeerAddress from = address_of (head->from);
+      g_queue_pop_head (&self->wire);
+      if (self->engines[head->to] != NULL)
+        peer_engine_receive (self->engines[head->to], self->now, &from, head->bytes, head->size);
+      g_free (head);
+    }
+  }
+  self->now = MAX (self->now, until);
+}
+
+static guint
+count_events (const Net *self, unsigned i, PeerEventType type)
+{
+  guint n = 0;
+  for (guint k = 0; k < self->events[i]->len; k++)
+    n += g_array_index (self->events[i], PeerEvent, k).type == type;
+  return n;
+}
+
+/* --- contents --- */
+
+static void
+chunk_bytes (uint64_t chunk, uint8_t *out)
+{
+  for (size_t i = 0; i < CHUNK; i++)
+    out[i] = (uint8_t)(chunk * 31 + i * 7 + (chunk >> 8));
+}
+
+typedef struct {
+  PeerContent content;
+  PeerIntegrity *integrity;
+  PeerStore *store;
+} Film;
+
+static void
+make_film (Film *film, uint64_t n_chunks, size_t last)
+{
+  uint8_t bytes[CHUNK];
+  peer_content_init_static (&film->content);
+  film->content.chunk_size = CHUNK;
+  film->content.swarm_id_size = 0;
+  film->content.length = (n_chunks - 1) * CHUNK + last;
+  film->integrity = peer_integrity_new (&film->content, 0, NULL, NULL);
+  film->store = peer_store_memory_new (CHUNK, n_chunks);
+  g_assert_nonnull (film->integrity);
+  for (uint64_t chunk = 0; chunk < n_chunks; chunk++) {
+    size_t n = chunk + 1 == n_chunks ? last : CHUNK;
+    chunk_bytes (chunk, bytes);
+    peer_integrity_append (film->integrity, bytes, n);
+    g_assert_cmpint (film->store->class->write (film->store, chunk, bytes, n), ==, PEER_STORE_OK);
+  }
+  peer_integrity_finish (film->integrity, film->content.swarm_id);
+  film->content.swarm_id_size = 32;
+}
+
+static PeerSwarm *
+seed (Net *net, unsigned i, Film *film)
+{
+  PeerJoin join = {.content = &film->content, .store = film->store, .integrity = film->integrity};
+  return peer_engine_join (net->engines[i], &join, NULL);
+}
+
+static PeerSwarm *
+leech (Net *net, unsigned i, const PeerContent *content, uint64_t n_chunks)
+{
+  PeerJoin join = {.content = content,
+                   .store = peer_store_memory_new (CHUNK, n_chunks),
+                   .discard_window = n_chunks};
+  PeerSwarm *swarm = peer_engine_join (net->engines[i], &join, NULL);
+  PeerAddress seeder = address_of (0);
+  g_assert_nonnull (swarm);
+  peer_engine_add_peer (net->engines[i], swarm, &seeder);
+  return swarm;
+}
+
+static void
+want (Net *net, unsigned i, PeerSwarm *swarm, PeerRange window)
+{
+  PeerWant all = {window, net->now, 100};
+  peer_engine_want (net->engines[i], swarm, &all, 1);
+}
+
+static void
+assert_has (PeerSwarm *swarm, PeerRange run, size_t last)
+{
+  uint8_t expected[CHUNK], got[CHUNK];
+  g_assert_true (peer_chunks_has_all (peer_swarm_chunks (swarm), run));
+  for (uint64_t chunk = run.first; chunk < run.end; chunk++) {
+    size_t n = 0, wanted = chunk + 1 == run.end ? last : CHUNK;
+    PeerStore *store = peer_swarm_store (swarm);
+    chunk_bytes (chunk, expected);
+    g_assert_cmpint (store->class->read (store, chunk, got, sizeof got, &n), ==, PEER_STORE_OK);
+    g_assert_cmpmem (got, n, expected, wanted);
+  }
+}
+
+/* --- the handshake --- */
+
+static bool
+is_heavy (const Net *net, const Datagram *datagram, const PeerContent *content)
+{
+  PeerWireFormat format = peer_wire_format (content);
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  while (peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE)
+    if (message.type == PEER_MESSAGE_DATA || message.type == PEER_MESSAGE_INTEGRITY ||
+        message.type == PEER_MESSAGE_SIGNED_INTEGRITY)
+      return true;
+  return false;
+}
+
+static uint32_t
+id_of (const Datagram *datagram)
+{
+  uint32_t id = 0;
+  PeerReader reader = {datagram->bytes, datagram->size};
+  peer_reader_u32 (&reader, &id);
+  return id;
+}
+
+static void
+test_handshake (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, 40, 100);
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
+  want (&net, 1, swarm, (PeerRange){0, 40});
+  net_run (&net, net.now + 60000);
+
+  const Datagram *d = &g_array_index (net.log, Datagram, 0);
+  g_assert_cmpuint (net.log->len, >=, 4);
+  g_assert_cmpuint (id_of (&d[0]), ==, 0);
+  g_assert_cmpuint (d[0].from, ==, 1);
+  g_assert_cmpuint (d[1].from, ==, 0);
+  g_assert_cmpuint (d[2].from, ==, 1);
+  g_assert_cmpuint (id_of (&d[1]), !=, 0);
+  g_assert_cmpuint (id_of (&d[2]), !=, 0);
+  g_assert_cmpuint (id_of (&d[1]), !=, id_of (&d[2]));
+  /* the answer's channel ID is the one that the first datagram told */
+  g_assert_cmpmem (d[1].bytes, 4, d[0].bytes + 5, 4);
+  g_assert_cmpmem (d[2].bytes, 4, d[1].bytes + 5, 4);
+  g_assert_false (is_heavy (&net, &d[0], &film.content));
+  g_assert_false (is_heavy (&net, &d[1], &film.content));
+  g_assert_cmpuint (d[1].size, <=, d[0].size);
+  net_clear (&net);
+}
+
+/* Sends one first datagram made of options to node 0; the number of datagrams that come back. */
+static unsigned
+answers_to (const PeerOptions *options, uint32_t channel, Film *film, Net *net)
+{
+  uint8_t bytes[PEER_DATAGRAM_MAX], body[512];
+  PeerWriter writer = {bytes, 0, sizeof bytes}, list = {body, 0, sizeof body};
+  PeerMessage message = {.type = PEER_MESSAGE_HANDSHAKE, .channel = channel};
+  g_assert_true (peer_options_write (&list, options));
+  message.bytes = (PeerReader){body, list.used};
+  peer_writer_u32 (&writer, 0);
+  g_assert_true (peer_wire_write (&writer, NULL, &message));
+  guint before = net->log->len;
+  net_send (net, 1, 0, bytes, writer.used);
+  net_run (net, net->now + 50000);
+  return net->log->len - before - 1;
+}
+
+static PeerOptions
+good_options (const PeerContent *content)
+{
+  return (PeerOptions){
+      .has_version = true,
+      .version = 1,
+      .has_minimum_version = true,
+      .minimum_version = 1,
+      .has_swarm_id = true,
+      .swarm_id = {content->swarm_id, content->swarm_id_size},
+      .has_method = true,
+      .method = content->method,
+      .has_hash = true,
+      .hash = content->hash,
+      .has_addressing = true,
+      .addressing = content->addressing,
+      .has_chunk_size = true,
+      .chunk_size = content->chunk_size,
+  };
+}
+
+static void
+test_silence (void)
+{
+  Net net;
+  Film film;
+  uint8_t other[32] = {1};
+  net_init (&net, 2);
+  make_film (&film, 40, 100);
+  seed (&net, 0, &film);
+  PeerOptions good = good_options (&film.content), bad;
+  g_assert_cmpuint (answers_to (&good, 77, &film, &net), ==, 1);
+
+#define SILENT(field, value)                                                                       \
+  bad = good;                                                                                      \
+  bad.field = value;                                                                               \
+  g_assert_cmpuint (answers_to (&bad, 78, &film, &net), ==, 0)
+  SILENT (chunk_size, 1024);
+  SILENT (addressing, PEER_ADDRESSING_CHUNKS64);
+  SILENT (method, PEER_METHOD_UNIFIED_MERKLE);
+  SILENT (hash, PEER_HASH_SHA1);
+  SILENT (version, 0);
+  SILENT (minimum_version, 2);
+  SILENT (has_minimum_version, false);
+  SILENT (has_swarm_id, false);
+  SILENT (has_method, false);
+  SILENT (has_hash, false);
+  SILENT (has_addressing, false);
+  SILENT (has_chunk_size, false);
+  SILENT (has_version, false);
+  SILENT (swarm_id.data, other);
+  SILENT (swarm_id.left, 31);
+#undef SILENT
+  g_assert_cmpuint (answers_to (&good, 0, &film, &net), ==, 0); /* a closing one opens nothing */
+  g_assert_cmpuint (peer_engine_counters (net.engines[0])->handshakes_refused, >=, 14);
+  net_clear (&net);
+}
+
+/* An address that never answers gets no more than it sent, however often it sends. */
+static void
+test_no_amplification (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, 400, 100);
+  seed (&net, 0, &film);
+  peer_engine_free (net.engines[1]);
+  net.engines[1] = NULL;
+  PeerOptions good = good_options (&film.content);
+  for (unsigned i = 0; i < 20; i++)
+    answers_to (&good, i < 10 ? 77 : 1000 + i, &film, &net);
+  net_run (&net, net.now + 30000000);
+  const PeerCounters *counters = peer_engine_counters (net.engines[0]);
+  g_assert_cmpuint (counters->datagrams_sent, >, 0);
+  g_assert_cmpuint (counters->bytes_sent, <=, counters->bytes_received);
+  net_clear (&net);
+}
+
+static void
+test_unknown_channel (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 3);
+  make_film (&film, 40, 100);
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
+  net_run (&net, net.now + 100000);
+  const Datagram *third = &g_array_index (net.log, Datagram, 2);
+  uint8_t bytes[8];
+  memcpy (bytes, third->bytes, 4);
+  net_send (&net, 2, 0, bytes, 4); /* the right ID, from another address */
+  bytes[0] ^= 1;
+  net_send (&net, 1, 0, bytes, 4); /* another ID, from the right address */
+  net_run (&net, net.now + 50000);
+  const PeerCounters *counters = peer_engine_counters (net.engines[0]);
+  g_assert_cmpuint (counters->wrong_address, ==, 1);
+  g_assert_cmpuint (counters->unknown_channel, ==, 1);
+  want (&net, 1, swarm, (PeerRange){0, 40}); /* and the channel lives */
+  net_run (&net, net.now + 1000000);
+  assert_has (swarm, (PeerRange){0, 40}, 100);
+  net_clear (&net);
+}
+
+/* --- static content --- */
+
+static void
+download (double loss, uint64_t n_chunks, bool length_known, int64_t time)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  net.loss = loss;
+  make_film (&film, n_chunks, 100);
+  PeerContent content = film.content;
+  if (!length_known)
+    content.length = 0;
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &content, n_chunks);
+  want (&net, 1, swarm, (PeerRange){0, n_chunks});
+  net_run (&net, net.now + time);
+  assert_has (swarm, (PeerRange){0, n_chunks}, 100);
+  PeerSwarmStats stats;
+  peer_swarm_stats (swarm, &stats);
+  g_assert_cmpuint (stats.length, ==, (n_chunks - 1) * CHUNK + 100);
+  if (!length_known)
+    g_assert_cmpuint (count_events (&net, 1, PEER_EVENT_SIZE), >=, 1);
+  const PeerCounters *counters = peer_engine_counters (net.engines[1]);
+  g_assert_cmpuint (counters->chunks_bad, ==, 0);
+  g_test_message ("%.0f %% loss: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+                  " chunks came again, %" G_GUINT64_FORMAT " unproven",
+                  loss * 100, counters->chunks_duplicate, n_chunks, counters->chunks_unproven);
+  if (loss == 0) {
+    g_assert_cmpuint (counters->chunks_duplicate, ==, 0);
+    g_assert_cmpuint (counters->chunks_unproven, ==, 0);
+    g_assert_cmpuint (peer_engine_counters (net.engines[0])->chunks_lost, ==, 0);
+  }
+  net_clear (&net);
+}
+
+static void
+test_download (void)
+{
+  download (0, 1, true, 2000000);
+  download (0, 7, true, 2000000);
+  download (0, 1000, true, 20000000);
+}
+
+static void
+test_size (void)
+{
+  download (0, 7, false, 2000000);
+  download (0, 300, false, 10000000);
+}
+
+static void
+test_loss (void)
+{
+  download (0.02, 500, true, 30000000);
+  download (0.10, 300, false, 60000000);
+}
+
+/* --- bad peers --- */
+
+static bool
+pollute (Net *net, Datagram *datagram)
+{
+  if (datagram->from == 0 && datagram->size > CHUNK)
+    datagram->bytes[datagram->size - 5] ^= 0x10;
+  return true;
+}
+
+static void
+test_polluter (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  net.tamper = pollute;
+  make_film (&film, 40, 100);
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
+  want (&net, 1, swarm, (PeerRange){0, 40});
+  net_run (&net, net.now + 5000000);
+  g_assert_cmpuint (count_events (&net, 1, PEER_EVENT_BAD_PEER), ==, 1);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->chunks_bad, ==, 1);
+  g_assert_true (peer_chunks_is_empty (peer_swarm_chunks (swarm)));
+  net_clear (&net);
+}
+
+static bool
+cut (Net *net, Datagram *datagram)
+{
+  if (datagram->from == 0 && datagram->size > CHUNK)
+    datagram->bytes[4] = 200; /* no message has this number */
+  return true;
+}
+
+static void
+test_malformed (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  net.tamper = cut;
+  make_film (&film, 40, 100);
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
+  want (&net, 1, swarm, (PeerRange){0, 40});
+  net_run (&net, net.now + 5000000);
+  PeerSwarmStats stats;
+  peer_swarm_stats (swarm, &stats);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->malformed, >=, 1);
+  g_assert_cmpuint (stats.channels, ==, 0);
+  net_clear (&net);
+}
+
+/* --- closing --- */
+
+static void
+test_goodbye (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, 40, 100);
+  PeerSwarm *seeder = seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
+  PeerSwarmStats stats;
+  net_run (&net, net.now + 100000);
+  peer_swarm_stats (seeder, &stats);
+  g_assert_cmpuint (stats.channels, ==, 1);
+  guint before = net.log->len;
+  peer_engine_leave (net.engines[1], swarm);
+  net_run (&net, net.now + 50000);
+  const Datagram *goodbye = &g_array_index (net.log, Datagram, before);
+  const uint8_t expected[] = {0, 0, 0, 0, 0, 0xff};
+  g_assert_cmpmem (goodbye->bytes + 4, goodbye->size - 4, expected, sizeof expected);
+  peer_swarm_stats (seeder, &stats);
+  g_assert_cmpuint (stats.channels, ==, 0);
+  net_clear (&net);
+}
+
+/* Both begin at once: one channel is left, the same at both ends, and it works. */
+static void
+test_both_begin (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, 40, 100);
+  PeerSwarm *seeder = seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
+  PeerAddress other = address_of (1);
+  peer_engine_add_peer (net.engines[0], seeder, &other);
+  net_run (&net, net.now + 1000000);
+  PeerSwarmStats a, b;
+  peer_swarm_stats (seeder, &a);
+  peer_swarm_stats (swarm, &b);
+  g_assert_cmpuint (a.channels, ==, 1);
+  g_assert_cmpuint (b.channels, ==, 1);
+  want (&net, 1, swarm, (PeerRange){0, 40});
+  net_run (&net, net.now + 2000000);
+  assert_has (swarm, (PeerRange){0, 40}, 100);
+  net_clear (&net);
+}
+
+static void
+test_self (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 1);
+  make_film (&film, 40, 100);
+  PeerSwarm *seeder = seed (&net, 0, &film);
+  PeerAddress self = address_of (0);
+  peer_engine_add_peer (net.engines[0], seeder, &self);
+  net_run (&net, net.now + 3000000);
+  PeerSwarmStats stats;
+  peer_swarm_stats (seeder, &stats);
+  g_assert_cmpuint (stats.channels, ==, 0);
+  net_clear (&net);
+}
+
+static void
+test_dead (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, 40, 100);
+  seed (&net, 0, &film);
+  leech (&net, 1, &film.content, 40);
+  net_run (&net, net.now + 100000);
+  peer_engine_free (net.engines[0]);
+  net.engines[0] = NULL;
+  net_run (&net, net.now + 170000000);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->channels_dead, ==, 0);
+  net_run (&net, net.now + 15000000);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->channels_dead, ==, 1);
+  net_clear (&net);
+}
+
+/* --- asking too much --- */
+
+static void
+test_choke (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, 2000, 100);
+  seed (&net, 0, &film);
+  leech (&net, 1, &film.content, 2000);
+  net_run (&net, net.now + 100000);
+  const Datagram *third = &g_array_index (net.log, Datagram, 2);
+  uint8_t bytes[PEER_DATAGRAM_MAX];
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  PeerWireFormat format = peer_wire_format (&film.content);
+  peer_writer_bytes (&writer, third->bytes, 4);
+  for (unsigned k = 0; k < 3; k++) {
+    writer.used = 4;
+    for (uint64_t i = 0; i < 120; i++) {
+      uint64_t at = (k * 120 + i) * 4;
+      PeerMessage message = {.type = PEER_MESSAGE_REQUEST, .chunks = {at, at + 1}};
+      g_assert_true (peer_wire_write (&writer, &format, &message));
+    }
+    net_send (&net, 1, 0, bytes, writer.used);
+  }
+  net_run (&net, net.now + 15000);
+  g_assert_cmpuint (peer_engine_counters (net.engines[0])->requests_refused, >=, 1);
+  net_clear (&net);
+}
+
+/* --- live --- */
+
+typedef struct {
+  PeerContent content;
+  PeerKey *key;
+  PeerSwarm *swarm;
+  uint64_t next;
+} Channel;
+
+static void
+make_channel (Channel *self)
+{
+  peer_content_init_live (&self->content);
+  self->key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, NULL);
+  peer_key_swarm_id (self->key, &self->content);
+  self->content.chunk_size = CHUNK;
+  self->content.chunks_per_signature = MUNRO;
+}
+
+static void
+go_live (Net *net, Channel *self, uint64_t first)
+{
+  PeerJoin join = {.content = &self->content,
+                   .store = peer_store_memory_new (CHUNK, 4096),
+                   .discard_window = 4096,
+                   .source = true};
+  self->swarm = peer_engine_join (net->engines[0], &join, NULL);
+  g_assert_nonnull (self->swarm);
+  peer_engine_start (net->engines[0], self->swarm, first);
+  self->next = first;
+}
+
+/* 2 ms a chunk: 4.5 Mbit/s. */
+static void
+stream (Net *net, Channel *self, unsigned munros)
+{
+  uint8_t bytes[CHUNK];
+  for (unsigned i = 0; i < munros; i++) {
+    while (peer_engine_open_chunks (net->engines[0], self->swarm) > 0) {
+      chunk_bytes (self->next, bytes);
+      g_assert_cmpuint (peer_engine_append (net->engines[0], self->swarm, bytes, CHUNK), ==,
+                        self->next);
+      self->next++;
+    }
+    g_assert_true (peer_engine_sign (net->engines[0], self->swarm, self->key, net->now));
+    net_run (net, net->now + MUNRO * 2000);
+  }
+}
+
+static PeerPlayout *
+watch (Net *net, unsigned i, Channel *channel, PeerSwarm **swarm)
+{
+  PeerPlayoutOptions options = {CHUNK, MUNRO, 500000, 2000000};
+  *swarm = leech (net, i, &channel->content, 4096);
+  return peer_playout_new (&options);
+}
+
+/* One step of a viewer: its events, its wants; returns the chunks that it can play on. */
+static uint64_t
+view (Net *net, unsigned i, PeerSwarm *swarm, PeerPlayout *playout, uint64_t *skipped)
+{
+  uint64_t played = 0, left_out = 0;
+  for (guint k = 0; k < net->events[i]->len; k++) {
+    const PeerEvent *event = &g_array_index (net->events[i], PeerEvent, k);
+    if (event->type == PEER_EVENT_EDGE)
+      peer_playout_edge (playout, net->now, event->chunks, event->time);
+  }
+  g_array_set_size (net->events[i], 0);
+  PeerRange run = peer_playout_next (playout, net->now, peer_swarm_chunks (swarm), &left_out);
+  played = peer_range_size (run);
+  *skipped += left_out;
+  PeerWant want;
+  if (peer_playout_want (playout, net->now, &want))
+    peer_engine_want (net->engines[i], swarm, &want, 1);
+  return played;
+}
+
+static void
+test_live (gconstpointer data)
+{
+  Net net;
+  Channel channel;
+  net_init (&net, 3);
+  net.loss = *(const double *)data;
+  make_channel (&channel);
+  go_live (&net, &channel, 65536);
+  stream (&net, &channel, 30);
+  PeerSwarm *swarms[3];
+  PeerPlayout *playouts[3];
+  uint64_t played[3] = {0}, skipped[3] = {0};
+  for (unsigned i = 1; i < 3; i++)
+    playouts[i] = watch (&net, i, &channel, &swarms[i]);
+  for (unsigned k = 0; k < 200; k++) {
+    stream (&net, &channel, 1);
+    for (unsigned i = 1; i < 3; i++)
+      played[i] += view (&net, i, swarms[i], playouts[i], &skipped[i]);
+  }
+  for (unsigned i = 1; i < 3; i++) {
+    g_test_message ("played %" G_GUINT64_FORMAT ", skipped %" G_GUINT64_FORMAT, played[i],
+                    skipped[i]);
+    g_assert_cmpuint (skipped[i], ==, 0);
+    g_assert_cmpuint (played[i], >=, 195 * MUNRO);
+    g_assert_cmpuint (peer_playout_position (playouts[i]), >=, 65536 + 225 * MUNRO);
+    g_assert_cmpuint (peer_engine_counters (net.engines[i])->signatures_bad, ==, 0);
+    peer_playout_free (playouts[i]);
+  }
+  /* each munro's signature is checked once, whoever sends it */
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->signatures_checked, <=, 250);
+  peer_key_free (channel.key);
+  net_clear (&net);
+}
+
+/* The source is killed and comes back under the same address: its peers find it by themselves. */
+static void
+test_source_returns (void)
+{
+  Net net;
+  Channel channel;
+  PeerSwarm *swarm;
+  uint64_t skipped = 0, played = 0;
+  net_init (&net, 2);
+  make_channel (&channel);
+  go_live (&net, &channel, 0);
+  stream (&net, &channel, 30);
+  PeerPlayout *playout = watch (&net, 1, &channel, &swarm);
+  for (unsigned k = 0; k < 60; k++) {
+    stream (&net, &channel, 1);
+    played += view (&net, 1, swarm, playout, &skipped);
+  }
+  g_assert_cmpuint (played, >, 50 * MUNRO);
+  peer_engine_free (net.engines[0]);
+  net.engines[0] = NULL;
+  net_run (&net, net.now + 10000000);
+  net_revive (&net, 0);
+  go_live (&net, &channel, 65536);
+  played = 0;
+  for (unsigned k = 0; k < 94; k++) { /* 3 s */
+    stream (&net, &channel, 1);
+    played += view (&net, 1, swarm, playout, &skipped);
+  }
+  g_assert_cmpuint (played, >, 20 * MUNRO);
+  g_assert_cmpuint (peer_playout_position (playout), >, 65536);
+  peer_playout_free (playout);
+  peer_key_free (channel.key);
+  net_clear (&net);
+}
+
+/* 6.1.2.4: in the third datagram and after it, never in the first two. */
+static void
+test_tune_in (void)
+{
+  Net net;
+  Channel channel;
+  PeerSwarm *swarm;
+  net_init (&net, 2);
+  make_channel (&channel);
+  go_live (&net, &channel, 0);
+  stream (&net, &channel, 3);
+  guint before = net.log->len;
+  PeerPlayout *playout = watch (&net, 1, &channel, &swarm);
+  net_run (&net, net.now + 45000);
+  const Datagram *d = &g_array_index (net.log, Datagram, before);
+  g_assert_cmpuint (net.log->len - before, >=, 4);
+  g_assert_false (is_heavy (&net, &d[0], &channel.content));
+  g_assert_false (is_heavy (&net, &d[1], &channel.content));
+  g_assert_cmpuint (d[3].from, ==, 0);
+  g_assert_true (is_heavy (&net, &d[3], &channel.content));
+  g_assert_cmpuint (count_events (&net, 1, PEER_EVENT_EDGE), ==, 1);
+  peer_playout_free (playout);
+  peer_key_free (channel.key);
+  net_clear (&net);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const double no_loss = 0, some_loss = 0.02;
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/peer/engine/handshake-takes-three-datagrams", test_handshake);
+  g_test_add_func ("/peer/engine/silence-when-a-check-fails", test_silence);
+  g_test_add_func ("/peer/engine/unproven-addresses-get-no-more-than-they-send",
+                   test_no_amplification);
+  g_test_add_func ("/peer/engine/wrong-channel-is-dropped-and-the-peer-kept", test_unknown_channel);
+  g_test_add_func ("/peer/engine/film-arrives-whole", test_download);
+  g_test_add_func ("/peer/engine/size-is-found-by-peaks", test_size);
+  g_test_add_func ("/peer/engine/film-arrives-in-spite-of-loss", test_loss);
+  g_test_add_func ("/peer/engine/polluter-is-refused", test_polluter);
+  g_test_add_func ("/peer/engine/nonsense-ends-the-channel", test_malformed);
+  g_test_add_func ("/peer/engine/leaving-says-goodbye", test_goodbye);
+  g_test_add_func ("/peer/engine/both-begin-one-channel-is-left", test_both_begin);
+  g_test_add_func ("/peer/engine/we-do-not-talk-with-ourselves", test_self);
+  g_test_add_func ("/peer/engine/dead-after-three-minutes-and-three-datagrams", test_dead);
+  g_test_add_func ("/peer/engine/too-many-requests-are-choked", test_choke);
+  g_test_add_data_func ("/peer/engine/live-plays", &no_loss, test_live);
+  g_test_add_data_func ("/peer/engine/live-plays-in-spite-of-loss", &some_loss, test_live);
+  g_test_add_func ("/peer/engine/source-that-returns-is-found", test_source_returns);
+  g_test_add_func ("/peer/engine/newest-munro-from-the-third-datagram-on", test_tune_in);
+  return g_test_run ();
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "peer/playout.h"
+
+#define MUNRO 64
+#define CHUNK_TIME 2000 /* us: 64 chunks last 128 ms */
+#define WALL INT64_C (1700000000000000)
+
+static const PeerPlayoutOptions options = {1128, MUNRO, 1000000, 2500000};
+
+static PeerRange
+munro (uint64_t i)
+{
+  return (PeerRange){i * MUNRO, (i + 1) * MUNRO};
+}
+
+static void
+edge (PeerPlayout *playout, uint64_t i, int64_t delay)
+{
+  int64_t made = (int64_t)i * MUNRO * CHUNK_TIME;
+  peer_playout_edge (playout, made + delay, munro (i), WALL + made);
+}
+
+static void
+test_two_munros (void)
+{
+  g_autoptr (PeerPlayout) playout = peer_playout_new (&options);
+  PeerWant want;
+  g_assert_false (peer_playout_want (playout, 0, &want));
+  edge (playout, 100, 5000);
+  g_assert_false (peer_playout_tuned_in (playout));
+  g_assert_true (peer_playout_want (playout, 0, &want));
+  g_assert_cmpuint (want.window.first, ==, 99 * MUNRO);
+  g_assert_cmpuint (want.window.end, ==, 101 * MUNRO);
+  /* the one before it comes with a chunk of it */
+  edge (playout, 99, 6000);
+  g_assert_true (peer_playout_tuned_in (playout));
+  g_assert_cmpint (peer_playout_chunk_time (playout), ==, CHUNK_TIME);
+  uint64_t back = 101 * MUNRO - peer_playout_position (playout);
+  g_assert_cmpuint (back, >=, 500);
+  g_assert_cmpuint (back, <, 500 + MUNRO);
+  g_assert_cmpuint (peer_playout_position (playout) % MUNRO, ==, 0);
+}
+
+static PeerPlayout *
+tuned_in (void)
+{
+  PeerPlayout *playout = peer_playout_new (&options);
+  edge (playout, 99, 5000);
+  edge (playout, 100, 5000);
+  return playout;
+}
+
+static void
+test_contiguous (void)
+{
+  g_autoptr (PeerPlayout) playout = tuned_in ();
+  g_autoptr (PeerChunks) have = peer_chunks_new (0);
+  uint64_t at = peer_playout_position (playout), skipped;
+  int64_t now = 100 * MUNRO * CHUNK_TIME + 5000;
+  peer_chunks_add (have, (PeerRange){at + 1, at + 20});
+  PeerRange run = peer_playout_next (playout, now, have, &skipped);
+  g_assert_true (peer_range_is_empty (run));
+  peer_chunks_add (have, (PeerRange){at, at + 1});
+  run = peer_playout_next (playout, now, have, &skipped);
+  g_assert_cmpuint (run.first, ==, at);
+  g_assert_cmpuint (run.end, ==, at + 20);
+  g_assert_cmpuint (skipped, ==, 0);
+  g_assert_cmpuint (peer_playout_position (playout), ==, at + 20);
+}
+
+static void
+test_skips (void)
+{
+  g_autoptr (PeerPlayout) playout = tuned_in ();
+  g_autoptr (PeerChunks) have = peer_chunks_new (0);
+  uint64_t at = peer_playout_position (playout), skipped;
+  peer_chunks_add (have, (PeerRange){at + 3, at + 20});
+  int64_t due = peer_playout_deadline (playout, have);
+  g_assert_cmpint (due, !=, PEER_NEVER);
+  PeerRange run = peer_playout_next (playout, due - 1, have, &skipped);
+  g_assert_true (peer_range_is_empty (run));
+  run = peer_playout_next (playout, due, have, &skipped);
+  g_assert_cmpuint (run.first, ==, at + 3);
+  g_assert_cmpuint (skipped, ==, 3);
+  g_assert_cmpint (peer_playout_deadline (playout, have), ==, PEER_NEVER);
+}
+
+static void
+test_nothing_behind (void)
+{
+  g_autoptr (PeerPlayout) playout = tuned_in ();
+  g_autoptr (PeerChunks) have = peer_chunks_new (0);
+  uint64_t skipped;
+  g_assert_cmpint (peer_playout_deadline (playout, have), ==, PEER_NEVER);
+  PeerRange run = peer_playout_next (playout, INT64_MAX / 2, have, &skipped);
+  g_assert_true (peer_range_is_empty (run));
+}
+
+static void
+test_restart (void)
+{
+  g_autoptr (PeerPlayout) playout = tuned_in ();
+  g_autoptr (PeerChunks) have = peer_chunks_new (0);
+  uint64_t skipped;
+  peer_chunks_add (have, (PeerRange){0, 101 * MUNRO});
+  peer_playout_next (playout, 0, have, &skipped);
+  /* ten seconds later the source goes on far ahead */
+  int64_t now = 100 * MUNRO * CHUNK_TIME + 10000000;
+  peer_playout_edge (playout, now + 5000, munro (2000), WALL + now);
+  peer_playout_edge (playout, now + 5000 + MUNRO * CHUNK_TIME, munro (2001),
+                     WALL + now + MUNRO * CHUNK_TIME);
+  g_assert_cmpint (peer_playout_chunk_time (playout), ==, CHUNK_TIME);
+  peer_chunks_add (have, munro (2000));
+  PeerRange run = peer_playout_next (playout, now + 6000, have, &skipped);
+  g_assert_cmpuint (run.first, ==, 2000 * MUNRO);
+  g_assert_cmpuint (run.end, ==, 2001 * MUNRO);
+}
+
+static void
+test_deadlines (void)
+{
+  g_autoptr (PeerPlayout) playout = tuned_in ();
+  PeerWant want;
+  int64_t now = 100 * MUNRO * CHUNK_TIME + 5000;
+  g_assert_true (peer_playout_want (playout, now, &want));
+  g_assert_cmpuint (want.chunk_time, ==, CHUNK_TIME);
+  /* the first chunk is about due as it is tuned in, the newest a lookback later */
+  g_assert_cmpint (ABS (want.deadline - now), <=, 2 * MUNRO * CHUNK_TIME);
+  int64_t newest = want.deadline + (int64_t)peer_range_size (want.window) * want.chunk_time;
+  g_assert_cmpint (ABS (newest - now - options.lookback), <=, 2 * MUNRO * CHUNK_TIME);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/peer/playout/two-munros-tune-in", test_two_munros);
+  g_test_add_func ("/peer/playout/delivers-what-is-contiguous", test_contiguous);
+  g_test_add_func ("/peer/playout/skips-what-is-too-late", test_skips);
+  g_test_add_func ("/peer/playout/waits-when-nothing-is-behind", test_nothing_behind);
+  g_test_add_func ("/peer/playout/follows-a-source-that-restarts", test_restart);
+  g_test_add_func ("/peer/playout/deadlines-follow-the-signed-times", test_deadlines);
+  return g_test_run ();
+}
