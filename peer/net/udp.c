@@ -222,3 +222,9 @@ net_udp_stats (const NetUdp *self, NetUdpStats *out)
                        .gro = stats.gro,
                        .receive_buffer = stats.receive_buffer};
 }
+
+void
+net_udp_disable_gso (NetUdp *self)
+{
+  net_socket_disable_gso (self->socket);
+}

@@ -28,9 +28,11 @@ void net_udp_wake (NetUdp *self);
 typedef struct {
   uint64_t receive_calls, send_calls; /* system calls */
   uint64_t send_errors;
-  bool gso, gro;        /* in use */
-  int receive_buffer;   /* bytes, as the kernel gave it */
+  bool gso, gro;      /* in use */
+  int receive_buffer; /* bytes, as the kernel gave it */
 } NetUdpStats;
 void net_udp_stats (const NetUdp *self, NetUdpStats *out);
+/* As on a kernel that has no UDP_SEGMENT. */
+void net_udp_disable_gso (NetUdp *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (NetUdp, net_udp_free)

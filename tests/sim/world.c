@@ -596,7 +596,6 @@ make_static (SimWorld *self)
   g_autoptr (GError) error = NULL;
   peer_content_init_static (&self->content);
   self->content.length = self->options.length;
-  self->content.swarm_id_size = (uint16_t)peer_content_hash_size (&self->content);
   self->integrity = peer_integrity_new (&self->content, 0, NULL, &error);
   g_assert_no_error (error);
   for (uint64_t chunk = 0; chunk < peer_content_n_chunks (&self->content); chunk++) {
@@ -605,6 +604,7 @@ make_static (SimWorld *self)
     peer_integrity_append (self->integrity, bytes, n);
   }
   peer_integrity_finish (self->integrity, self->content.swarm_id);
+  self->content.swarm_id_size = (uint16_t)peer_content_hash_size (&self->content);
 }
 
 SimWorld *

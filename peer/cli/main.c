@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ppsp-peer: joins a swarm, writes its stream or file, seeds. Ends with 0 = done, 1 = it went
+ * wrong, 2 = it was called wrongly. */
+#include "peer/cli/options.h"
+#include "peer/cli/session.h"
+#include "peer/net/tracker.h"
+
+#include <glib-unix.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+#define TERMINAL_MS 500
+#define VERBOSE_MS 5000
+#define LONELY (10 * G_USEC_PER_SEC) /* us without a peer, until it is said */
+#define LEAVE_MS 2000
+
+typedef struct {
+  const CliOptions *options;
+  CliSession *session;
+  GMainLoop *loop;
+  int status;
+  bool stopped, terminal, told_lonely;
+  int64_t started;
+} Program;
+
+static void
+clear_line (const Program *self)
+{
+  if (self->terminal)
+    fputs ("\r\033[K", stderr);
+}
+
+static void
+ended (CliSessionEnd end, const GError *error, gpointer data)
+{
+  Program *self = data;
+  if (end == CLI_SESSION_FAILED) {
+    clear_line (self);
+    fprintf (stderr, "ppsp-peer: %s\n", error->message);
+    self->status = EXIT_FAILURE;
+  }
+  g_main_loop_quit (self->loop);
+}
+
+static gboolean
+stop (gpointer data)
+{
+  Program *self = data;
+  self->stopped = true;
+  g_main_loop_quit (self->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static double
+megabits (uint64_t bytes)
+{
+  return (double)bytes * 8 / 1e6;
+}
+
+static char *
+progress_line (const Program *self, const CliProgress *progress)
+{
+  g_autofree char *place = NULL;
+  if (progress->live)
+    place = g_strdup_printf ("%.1f MB written, %" G_GUINT64_FORMAT " chunks missed",
+                             (double)progress->bytes / 1e6, progress->skipped);
+  else if (progress->length > 0)
+    place = g_strdup_printf ("%5.1f %% of %.1f MB",
+                             (double)progress->bytes * 100 / (double)progress->length,
+                             (double)progress->length / 1e6);
+  else
+    place = g_strdup_printf ("%.1f MB", (double)progress->bytes / 1e6);
+  return g_strdup_printf ("%s, %.1f Mbit/s down, %.1f up, %u peer%s", place,
+                          megabits (progress->down), megabits (progress->up), progress->peers,
+                          progress->peers == 1 ? "" : "s");
+}
+
+/* Once: nobody knows else why nothing comes. */
+static void
+tell_lonely (Program *self, const CliProgress *progress)
+{
+  if (self->told_lonely || progress->peers > 0 || progress->complete ||
+      g_get_monotonic_time () - self->started < LONELY)
+    return;
+  self->told_lonely = true;
+  clear_line (self);
+  if (progress->tracker_error != NULL)
+    fprintf (stderr, "ppsp-peer: no peer yet; the tracker: %s\n", progress->tracker_error);
+  else
+    fprintf (stderr,
+             "ppsp-peer: no peer yet; still trying (is the source on, is UDP let through?)\n");
+}
+
+static gboolean
+show_progress (gpointer data)
+{
+  Program *self = data;
+  CliProgress progress;
+  cli_session_progress (self->session, &progress);
+  g_autofree char *line = progress_line (self, &progress);
+  if (self->terminal) {
+    clear_line (self);
+    fputs (line, stderr);
+  } else if (self->options->verbose) {
+    fprintf (stderr, "%s\n", line);
+  }
+  tell_lonely (self, &progress);
+  return G_SOURCE_CONTINUE;
+}
+
+/* What was there when it was told to stop. A file that is not whole is no success. */
+static void
+conclude (Program *self)
+{
+  CliProgress progress;
+  cli_session_progress (self->session, &progress);
+  clear_line (self);
+  if (self->options->verbose || self->terminal) {
+    g_autofree char *line = progress_line (self, &progress);
+    fprintf (stderr, "%s, %.1f MB given\n", line, (double)progress.uploaded / 1e6);
+  }
+  if (!self->stopped || progress.live || progress.complete)
+    return;
+  fprintf (stderr, "ppsp-peer: stopped before all was here%s\n",
+           self->options->output != NULL ? "; the same command goes on" : "");
+  self->status = EXIT_FAILURE;
+}
+
+static int
+run (Program *self)
+{
+  g_autoptr (GError) error = NULL;
+  self->loop = g_main_loop_new (NULL, FALSE);
+  self->session = cli_session_new (self->options, ended, self, &error);
+  if (self->session == NULL) {
+    fprintf (stderr, "ppsp-peer: %s\n", error->message);
+    g_main_loop_unref (self->loop);
+    return EXIT_FAILURE;
+  }
+  self->started = g_get_monotonic_time ();
+  self->terminal = isatty (STDERR_FILENO) == 1;
+  guint sources[] = {
+      g_unix_signal_add (SIGINT, stop, self), g_unix_signal_add (SIGTERM, stop, self),
+      g_unix_signal_add (SIGHUP, stop, self),
+      g_timeout_add (self->terminal ? TERMINAL_MS : VERBOSE_MS, show_progress, self)};
+  g_main_loop_run (self->loop);
+  for (size_t i = 0; i < G_N_ELEMENTS (sources); i++)
+    g_source_remove (sources[i]);
+  conclude (self);
+  cli_session_free (self->session);
+  net_tracker_flush (LEAVE_MS);
+  g_main_loop_unref (self->loop);
+  return self->status;
+}
+
+int
+main (int argc, char **argv)
+{
+  setlocale (LC_ALL, "");
+  signal (SIGPIPE, SIG_IGN);
+  g_log_writer_default_set_use_stderr (TRUE); /* standard output is the stream's */
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CliOptions) options = cli_options_new (argc, argv, &error);
+  if (options == NULL) {
+    fprintf (stderr, "ppsp-peer: %s\n", error->message);
+    return EXIT_USAGE;
+  }
+  if (options->version) {
+    printf ("ppsp-peer %s\n", PPSP_VERSION);
+    return EXIT_SUCCESS;
+  }
+  if (options->verbose)
+    g_setenv ("G_MESSAGES_DEBUG", "all", FALSE);
+  Program program = {.options = options};
+  return run (&program);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The same table of options reads both: a key of the key file is an option without its dashes, in
+ * whatever section it stands, and counts if the command line does not say it. */
+#include "peer/cli/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LINK_MAX 8192 /* bytes, as peer_link_parse() takes them */
+#define LISTEN_ANY "[::]:0"
+
+typedef struct {
+  char *output, *listen, *config;
+  char **trackers, **peers, **links;
+  gboolean seed, allow_plain_tracker, verbose, version;
+} Said;
+
+static void
+said_clear (Said *self)
+{
+  g_free (self->output);
+  g_free (self->listen);
+  g_free (self->config);
+  g_strfreev (self->trackers);
+  g_strfreev (self->peers);
+  g_strfreev (self->links);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Said, said_clear)
+
+static bool
+parse_arguments (Said *said, int argc, char **argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+      {"output", 'o', 0, G_OPTION_ARG_FILENAME, &said->output,
+       "Write to FILE instead of standard output; a file on demand is gone on with", "FILE"},
+      {"seed", 0, 0, G_OPTION_ARG_NONE, &said->seed,
+       "Stay in the swarm and give to others, until stopped", NULL},
+      {"peer", 0, 0, G_OPTION_ARG_STRING, &said->listen,
+       "Where the peer protocol listens, UDP (any port)", "ADDR:PORT"},
+      {"tracker", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->trackers,
+       "A tracker beside those of the link; repeatable", "URI"},
+      {"allow-plain-tracker", 0, 0, G_OPTION_ARG_NONE, &said->allow_plain_tracker,
+       "Take http: trackers outside private networks too", NULL},
+      {"peers", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->peers,
+       "A peer to begin with; repeatable, or several with commas", "ADDR:PORT"},
+      {"config", 0, 0, G_OPTION_ARG_FILENAME, &said->config, "Options from a key file", "FILE"},
+      {"verbose", 'v', 0, G_OPTION_ARG_NONE, &said->verbose, "Say what happens", NULL},
+      {"version", 0, 0, G_OPTION_ARG_NONE, &said->version, "Print the version and end", NULL},
+      {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->links, NULL, "LINK"},
+      {NULL},
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_option_context_set_summary (
+      context, "Joins the swarm of a ppsp: link and writes its stream or file to standard output.\n"
+               "A LINK of - is read from standard input.");
+  g_option_context_add_main_entries (context, entries, NULL);
+  return g_option_context_parse (context, &argc, &argv, error);
+}
+
+static bool
+read_list (GKeyFile *file, const char *section, const char *key, char ***out, GError **error)
+{
+  g_auto (GStrv) list = g_key_file_get_string_list (file, section, key, NULL, error);
+  if (list == NULL)
+    return false;
+  if (*out == NULL)
+    *out = g_steal_pointer (&list);
+  return true;
+}
+
+static bool
+read_string (GKeyFile *file, const char *section, const char *key, char **out, GError **error)
+{
+  g_autofree char *string = g_key_file_get_string (file, section, key, error);
+  if (string == NULL)
+    return false;
+  if (*out == NULL)
+    *out = g_steal_pointer (&string);
+  return true;
+}
+
+static bool
+read_flag (GKeyFile *file, const char *section, const char *key, gboolean *out, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  gboolean flag = g_key_file_get_boolean (file, section, key, &local);
+  if (local != NULL) {
+    g_propagate_error (error, g_steal_pointer (&local));
+    return false;
+  }
+  *out |= flag;
+  return true;
+}
+
+static bool
+read_key (Said *said, GKeyFile *file, const char *section, const char *key, GError **error)
+{
+  if (strcmp (key, "output") == 0)
+    return read_string (file, section, key, &said->output, error);
+  if (strcmp (key, "peer") == 0)
+    return read_string (file, section, key, &said->listen, error);
+  if (strcmp (key, "tracker") == 0)
+    return read_list (file, section, key, &said->trackers, error);
+  if (strcmp (key, "peers") == 0)
+    return read_list (file, section, key, &said->peers, error);
+  if (strcmp (key, "link") == 0)
+    return read_list (file, section, key, &said->links, error);
+  if (strcmp (key, "seed") == 0)
+    return read_flag (file, section, key, &said->seed, error);
+  if (strcmp (key, "allow-plain-tracker") == 0)
+    return read_flag (file, section, key, &said->allow_plain_tracker, error);
+  if (strcmp (key, "verbose") == 0)
+    return read_flag (file, section, key, &said->verbose, error);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+               "[%s] %s: there is no such option; --help names them", section, key);
+  return false;
+}
+
+static bool
+read_key_file (Said *said, GError **error)
+{
+  if (said->config == NULL)
+    return true;
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  if (!g_key_file_load_from_file (file, said->config, G_KEY_FILE_NONE, error)) {
+    g_prefix_error (error, "%s: ", said->config);
+    return false;
+  }
+  g_auto (GStrv) sections = g_key_file_get_groups (file, NULL);
+  for (size_t i = 0; sections[i] != NULL; i++) {
+    g_auto (GStrv) keys = g_key_file_get_keys (file, sections[i], NULL, NULL);
+    for (size_t k = 0; keys != NULL && keys[k] != NULL; k++) {
+      if (!read_key (said, file, sections[i], keys[k], error)) {
+        g_prefix_error (error, "%s: ", said->config);
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+/* The link itself, of which there must be one. */
+static char *
+link_text (const Said *said, GError **error)
+{
+  if (said->links == NULL || said->links[0] == NULL) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "no link: give one (ppsp:...), or - to read it from standard input");
+    return NULL;
+  }
+  if (said->links[1] != NULL) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "more than one link: %s is too much (has a link with & been quoted?)",
+                 said->links[1]);
+    return NULL;
+  }
+  if (strcmp (said->links[0], "-") != 0)
+    return g_strdup (said->links[0]);
+  g_autofree char *line = g_malloc0 (LINK_MAX + 2);
+  if (fgets (line, LINK_MAX + 2, stdin) == NULL) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "standard input: no link came from there");
+    return NULL;
+  }
+  g_strstrip (line);
+  return g_steal_pointer (&line);
+}
+
+static bool
+add_peers (CliOptions *self, char *const *lists, GError **error)
+{
+  for (size_t i = 0; lists != NULL && lists[i] != NULL; i++) {
+    g_auto (GStrv) texts = g_strsplit (lists[i], ",", -1);
+    for (size_t k = 0; texts[k] != NULL; k++) {
+      PeerAddress address;
+      g_strstrip (texts[k]);
+      if (!peer_address_parse (texts[k], &address) || !peer_address_is_usable (&address)) {
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                     "--peers %s: no address and port of a peer; write 192.0.2.1:7574 or "
+                     "[2001:db8::1]:7574",
+                     texts[k]);
+        return false;
+      }
+      g_array_append_val (self->peers, address);
+    }
+  }
+  return true;
+}
+
+static bool
+fill (CliOptions *self, Said *said, GError **error)
+{
+  self->seed = said->seed;
+  self->allow_plain_tracker = said->allow_plain_tracker;
+  self->verbose = said->verbose;
+  self->output = g_steal_pointer (&said->output);
+  self->listen = said->listen != NULL ? g_steal_pointer (&said->listen) : g_strdup (LISTEN_ANY);
+  g_autofree char *text = link_text (said, error);
+  if (text == NULL)
+    return false;
+  self->link = peer_link_parse (text, error);
+  if (self->link == NULL || !add_peers (self, said->peers, error))
+    return false;
+  g_array_append_vals (self->peers, self->link->peers->data, self->link->peers->len);
+  for (guint i = 0; i < self->link->trackers->len; i++)
+    g_ptr_array_add (self->trackers, g_strdup (self->link->trackers->pdata[i]));
+  for (size_t i = 0; said->trackers != NULL && said->trackers[i] != NULL; i++)
+    g_ptr_array_add (self->trackers, g_strdup (said->trackers[i]));
+  if (self->trackers->len == 0 && self->peers->len == 0) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "the link names neither a tracker nor a peer: give --tracker or --peers");
+    return false;
+  }
+  return true;
+}
+
+CliOptions *
+cli_options_new (int argc, char **argv, GError **error)
+{
+  g_auto (Said) said = {0};
+  if (!parse_arguments (&said, argc, argv, error))
+    return NULL;
+  g_autoptr (CliOptions) self = g_new0 (CliOptions, 1);
+  self->trackers = g_ptr_array_new_with_free_func (g_free);
+  self->peers = g_array_new (FALSE, FALSE, sizeof (PeerAddress));
+  self->version = said.version;
+  if (self->version)
+    return g_steal_pointer (&self);
+  if (!read_key_file (&said, error) || !fill (self, &said, error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+void
+cli_options_free (CliOptions *self)
+{
+  if (self == NULL)
+    return;
+  g_clear_pointer (&self->link, peer_link_free);
+  g_free (self->output);
+  g_free (self->listen);
+  g_ptr_array_unref (self->trackers);
+  g_array_unref (self->peers);
+  g_free (self);
+}

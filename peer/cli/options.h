@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What ppsp-peer was told: by its command line, and by a key file for what that leaves out. */
+#pragma once
+
+#include "peer/link.h"
+#include <gio/gio.h>
+
+typedef struct {
+  PeerLink *link;
+  char *output;        /* NULL = standard output */
+  char *listen;        /* ADDR:PORT of the peer protocol */
+  GPtrArray *trackers; /* char *: the link's and those of --tracker */
+  GArray *peers;       /* PeerAddress: the link's and those of --peers */
+  gboolean seed, allow_plain_tracker, verbose, version;
+} CliOptions;
+
+/* argv is changed. A link of "-" is read from standard input. The error is one line that says what
+ * is wrong and what to do. With --version no link is needed. */
+CliOptions *cli_options_new (int argc, char **argv, GError **error);
+void cli_options_free (CliOptions *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliOptions, cli_options_free)
