@@ -8,11 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PEER_HASH_MAX 64        /* bytes: SHA-512 */
-#define PEER_SIGNATURE_MAX 512  /* bytes: RSA with 4096 bits */
-#define PEER_SWARM_ID_MAX 1024  /* bytes: RSA with 4096 bits and a long exponent fit */
-#define PEER_CHUNK_MIN 1        /* bytes */
-#define PEER_CHUNK_MAX 8192     /* bytes; ours: what one datagram may sensibly carry */
+#define PEER_HASH_MAX 64       /* bytes: SHA-512 */
+#define PEER_SIGNATURE_MAX 512 /* bytes: RSA with 4096 bits */
+#define PEER_SWARM_ID_MAX 1024 /* bytes: RSA with 4096 bits and a long exponent fit */
+#define PEER_CHUNK_MIN 1       /* bytes */
+#define PEER_CHUNK_MAX 8192    /* bytes; ours: what one datagram may sensibly carry */
 
 typedef enum {
   PEER_METHOD_NONE = 0,
@@ -50,9 +50,9 @@ typedef enum {
 /* A value: copy it as you like. */
 typedef struct {
   uint8_t swarm_id[PEER_SWARM_ID_MAX];
-  uint16_t swarm_id_size;        /* bytes */
+  uint16_t swarm_id_size; /* bytes */
   PeerMethod method;
-  PeerHashFunction hash;         /* of the Merkle tree */
+  PeerHashFunction hash;            /* of the Merkle tree */
   PeerSignatureAlgorithm signature; /* live: the first byte of the swarm ID says it as well */
   PeerAddressing addressing;
   uint32_t chunk_size;           /* bytes */

@@ -3,6 +3,8 @@
  * datagrams to the swarm that they name, and channels that have something to say are asked for it
  * in turn. */
 #include "peer/engine.h"
+#include "peer/peers.h"
+#include "peer/sender.h"
 #include "peer/swarm-state.h"
 #include <string.h>
 

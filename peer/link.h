@@ -8,10 +8,10 @@
 
 typedef struct {
   PeerContent content;
-  char *media_type;    /* "video/mp2t" if the link does not say */
-  GPtrArray *trackers; /* char *: URIs */
-  GArray *peers;       /* PeerAddress: to begin with */
-  GPtrArray *fallbacks; /* char *: HTTP URLs of the same bytes */
+  char *media_type;        /* "video/mp2t" if the link does not say */
+  GPtrArray *trackers;     /* char *: URIs */
+  GArray *peers;           /* PeerAddress: to begin with */
+  GPtrArray *fallbacks;    /* char *: HTTP URLs of the same bytes */
   uint8_t tracker_key[32]; /* SHA-256 of the certifying tracker's public key */
   bool has_tracker_key;
 } PeerLink;

@@ -3,7 +3,7 @@
  * become channels, those that fall silent are tried again beside the old channel (a source that was
  * started anew does not know our channel, and by 3.1.1 says nothing to it). Others may connect to
  * us, within limits that leave our own connections their slots (12.6.1, HS.1). */
-#include "peer/swarm-state.h"
+#include "peer/peers.h"
 #include <string.h>
 
 #define MAX_CANDIDATES 256

@@ -7,7 +7,8 @@
  * first: whoever comes first in a subtree carries more hashes than all others in it, so none
  * overtakes one that it rests on, and chunks without hashes, about half of them, are of one size
  * and leave in one call to the kernel. */
-#include "peer/swarm-state.h"
+#include "peer/sender.h"
+#include "peer/peers.h"
 #include <string.h>
 
 #define HASHES_FIRST 1000 /* weight of a datagram of hashes that did not fit with their chunk */

@@ -6,7 +6,6 @@
 #include "peer/channel.h"
 #include "peer/core.h"
 #include "peer/picker.h"
-#include "peer/swarm.h"
 
 /* An address that we were told of. */
 typedef struct {
@@ -55,7 +54,7 @@ struct PeerSwarm {
 #define PEER_KEEP_ALIVE_LIVE 500000     /* us; a silent source is noticed after a second or two */
 #define PEER_KEEP_ALIVE_STATIC 20000000 /* us; below the 30 s after which NATs forget */
 
-/* --- swarm.c --- */
+/* --- what the engine asks of a swarm; swarm.c --- */
 PeerSwarm *peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
                            PeerIntegrity *integrity, uint64_t discard_window, bool source,
                            uint32_t max_peers);
@@ -71,39 +70,3 @@ bool peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chun
                        const uint8_t *bytes, size_t n);
 uint64_t peer_swarm_append (PeerSwarm *self, const uint8_t *bytes, size_t n);
 bool peer_swarm_sign (PeerSwarm *self, PeerKey *key);
-
-/* --- peers.c: who we know, and who we talk with --- */
-void peer_swarm_add_peer (PeerSwarm *self, const PeerAddress *address);
-/* A first datagram whose options are read. NULL = no answer (3.1.1, step 2). */
-PeerChannel *peer_swarm_accept (PeerSwarm *self, const PeerAddress *from, uint32_t remote,
-                                const PeerOptions *options, size_t datagram_size);
-/* The second datagram's HANDSHAKE. false = a check failed, the channel is closed. */
-bool peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote,
-                          const PeerOptions *options);
-void peer_swarm_opened (PeerSwarm *self, PeerChannel *channel);
-void peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye);
-void peer_swarm_ban (PeerSwarm *self, PeerChannel *channel);
-void peer_swarm_connect (PeerSwarm *self);
-void peer_swarm_reap (PeerSwarm *self);
-bool peer_swarm_is_silent (const PeerSwarm *self, const PeerChannel *channel);
-/* The options of our HANDSHAKE (section 7). */
-void peer_swarm_options (const PeerSwarm *self, bool initiator, PeerOptions *out);
-
-/* --- sender.c --- */
-typedef struct {
-  uint8_t bytes[PEER_DATAGRAM_MAX];
-  size_t size;
-} PeerDatagram;
-
-#define PEER_OUTBOX 64
-typedef struct {
-  PeerDatagram datagrams[PEER_OUTBOX];
-  uint16_t order[PEER_OUTBOX];  /* of sending */
-  uint16_t weight[PEER_OUTBOX]; /* by which they are ordered, larger first */
-  unsigned n, next;
-  PeerAddress to;
-  const PeerSwarm *owner;
-} PeerOutbox;
-
-/* Writes what the channel has to say now. More may be left: then it stays ready. */
-void peer_sender_fill (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out);

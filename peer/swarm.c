@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One content exchanged: messages come in, chunks are believed or not, kept, and told of; what is
  * missing is asked for. What goes out is written by sender.c, whom we talk with is peers.c. */
+#include "peer/swarm.h"
+#include "peer/peers.h"
 #include "peer/swarm-state.h"
 #include <string.h>
 

@@ -5,36 +5,36 @@
 #include <stdint.h>
 
 /* What came in and was refused is counted here and nowhere logged. */
-#define PEER_COUNTERS(X) \
-  X (datagrams_received) \
-  X (datagrams_sent) \
-  X (bytes_received) \
-  X (bytes_sent) \
-  X (chunks_received) /* verified and new */ \
-  X (chunk_bytes_received) \
-  X (chunks_sent) \
-  X (chunk_bytes_sent) \
-  X (chunks_duplicate) \
-  X (chunks_unwanted) /* never asked for */ \
-  X (chunks_bad)      /* the hashes deny them */ \
-  X (chunks_unproven) /* hashes were missing */ \
-  X (chunks_lost)     /* sent, and not acknowledged in time */ \
-  X (malformed) \
-  X (unknown_channel) \
-  X (wrong_address) \
-  X (handshakes_received) \
-  X (handshakes_refused) \
-  X (handshakes_limited) /* refused by a limit */ \
-  X (channels_opened) \
-  X (channels_closed) \
-  X (channels_dead) \
-  X (signatures_checked) \
-  X (signatures_bad) \
-  X (signatures_limited) \
-  X (munros_old) \
-  X (munros_forked) \
-  X (out_of_state) /* CANCEL, UNCHOKE, ACK and the like that fit nothing */ \
-  X (requests_refused) \
+#define PEER_COUNTERS(X)                                                                           \
+  X (datagrams_received)                                                                           \
+  X (datagrams_sent)                                                                               \
+  X (bytes_received)                                                                               \
+  X (bytes_sent)                                                                                   \
+  X (chunks_received) /* verified and new */                                                       \
+  X (chunk_bytes_received)                                                                         \
+  X (chunks_sent)                                                                                  \
+  X (chunk_bytes_sent)                                                                             \
+  X (chunks_duplicate)                                                                             \
+  X (chunks_unwanted) /* never asked for */                                                        \
+  X (chunks_bad)      /* the hashes deny them */                                                   \
+  X (chunks_unproven) /* hashes were missing */                                                    \
+  X (chunks_lost)     /* sent, and not acknowledged in time */                                     \
+  X (malformed)                                                                                    \
+  X (unknown_channel)                                                                              \
+  X (wrong_address)                                                                                \
+  X (handshakes_received)                                                                          \
+  X (handshakes_refused)                                                                           \
+  X (handshakes_limited) /* refused by a limit */                                                  \
+  X (channels_opened)                                                                              \
+  X (channels_closed)                                                                              \
+  X (channels_dead)                                                                                \
+  X (signatures_checked)                                                                           \
+  X (signatures_bad)                                                                               \
+  X (signatures_limited)                                                                           \
+  X (munros_old)                                                                                   \
+  X (munros_forked)                                                                                \
+  X (out_of_state) /* CANCEL, UNCHOKE, ACK and the like that fit nothing */                        \
+  X (requests_refused)                                                                             \
   X (store_failures)
 
 typedef struct {

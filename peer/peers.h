@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whom a swarm knows, and whom it talks with: addresses, handshakes, bans, the end of channels
+ * (RFC 7574, 3.1.1, 3.12, 12.1). Internal to the engine. */
+#pragma once
+
+#include "peer/swarm-state.h"
+
+void peer_swarm_add_peer (PeerSwarm *self, const PeerAddress *address);
+/* A first datagram whose options are read. NULL = no answer (3.1.1, step 2). */
+PeerChannel *peer_swarm_accept (PeerSwarm *self, const PeerAddress *from, uint32_t remote,
+                                const PeerOptions *options, size_t datagram_size);
+/* The second datagram's HANDSHAKE. false = a check failed, the channel is closed. */
+bool peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote,
+                          const PeerOptions *options);
+void peer_swarm_opened (PeerSwarm *self, PeerChannel *channel);
+void peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye);
+void peer_swarm_ban (PeerSwarm *self, PeerChannel *channel);
+void peer_swarm_connect (PeerSwarm *self);
+void peer_swarm_reap (PeerSwarm *self);
+bool peer_swarm_is_silent (const PeerSwarm *self, const PeerChannel *channel);
+/* The options of our HANDSHAKE (section 7). */
+void peer_swarm_options (const PeerSwarm *self, bool initiator, PeerOptions *out);
