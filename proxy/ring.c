@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chunks lie in slabs of about 64 KiB, each for a fixed run of chunk numbers, so that what is
+ * contiguous in the content is contiguous in memory and a viewer is handed a slice of it:
+ *
+ *   slab 7                slab 8                slab 9
+ *   [406 407 ... 463]     [464 465 ... 521]     [522 523 . . . . .]
+ *         ^key                     ^viewer            ^head
+ *
+ * The engine writes chunks as they come, in any order. What playout releases is fed to the parser
+ * in order, and only that is seen by viewers. A chunk that lies in the ring is never written again,
+ * so a slice that is on its way to a viewer cannot change; it keeps its slab alive when the ring
+ * has let go of it.
+ *
+ * The parser knows key frames only once it has seen the tables. When a stream's tables come between
+ * key frames, the first key frame would be missed; so once the tables are known for the first time,
+ * all that was delivered before is parsed again, with the tables in front. */
+#include "proxy/ring.h"
+#include <string.h>
+
+enum {
+  SLAB_BYTES = 65536,
+  SLAB_MAX_CHUNKS = 1024,
+  PLACES = 256,       /* packets back that a key frame may be told late */
+  SNAPSHOTS = 8,      /* tables are PAT and PMT: this many are four rounds of them */
+  TABLES_ROOM = 4136, /* bytes: 22 packets */
+  KEY_SPACING = 8192, /* bytes: bounds the index of a stream with only key frames */
+};
+
+typedef struct {
+  gatomicrefcount refs;
+  uint64_t number;
+  uint8_t *bytes;
+  uint16_t sizes[]; /* of each chunk; 0 = absent */
+} Slab;
+
+typedef struct {
+  ProxyPlace place;
+  GBytes *tables;
+} Key;
+
+typedef struct {
+  int64_t packet; /* it holds behind this packet */
+  GBytes *tables;
+} Snapshot;
+
+struct ProxyRing {
+  grefcount refs;
+  uint32_t chunk_size;
+  uint32_t per_slab;
+  size_t max_slabs;
+  bool transport_stream;
+  bool ended;
+  GPtrArray *slabs; /* Slab, by number */
+
+  PeerChunks *delivered;
+  bool started;
+  uint64_t head;    /* the chunk after the newest delivered */
+  GArray *starts;   /* ProxyPlace: where the first packet behind a gap begins */
+  GArray *keys;     /* Key */
+  uint64_t segment; /* first chunk of the newest contiguous run */
+  int64_t segment_packet;
+
+  MediaTs *parser;
+  bool parsed_again;
+  bool synced;
+  uint8_t carry[MEDIA_TS_PACKET];
+  size_t carried;
+  ProxyPlace carry_place;
+  ProxyPlace places[PLACES]; /* of the last packets */
+  int64_t n_packets;
+  int64_t last_key;
+  Snapshot snapshots[SNAPSHOTS];
+  unsigned next_snapshot;
+
+  ProxyWatches *watches;
+  uint64_t delivered_bytes, gaps;
+};
+
+typedef struct {
+  PeerStore store;
+  ProxyRing *ring;
+} RingStore;
+
+static void
+slab_unref (gpointer data)
+{
+  Slab *slab = data;
+  if (!g_atomic_ref_count_dec (&slab->refs))
+    return;
+  g_free (slab->bytes);
+  g_free (slab);
+}
+
+static void
+key_clear (gpointer data)
+{
+  g_bytes_unref (((Key *)data)->tables);
+}
+
+ProxyRing *
+proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream)
+{
+  ProxyRing *self = g_new0 (ProxyRing, 1);
+  g_ref_count_init (&self->refs);
+  self->chunk_size = chunk_size;
+  self->per_slab = CLAMP (SLAB_BYTES / chunk_size, 1, SLAB_MAX_CHUNKS);
+  size_t slab = (size_t)chunk_size * self->per_slab;
+  self->max_slabs = MAX (max_bytes / slab, 4);
+  self->transport_stream = transport_stream;
+  self->slabs = g_ptr_array_new_with_free_func (slab_unref);
+  self->delivered = peer_chunks_new (0);
+  self->starts = g_array_new (FALSE, FALSE, sizeof (ProxyPlace));
+  self->keys = g_array_new (FALSE, FALSE, sizeof (Key));
+  g_array_set_clear_func (self->keys, key_clear);
+  self->parser = media_ts_new ();
+  self->last_key = -1;
+  self->watches = proxy_watches_new ();
+  return self;
+}
+
+ProxyRing *
+proxy_ring_ref (ProxyRing *self)
+{
+  g_ref_count_inc (&self->refs);
+  return self;
+}
+
+static void
+forget_snapshots (ProxyRing *self)
+{
+  for (unsigned i = 0; i < SNAPSHOTS; i++)
+    g_clear_pointer (&self->snapshots[i].tables, g_bytes_unref);
+}
+
+void
+proxy_ring_unref (ProxyRing *self)
+{
+  if (!self || !g_ref_count_dec (&self->refs))
+    return;
+  forget_snapshots (self);
+  g_ptr_array_unref (self->slabs);
+  peer_chunks_free (self->delivered);
+  g_array_unref (self->starts);
+  g_array_unref (self->keys);
+  media_ts_free (self->parser);
+  proxy_watches_free (self->watches);
+  g_free (self);
+}
+
+uint64_t
+proxy_ring_max_chunks (const ProxyRing *self)
+{
+  /* The newest slab and the oldest may both be incomplete. */
+  return (uint64_t)(self->max_slabs - 2) * self->per_slab;
+}
+
+/* Index of the first slab whose number is not less. */
+static guint
+slab_index (const ProxyRing *self, uint64_t number)
+{
+  guint low = 0, high = self->slabs->len;
+  while (low < high) {
+    guint middle = low + (high - low) / 2;
+    if (((Slab *)self->slabs->pdata[middle])->number < number)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+static Slab *
+find_slab (const ProxyRing *self, uint64_t chunk)
+{
+  uint64_t number = chunk / self->per_slab;
+  guint i = slab_index (self, number);
+  if (i == self->slabs->len)
+    return NULL;
+  Slab *slab = self->slabs->pdata[i];
+  return slab->number == number ? slab : NULL;
+}
+
+/* Returns the size of the chunk in bytes, 0 = absent. */
+static size_t
+find_chunk (const ProxyRing *self, uint64_t chunk, const uint8_t **bytes)
+{
+  const Slab *slab = find_slab (self, chunk);
+  if (!slab)
+    return 0;
+  uint64_t i = chunk % self->per_slab;
+  *bytes = slab->bytes + i * self->chunk_size;
+  return slab->sizes[i];
+}
+
+/* The first chunk that can still be here. */
+static uint64_t
+oldest (const ProxyRing *self)
+{
+  if (self->slabs->len == 0)
+    return self->head;
+  return ((Slab *)self->slabs->pdata[0])->number * self->per_slab;
+}
+
+static void
+forget_before (ProxyRing *self, uint64_t chunk)
+{
+  PeerRange span = peer_chunks_span (self->delivered);
+  if (span.first < chunk)
+    peer_chunks_remove (self->delivered, (PeerRange){span.first, chunk});
+  guint n = 0;
+  while (n < self->keys->len && g_array_index (self->keys, Key, n).place.chunk < chunk)
+    n++;
+  g_array_remove_range (self->keys, 0, n);
+  n = 0;
+  while (n < self->starts->len && g_array_index (self->starts, ProxyPlace, n).chunk < chunk)
+    n++;
+  g_array_remove_range (self->starts, 0, n);
+}
+
+static Slab *
+add_slab (ProxyRing *self, uint64_t number)
+{
+  guint i = slab_index (self, number);
+  if (self->slabs->len >= self->max_slabs) {
+    if (i == 0)
+      return NULL; /* older than all that we keep */
+    g_ptr_array_remove_index (self->slabs, 0);
+    i--;
+  }
+  Slab *slab = g_malloc0 (sizeof (Slab) + self->per_slab * sizeof (uint16_t));
+  g_atomic_ref_count_init (&slab->refs);
+  slab->number = number;
+  slab->bytes = g_malloc ((size_t)self->chunk_size * self->per_slab);
+  g_ptr_array_insert (self->slabs, (gint)i, slab);
+  forget_before (self, oldest (self));
+  return slab;
+}
+
+/* --- the engine's side --- */
+
+static PeerStoreResult
+store_read (PeerStore *store, uint64_t chunk, uint8_t *out, size_t room, size_t *n)
+{
+  const uint8_t *bytes;
+  size_t size = find_chunk (((RingStore *)store)->ring, chunk, &bytes);
+  if (size == 0)
+    return PEER_STORE_ABSENT;
+  if (size > room)
+    return PEER_STORE_FAILED;
+  memcpy (out, bytes, size);
+  *n = size;
+  return PEER_STORE_OK;
+}
+
+static PeerStoreResult
+store_write (PeerStore *store, uint64_t chunk, const uint8_t *bytes, size_t n)
+{
+  ProxyRing *self = ((RingStore *)store)->ring;
+  if (n == 0 || n > self->chunk_size)
+    return PEER_STORE_FAILED;
+  Slab *slab = find_slab (self, chunk);
+  if (!slab)
+    slab = add_slab (self, chunk / self->per_slab);
+  if (!slab)
+    return PEER_STORE_ABSENT;
+  uint64_t i = chunk % self->per_slab;
+  if (slab->sizes[i] == 0) {
+    memcpy (slab->bytes + i * self->chunk_size, bytes, n);
+    slab->sizes[i] = (uint16_t)n;
+  }
+  return PEER_STORE_OK;
+}
+
+static void
+store_discard (PeerStore *store, PeerRange run)
+{
+  ProxyRing *self = ((RingStore *)store)->ring;
+  bool gone = false;
+  while (self->slabs->len > 0) {
+    const Slab *slab = self->slabs->pdata[0];
+    uint64_t first = slab->number * self->per_slab;
+    if (first < run.first || first + self->per_slab > run.end)
+      break;
+    g_ptr_array_remove_index (self->slabs, 0);
+    gone = true;
+  }
+  if (gone)
+    forget_before (self, oldest (self));
+}
+
+static void
+store_chunks (PeerStore *store, PeerChunks *out)
+{
+  const ProxyRing *self = ((RingStore *)store)->ring;
+  for (guint s = 0; s < self->slabs->len; s++) {
+    const Slab *slab = self->slabs->pdata[s];
+    uint64_t first = slab->number * self->per_slab;
+    for (uint64_t i = 0; i < self->per_slab; i++)
+      if (slab->sizes[i] != 0)
+        peer_chunks_add (out, (PeerRange){first + i, first + i + 1});
+  }
+}
+
+static void
+store_free (PeerStore *store)
+{
+  proxy_ring_unref (((RingStore *)store)->ring);
+  g_free (store);
+}
+
+static const PeerStoreClass ring_store_class = {
+    .read = store_read,
+    .write = store_write,
+    .discard = store_discard,
+    .chunks = store_chunks,
+    .free = store_free,
+};
+
+PeerStore *
+proxy_ring_store (ProxyRing *self)
+{
+  RingStore *store = g_new0 (RingStore, 1);
+  store->store.class = &ring_store_class;
+  store->ring = proxy_ring_ref (self);
+  return &store->store;
+}
+
+/* --- the index --- */
+
+static void
+keep_snapshot (ProxyRing *self, int64_t packet, const uint8_t *tables, size_t n)
+{
+  Snapshot *snapshot = &self->snapshots[self->next_snapshot++ % SNAPSHOTS];
+  g_clear_pointer (&snapshot->tables, g_bytes_unref);
+  snapshot->packet = packet;
+  snapshot->tables = g_bytes_new (tables, n);
+}
+
+/* The tables whose continuity counters fit a viewer that begins with this packet. */
+static GBytes *
+tables_before (const ProxyRing *self, int64_t packet)
+{
+  const Snapshot *best = NULL;
+  for (unsigned i = 0; i < SNAPSHOTS; i++) {
+    const Snapshot *snapshot = &self->snapshots[i];
+    if (snapshot->tables && snapshot->packet < packet && (!best || snapshot->packet > best->packet))
+      best = snapshot;
+  }
+  return best ? best->tables : NULL;
+}
+
+static void
+note_key (ProxyRing *self, int64_t packet)
+{
+  GBytes *tables = tables_before (self, packet);
+  if (!tables || packet < self->segment_packet || self->n_packets - packet > PLACES)
+    return;
+  if (self->last_key >= self->segment_packet &&
+      (packet - self->last_key) * MEDIA_TS_PACKET < KEY_SPACING)
+    return;
+  Key key = {self->places[packet % PLACES], g_bytes_ref (tables)};
+  g_array_append_val (self->keys, key);
+  self->last_key = packet;
+}
+
+static void
+feed_packet (ProxyRing *self, const uint8_t *bytes, ProxyPlace place)
+{
+  if (bytes[0] != 0x47) {
+    self->synced = false;
+    return;
+  }
+  MediaTsPacket packet;
+  unsigned behind = 0;
+  int64_t number = self->n_packets++;
+  self->places[number % PLACES] = place;
+  if (!media_ts_feed (self->parser, bytes, &packet, &behind))
+    return;
+  if (packet.starts_picture && behind <= number)
+    note_key (self, number - behind);
+  if (packet.tables) {
+    uint8_t tables[TABLES_ROOM];
+    size_t n = media_ts_write_tables (self->parser, tables, sizeof tables);
+    if (n > 0)
+      keep_snapshot (self, number, tables, n);
+  }
+}
+
+static void
+note_start (ProxyRing *self, ProxyPlace place)
+{
+  guint n = self->starts->len;
+  if (n == 0 || g_array_index (self->starts, ProxyPlace, n - 1).chunk < self->segment)
+    g_array_append_val (self->starts, place);
+}
+
+static gssize
+find_sync (const uint8_t *bytes, size_t n)
+{
+  /* A chunk of one packet has no second one to compare with. */
+  if (n % MEDIA_TS_PACKET == 0 && bytes[0] == 0x47)
+    return 0;
+  return media_ts_sync (bytes, n);
+}
+
+static void
+feed_chunk (ProxyRing *self, uint64_t chunk, const uint8_t *bytes, size_t n)
+{
+  size_t at = 0;
+  while (at < n) {
+    ProxyPlace place = {chunk, (uint32_t)at};
+    if (!self->synced) {
+      gssize skip = find_sync (bytes + at, n - at);
+      self->carried = 0;
+      if (skip < 0)
+        return;
+      at += (size_t)skip;
+      place.offset = (uint32_t)at;
+      self->synced = true;
+      note_start (self, place);
+    }
+    if (self->carried == 0 && n - at >= MEDIA_TS_PACKET) {
+      feed_packet (self, bytes + at, place);
+      at += MEDIA_TS_PACKET;
+      continue;
+    }
+    if (self->carried == 0)
+      self->carry_place = place;
+    size_t take = MIN (MEDIA_TS_PACKET - self->carried, n - at);
+    memcpy (self->carry + self->carried, bytes + at, take);
+    self->carried += take;
+    at += take;
+    if (self->carried == MEDIA_TS_PACKET) {
+      self->carried = 0;
+      feed_packet (self, self->carry, self->carry_place);
+    }
+  }
+}
+
+static void
+begin_segment (ProxyRing *self, uint64_t chunk)
+{
+  if (self->started)
+    self->gaps++;
+  self->started = true;
+  self->segment = chunk;
+  self->segment_packet = self->n_packets;
+  self->synced = false;
+  self->carried = 0;
+  if (!self->transport_stream)
+    note_start (self, (ProxyPlace){chunk, 0});
+}
+
+/* The tables' continuity counters set back by as many packets as there are of each PID, so that the
+ * first tables of the stream itself go on from them. */
+static void
+rewind_counters (uint8_t *tables, size_t n)
+{
+  for (size_t at = 0; at < n; at += MEDIA_TS_PACKET) {
+    unsigned same = 0;
+    for (size_t other = 0; other < n; other += MEDIA_TS_PACKET)
+      same += (tables[at + 1] & 0x1f) == (tables[other + 1] & 0x1f) &&
+              tables[at + 2] == tables[other + 2];
+    uint8_t counter = (uint8_t)((tables[at + 3] - same) & 0x0f);
+    tables[at + 3] = (uint8_t)((tables[at + 3] & 0xf0) | counter);
+  }
+}
+
+/* What was delivered before the tables were known may have had a key frame in it. */
+static void
+parse_again (ProxyRing *self)
+{
+  uint8_t tables[TABLES_ROOM];
+  size_t n = media_ts_write_tables (self->parser, tables, sizeof tables);
+  if (n == 0)
+    return;
+  rewind_counters (tables, n);
+  self->parsed_again = true;
+  media_ts_free (self->parser);
+  self->parser = media_ts_new ();
+  forget_snapshots (self);
+  g_array_set_size (self->keys, 0);
+  self->last_key = -1;
+  for (size_t at = 0; at < n; at += MEDIA_TS_PACKET) {
+    MediaTsPacket packet;
+    unsigned behind;
+    media_ts_feed (self->parser, tables + at, &packet, &behind);
+  }
+  keep_snapshot (self, self->n_packets - 1, tables, n);
+  self->segment_packet = self->n_packets;
+  self->synced = false;
+  self->carried = 0;
+  for (uint64_t chunk = MAX (self->segment, oldest (self)); chunk < self->head; chunk++) {
+    const uint8_t *bytes = NULL;
+    size_t size = find_chunk (self, chunk, &bytes);
+    if (size > 0)
+      feed_chunk (self, chunk, bytes, size);
+  }
+}
+
+void
+proxy_ring_deliver (ProxyRing *self, PeerRange run)
+{
+  if (peer_range_is_empty (run) || self->ended)
+    return;
+  proxy_ring_ref (self);
+  if (!self->started || run.first != self->head)
+    begin_segment (self, run.first);
+  for (uint64_t chunk = run.first; chunk < run.end; chunk++) {
+    const uint8_t *bytes = NULL;
+    size_t n = find_chunk (self, chunk, &bytes);
+    if (n == 0) { /* it went before its turn came */
+      begin_segment (self, chunk + 1);
+      continue;
+    }
+    peer_chunks_add (self->delivered, (PeerRange){chunk, chunk + 1});
+    self->delivered_bytes += n;
+    if (self->transport_stream)
+      feed_chunk (self, chunk, bytes, n);
+  }
+  self->head = run.end;
+  if (self->transport_stream && !self->parsed_again && media_ts_has_tables (self->parser))
+    parse_again (self);
+  proxy_watches_call (self->watches);
+  proxy_ring_unref (self);
+}
+
+void
+proxy_ring_end (ProxyRing *self)
+{
+  proxy_ring_ref (self);
+  self->ended = true;
+  proxy_watches_call (self->watches);
+  proxy_ring_unref (self);
+}
+
+bool
+proxy_ring_has_ended (const ProxyRing *self)
+{
+  return self->ended;
+}
+
+ProxyWatches *
+proxy_ring_watches (ProxyRing *self)
+{
+  return self->watches;
+}
+
+/* --- the viewers' side --- */
+
+bool
+proxy_ring_start (ProxyRing *self, bool from_oldest, ProxyPlace *out, GBytes **tables)
+{
+  *tables = NULL;
+  if (!self->transport_stream)
+    return proxy_ring_start_anywhere (self, out, tables);
+  if (self->keys->len == 0)
+    return false;
+  const Key *key = &g_array_index (self->keys, Key, from_oldest ? 0 : self->keys->len - 1);
+  *out = key->place;
+  *tables = g_bytes_ref (key->tables);
+  return true;
+}
+
+bool
+proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables)
+{
+  *tables = NULL;
+  if (!self->transport_stream) {
+    if (peer_chunks_is_empty (self->delivered))
+      return false;
+    uint64_t back = self->head > self->per_slab ? self->head - self->per_slab : 0;
+    *out = (ProxyPlace){MAX (MAX (self->segment, oldest (self)), back), 0};
+    return true;
+  }
+  if (self->starts->len == 0) {
+    /* The newest run began so long ago that its beginning is gone; the last packets are not. */
+    if (self->n_packets == 0 || self->places[(self->n_packets - 1) % PLACES].chunk < oldest (self))
+      return false;
+    *out = self->places[(self->n_packets - 1) % PLACES];
+  } else
+    *out = g_array_index (self->starts, ProxyPlace, self->starts->len - 1);
+  GBytes *newest = tables_before (self, INT64_MAX);
+  if (newest)
+    *tables = g_bytes_ref (newest);
+  return true;
+}
+
+/* Where a viewer goes on that stands before a gap: behind it. false = nothing is there yet. */
+static bool
+cross_gap (const ProxyRing *self, ProxyPlace *place)
+{
+  for (guint i = 0; i < self->starts->len; i++) {
+    ProxyPlace start = g_array_index (self->starts, ProxyPlace, i);
+    if (start.chunk >= place->chunk && peer_chunks_has (self->delivered, start.chunk)) {
+      *place = start;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* The slab's bytes from place on, as far as they are delivered; place moves behind them. */
+static GBytes *
+slice (ProxyRing *self, ProxyPlace *place)
+{
+  Slab *slab = find_slab (self, place->chunk);
+  uint64_t first = slab->number * self->per_slab;
+  PeerRange run = peer_chunks_around (self->delivered, place->chunk);
+  uint64_t end = MIN (run.end, first + self->per_slab);
+  uint64_t chunk = place->chunk;
+  size_t begin = (size_t)(chunk - first) * self->chunk_size + place->offset;
+  size_t n = 0;
+  while (chunk < end) {
+    size_t size = slab->sizes[chunk - first];
+    n += size;
+    chunk++;
+    if (size < self->chunk_size)
+      break; /* memory is not contiguous behind a short chunk */
+  }
+  if (n <= place->offset)
+    return NULL;
+  n -= place->offset;
+  *place = (ProxyPlace){chunk, 0};
+  g_atomic_ref_count_inc (&slab->refs);
+  return g_bytes_new_with_free_func (slab->bytes + begin, n, slab_unref, slab);
+}
+
+GBytes *
+proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped)
+{
+  *jumped = false;
+  if (place->chunk < oldest (self)) {
+    GBytes *tables;
+    if (!proxy_ring_start (self, true, place, &tables) &&
+        !proxy_ring_start_anywhere (self, place, &tables))
+      return NULL;
+    *jumped = true;
+    if (tables)
+      return tables;
+  }
+  if (!peer_chunks_has (self->delivered, place->chunk) &&
+      (place->chunk >= self->head || !cross_gap (self, place)))
+    return NULL;
+  return slice (self, place);
+}
+
+const MediaStreamInfo *
+proxy_ring_info (const ProxyRing *self)
+{
+  return media_ts_info (self->parser);
+}
+
+void
+proxy_ring_stats (const ProxyRing *self, ProxyRingStats *out)
+{
+  *out = (ProxyRingStats){
+      .bytes = (size_t)self->slabs->len * self->per_slab * self->chunk_size,
+      .delivered = self->delivered_bytes,
+      .keys = self->keys->len,
+      .gaps = self->gaps,
+      .bad_packets = media_ts_bad_packets (self->parser),
+  };
+}

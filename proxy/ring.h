@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A live channel's bytes, once: the store that the engine writes its verified chunks to, and the
+ * memory that all viewers read from, with an index of the places where a picture can start. */
+#pragma once
+
+#include "peer/media/mpegts.h"
+#include "peer/store.h"
+#include "proxy/watch.h"
+
+typedef struct ProxyRing ProxyRing;
+
+/* A viewer's place: the next byte that it reads. */
+typedef struct {
+  uint64_t chunk;
+  uint32_t offset; /* bytes into the chunk */
+} ProxyPlace;
+
+/* max_bytes: of content; the oldest go when more comes. transport_stream: look for key frames. */
+ProxyRing *proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream);
+ProxyRing *proxy_ring_ref (ProxyRing *self);
+void proxy_ring_unref (ProxyRing *self);
+
+/* For the engine, which takes it over; it holds a reference to the ring. */
+PeerStore *proxy_ring_store (ProxyRing *self);
+/* How many of the newest chunks it surely keeps. */
+uint64_t proxy_ring_max_chunks (const ProxyRing *self);
+
+/* These chunks are next for the viewers. Runs come in order; one that does not go on where the last
+ * ended leaves a gap, and viewers go on behind it. Calls the watches. */
+void proxy_ring_deliver (ProxyRing *self, PeerRange run);
+/* Nothing more will come. Calls the watches. */
+void proxy_ring_end (ProxyRing *self);
+bool proxy_ring_has_ended (const ProxyRing *self);
+
+ProxyWatches *proxy_ring_watches (ProxyRing *self);
+
+/* Where a viewer can begin: at the newest key frame, or at the oldest with oldest. tables: what to
+ * put in front, or NULL if nothing; the caller unrefs. false = there is no such place yet. */
+bool proxy_ring_start (ProxyRing *self, bool oldest, ProxyPlace *out, GBytes **tables);
+/* The same for a stream that shows no key frame: any packet of the newest run. */
+bool proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables);
+
+/* The next bytes from place on, which moves: a slice of the ring's memory, at most one slab. Who
+ * fell out of the ring is put at its oldest key frame and reads its tables first; then *jumped is
+ * set. NULL = nothing now. */
+GBytes *proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped);
+
+/* What the stream contains as far as it is known. */
+const MediaStreamInfo *proxy_ring_info (const ProxyRing *self);
+
+typedef struct {
+  size_t bytes;         /* of memory */
+  uint64_t delivered;   /* bytes since the beginning */
+  unsigned keys;        /* places to begin at, now */
+  uint64_t gaps;        /* runs that did not go on where the last ended */
+  uint64_t bad_packets; /* no packets of a transport stream */
+} ProxyRingStats;
+void proxy_ring_stats (const ProxyRing *self, ProxyRingStats *out);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ProxyRing, proxy_ring_unref)
