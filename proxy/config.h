@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the operator has said: on the command line, or in a key file. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PROXY_ERROR (proxy_error_quark ())
+GQuark proxy_error_quark (void);
+typedef enum {
+  PROXY_ERROR_BAD_OPTION,
+} ProxyError;
+
+typedef struct {
+  char **listen; /* ADDR:PORT; NULL = listen_port on loopback and the home's addresses */
+  uint16_t listen_port;
+  uint16_t dlna_port;
+  char *peer;        /* ADDR:PORT */
+  char **channels;   /* URIs, never NULL */
+  char **interfaces; /* NULL = by the rule */
+  char *state;       /* a folder */
+  char *name;        /* what the TV shows */
+  uint64_t cache;    /* bytes, of content on demand */
+  uint64_t memory;   /* bytes, of a live channel */
+  unsigned linger;   /* s */
+  char **trackers;   /* URIs, never NULL */
+  bool allow_plain_tracker;
+  char **allow_hosts; /* names; NULL = none */
+  bool verbose;
+} ProxyConfig;
+
+typedef enum {
+  PROXY_CONFIG_RUN,
+  PROXY_CONFIG_EXIT,  /* --help or --version was answered */
+  PROXY_CONFIG_WRONG, /* error says what, where and what to do */
+} ProxyConfigResult;
+
+/* out is filled in for RUN only; proxy_config_clear() it. argv as main's. */
+ProxyConfigResult proxy_config_read (ProxyConfig *out, int argc, char **argv, GError **error);
+void proxy_config_clear (ProxyConfig *self);
+
+/* "300M", "1.5 GiB", "4096": bytes. false = no size. */
+bool proxy_config_parse_size (const char *text, uint64_t *out);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ProxyConfig, proxy_config_clear)
