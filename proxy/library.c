@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One container, "0", with all channels. What a stream contains is known only once it was watched;
+ * it is then written beside the channel, so that a television is told true profiles from then on:
+ *
+ *   video profile width height rate audio he-aac      "h264 100 1920 1080 25000 aac 0"
+ *
+ * Opening: the session is used (and started if need be), a stream is made of its ring or film, and
+ * the answer is given when the stream has its first byte. */
+#include "proxy/library.h"
+#include "proxy/stream.h"
+#include <stdio.h>
+#include <string.h>
+
+#define OPEN_TIMEOUT (15 * G_USEC_PER_SEC) /* less than televisions wait */
+
+struct _ProxyLibrary {
+  GObject parent;
+  ProxyCatalog *catalog;
+  ProxySessions *sessions;
+};
+
+static void library_interface_init (DlnaLibraryInterface *interface);
+
+G_DEFINE_TYPE_WITH_CODE (ProxyLibrary, proxy_library, G_TYPE_OBJECT,
+                         G_IMPLEMENT_INTERFACE (DLNA_TYPE_LIBRARY, library_interface_init))
+
+/* --- items --- */
+
+const char *
+proxy_library_extension (const char *mime)
+{
+  static const char *const known[][2] = {
+      {"video/mp2t", "ts"},       {"video/mp4", "mp4"},  {"video/x-matroska", "mkv"},
+      {"video/webm", "webm"},     {"video/mpeg", "mpg"}, {"video/quicktime", "mov"},
+      {"video/x-msvideo", "avi"}, {"audio/mpeg", "mp3"}, {"audio/mp4", "m4a"},
+      {"audio/flac", "flac"},     {"audio/ogg", "ogg"},  {"audio/aac", "aac"},
+      {"application/ogg", "ogg"}, {"image/jpeg", "jpg"}, {"image/png", "png"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS (known); i++)
+    if (g_strcmp0 (known[i][0], mime) == 0)
+      return known[i][1];
+  return "bin";
+}
+
+static const char *
+codec_name (MediaCodec codec)
+{
+  switch (codec) {
+  case MEDIA_CODEC_MPEG1_VIDEO:
+    return "mpeg1video";
+  case MEDIA_CODEC_MPEG2_VIDEO:
+    return "mpeg2video";
+  case MEDIA_CODEC_H264:
+    return "h264";
+  case MEDIA_CODEC_HEVC:
+    return "hevc";
+  case MEDIA_CODEC_MPEG_AUDIO:
+    return "mp2";
+  case MEDIA_CODEC_AAC:
+    return "aac";
+  case MEDIA_CODEC_AC3:
+    return "ac3";
+  case MEDIA_CODEC_EAC3:
+    return "eac3";
+  case MEDIA_CODEC_OTHER:
+    return "other";
+  case MEDIA_CODEC_NONE:
+    break;
+  }
+  return "-";
+}
+
+static char *
+describe (const MediaStreamInfo *info)
+{
+  if (info->video == MEDIA_CODEC_NONE && info->audio == MEDIA_CODEC_NONE)
+    return NULL;
+  const char *audio = codec_name (info->audio);
+  if (info->audio == MEDIA_CODEC_MPEG_AUDIO)
+    audio = info->audio_layer == 3 ? "mp3" : info->audio_layer == 1 ? "mp1" : "mp2";
+  return g_strdup_printf ("%s %u %u %u %u %s %d", codec_name (info->video), info->video_profile,
+                          info->width, info->height, info->frame_rate_milli, audio,
+                          info->audio_he_aac);
+}
+
+static void
+fill_media (DlnaItem *item, const char *media)
+{
+  char video[16], audio[16];
+  unsigned profile, width, height, rate;
+  int he_aac;
+  if (!media || sscanf (media, "%15s %u %u %u %u %15s %d", video, &profile, &width, &height, &rate,
+                        audio, &he_aac) != 7)
+    return;
+  item->video_codec = g_str_equal (video, "-") ? NULL : g_strdup (video);
+  item->audio_codec = g_str_equal (audio, "-") ? NULL : g_strdup (audio);
+  item->video_profile = (int)profile;
+  item->width = (int)width;
+  item->height = (int)height;
+  item->frame_rate_milli = rate;
+  item->he_aac = he_aac != 0;
+}
+
+static DlnaItem *
+make_item (ProxyLibrary *self, const ProxyChannel *channel)
+{
+  DlnaItem *item = dlna_item_new ();
+  item->id = g_strdup (channel->id);
+  item->parent_id = g_strdup ("0");
+  item->title = g_strdup (channel->name);
+  item->mime = g_strdup (channel->mime);
+  item->extension = g_strdup (proxy_library_extension (channel->mime));
+  item->logo = g_strdup (channel->logo);
+  item->live = channel->live;
+  item->size = channel->live ? -1 : channel->length;
+  if (channel->live) {
+    item->channel_name = g_strdup (channel->name);
+    item->channel_number = channel->number;
+  }
+  g_autofree char *media = NULL;
+  ProxySession *session = NULL;
+  proxy_sessions_state (self->sessions, channel->id, &session, NULL);
+  if (session && proxy_session_ring (session))
+    media = describe (proxy_ring_info (proxy_session_ring (session)));
+  fill_media (item, media ? media : channel->media);
+  return item;
+}
+
+static DlnaItem *
+make_root (ProxyLibrary *self)
+{
+  DlnaItem *root = dlna_item_new ();
+  root->id = g_strdup ("0");
+  root->parent_id = g_strdup ("-1");
+  root->title = g_strdup ("PPSP");
+  root->child_count = (int)proxy_catalog_list (self->catalog)->len;
+  return root;
+}
+
+static DlnaItem *
+lookup (DlnaLibrary *library, const char *id, GError **error)
+{
+  ProxyLibrary *self = PROXY_LIBRARY (library);
+  if (g_str_equal (id, "0"))
+    return make_root (self);
+  const ProxyChannel *channel = proxy_catalog_lookup (self->catalog, id);
+  if (channel)
+    return make_item (self, channel);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no channel %.64s", id);
+  return NULL;
+}
+
+static GPtrArray *
+list (DlnaLibrary *library, const char *id, guint offset, guint limit, guint *total, GError **error)
+{
+  ProxyLibrary *self = PROXY_LIBRARY (library);
+  if (!g_str_equal (id, "0")) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no folder %.64s", id);
+    return NULL;
+  }
+  const GPtrArray *channels = proxy_catalog_list (self->catalog);
+  guint first = MIN (offset, channels->len);
+  guint n = channels->len - first;
+  if (limit > 0)
+    n = MIN (n, limit);
+  GPtrArray *items = g_ptr_array_new_full (n, (GDestroyNotify)dlna_item_free);
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (items, make_item (self, channels->pdata[first + i]));
+  if (total)
+    *total = channels->len;
+  return items;
+}
+
+static guint32
+update_id (DlnaLibrary *library)
+{
+  return proxy_catalog_generation (PROXY_LIBRARY (library)->catalog);
+}
+
+void
+proxy_library_changed (ProxyLibrary *self)
+{
+  dlna_library_emit_changed (DLNA_LIBRARY (self), "0");
+}
+
+void
+proxy_library_learn (ProxyLibrary *self, ProxySession *session)
+{
+  const char *id = proxy_session_id (session);
+  if (proxy_session_ring (session)) {
+    g_autofree char *media = describe (proxy_ring_info (proxy_session_ring (session)));
+    if (media)
+      proxy_catalog_set_media (self->catalog, id, media);
+  } else if (proxy_session_film (session))
+    proxy_catalog_set_length (self->catalog, id,
+                              (int64_t)proxy_film_length (proxy_session_film (session)));
+}
+
+/* --- opening --- */
+
+/* A stream's share in its session. */
+typedef struct {
+  ProxySessions *sessions;
+  ProxySession *session;
+} Share;
+
+static void
+share_release (gpointer data)
+{
+  Share *share = data;
+  proxy_sessions_release (share->sessions, share->session);
+  proxy_sessions_unref (share->sessions);
+  g_free (share);
+}
+
+static Share *
+share_new (ProxySessions *sessions, ProxySession *session)
+{
+  Share *share = g_new0 (Share, 1);
+  share->sessions = proxy_sessions_ref (sessions);
+  share->session = session;
+  return share;
+}
+
+/* While the length of a content is not known. */
+typedef struct {
+  GTask *task;
+  Share *share;
+  GCancellable *cancellable;
+  GSource *timeout, *cancelled;
+  int64_t first, end;
+} Opening;
+
+static void on_session (gpointer data);
+
+/* Gives task and share to the caller. */
+static void
+opening_free (Opening *opening)
+{
+  proxy_watches_remove (proxy_session_watches (opening->share->session), on_session, opening);
+  GSource *sources[] = {opening->timeout, opening->cancelled};
+  for (size_t i = 0; i < G_N_ELEMENTS (sources); i++)
+    if (sources[i]) {
+      g_source_destroy (sources[i]);
+      g_source_unref (sources[i]);
+    }
+  g_clear_object (&opening->cancellable);
+  g_free (opening);
+}
+
+static void
+on_ready (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GTask) task = data;
+  g_autoptr (ProxyStream) stream = PROXY_STREAM (source);
+  GError *error = NULL;
+  if (proxy_stream_ready_finish (stream, result, &error))
+    g_task_return_pointer (task, g_steal_pointer (&stream), g_object_unref);
+  else
+    g_task_return_error (task, error);
+}
+
+/* Takes task and share over. */
+static void
+open_film (GTask *task, Share *share, int64_t first, int64_t end, GCancellable *cancellable)
+{
+  ProxyFilm *film = proxy_session_film (share->session);
+  int64_t length = (int64_t)proxy_film_length (film);
+  if (end < 0 || end > length)
+    end = length;
+  if (first < 0 || first >= end) {
+    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                             "the content has %" G_GINT64_FORMAT " bytes", length);
+    g_object_unref (task);
+    share_release (share);
+    return;
+  }
+  ProxyStream *stream =
+      proxy_stream_new_film (film, (uint64_t)first, (uint64_t)end, share_release, share);
+  proxy_stream_ready_async (stream, OPEN_TIMEOUT, cancellable, on_ready, task);
+}
+
+static void
+give_up (Opening *opening, GIOErrorEnum code, const char *text)
+{
+  g_autoptr (GTask) task = opening->task;
+  Share *share = opening->share;
+  opening_free (opening);
+  g_task_return_new_error (task, G_IO_ERROR, code, "%s", text);
+  share_release (share);
+}
+
+static void
+on_session (gpointer data)
+{
+  Opening *opening = data;
+  ProxySession *session = opening->share->session;
+  if (proxy_session_failure (session)) {
+    give_up (opening, G_IO_ERROR_FAILED, proxy_session_failure (session)->message);
+    return;
+  }
+  if (!proxy_session_film (session))
+    return;
+  GTask *task = opening->task;
+  Share *share = opening->share;
+  int64_t first = opening->first, end = opening->end;
+  g_autoptr (GCancellable) cancellable = g_steal_pointer (&opening->cancellable);
+  opening_free (opening);
+  open_film (task, share, first, end, cancellable);
+}
+
+static gboolean
+on_timeout (gpointer data)
+{
+  give_up (data, G_IO_ERROR_TIMED_OUT, "no peer told the length of the content in time");
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_cancelled (GCancellable *cancellable, gpointer data)
+{
+  give_up (data, G_IO_ERROR_CANCELLED, "cancelled");
+  return G_SOURCE_REMOVE;
+}
+
+static void
+await_length (GTask *task, Share *share, int64_t first, int64_t end, GCancellable *cancellable)
+{
+  Opening *opening = g_new0 (Opening, 1);
+  opening->task = task;
+  opening->share = share;
+  opening->first = first;
+  opening->end = end;
+  proxy_watches_add (proxy_session_watches (share->session), on_session, opening);
+  opening->timeout = g_timeout_source_new (OPEN_TIMEOUT / 1000);
+  g_source_set_callback (opening->timeout, on_timeout, opening, NULL);
+  g_source_attach (opening->timeout, g_main_context_get_thread_default ());
+  if (cancellable) {
+    opening->cancellable = g_object_ref (cancellable);
+    opening->cancelled = g_cancellable_source_new (cancellable);
+    g_source_set_callback (opening->cancelled, G_SOURCE_FUNC (on_cancelled), opening, NULL);
+    g_source_attach (opening->cancelled, g_main_context_get_thread_default ());
+  }
+}
+
+static void
+open_async (DlnaLibrary *library, const char *id, const DlnaPosition *position,
+            GCancellable *cancellable, GAsyncReadyCallback done, gpointer data)
+{
+  ProxyLibrary *self = PROXY_LIBRARY (library);
+  GTask *task = g_task_new (self, NULL, done, data);
+  const ProxyChannel *channel = proxy_catalog_lookup (self->catalog, id);
+  GError *error = NULL;
+  if (!channel) {
+    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no channel %.64s",
+                             id);
+    g_object_unref (task);
+    return;
+  }
+  ProxySession *session = proxy_sessions_use (self->sessions, channel, &error);
+  if (!session) {
+    g_task_return_error (task, error);
+    g_object_unref (task);
+    return;
+  }
+  Share *share = share_new (self->sessions, session);
+  if (proxy_session_is_live (session)) {
+    ProxyStream *stream =
+        proxy_stream_new_live (proxy_session_ring (session), share_release, share);
+    proxy_stream_ready_async (stream, OPEN_TIMEOUT, cancellable, on_ready, task);
+    return;
+  }
+  bool whole = position->type == DLNA_POSITION_LIVE;
+  int64_t first = whole ? 0 : position->first;
+  int64_t end = whole ? -1 : position->end;
+  if (proxy_session_film (session))
+    open_film (task, share, first, end, cancellable);
+  else
+    await_length (task, share, first, end, cancellable);
+}
+
+static DlnaStream *
+open_finish (DlnaLibrary *library, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static void
+library_interface_init (DlnaLibraryInterface *interface)
+{
+  interface->lookup = lookup;
+  interface->list = list;
+  interface->update_id = update_id;
+  interface->open_async = open_async;
+  interface->open_finish = open_finish;
+}
+
+static void
+proxy_library_finalize (GObject *object)
+{
+  proxy_sessions_unref (PROXY_LIBRARY (object)->sessions);
+  G_OBJECT_CLASS (proxy_library_parent_class)->finalize (object);
+}
+
+static void
+proxy_library_class_init (ProxyLibraryClass *class)
+{
+  G_OBJECT_CLASS (class)->finalize = proxy_library_finalize;
+}
+
+static void
+proxy_library_init (ProxyLibrary *self)
+{
+}
+
+ProxyLibrary *
+proxy_library_new (ProxyCatalog *catalog, ProxySessions *sessions)
+{
+  ProxyLibrary *self = g_object_new (PROXY_TYPE_LIBRARY, NULL);
+  self->catalog = catalog;
+  self->sessions = proxy_sessions_ref (sessions);
+  return self;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Our answer to what the home asks: the catalog's channels as items, and their streams. */
+#pragma once
+
+#include "dlna/library.h"
+#include "proxy/catalog.h"
+#include "proxy/sessions.h"
+
+#define PROXY_TYPE_LIBRARY (proxy_library_get_type ())
+G_DECLARE_FINAL_TYPE (ProxyLibrary, proxy_library, PROXY, LIBRARY, GObject)
+
+/* The catalog must outlive it. */
+ProxyLibrary *proxy_library_new (ProxyCatalog *catalog, ProxySessions *sessions);
+/* The catalog has changed: tells the home. */
+void proxy_library_changed (ProxyLibrary *self);
+/* Keeps what a session has learned of its content. */
+void proxy_library_learn (ProxyLibrary *self, ProxySession *session);
+
+/* "ts", "mp4": the ending of a media path. */
+const char *proxy_library_extension (const char *mime);

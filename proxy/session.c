@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All work is done in turn(), which a timer calls: at once when something has happened after a
+ * while of silence, else 25 ms after the last time, so that viewers are handed what a tick brought
+ * and not single chunks. A live channel is read through peer/playout, which says what can be handed
+ * on, what to ask for, and when to give a missing chunk up.
+ *
+ * Content on demand whose length the link does not say is joined twice: first with a little memory,
+ * to learn the length from the last chunk (RFC 7574, section 5.6), then with a file. */
+#include "proxy/session.h"
+#include "peer/net/file.h"
+#include "peer/playout.h"
+#include <string.h>
+
+enum {
+  TICK = 25 * 1000,       /* us */
+  LOOKBACK = 2500 * 1000, /* us: usual distances of key frames are 1 and 2 s */
+  MAX_LAG = 4500 * 1000,  /* us: what nobody has after this is missed */
+  ENOUGH = 65536,         /* bytes: handed on without waiting for the tick */
+  PROBE_CHUNKS = 64,
+  MAX_TRACKERS = 16,
+};
+
+struct ProxySession {
+  const ProxySessionOptions *options;
+  char *id, *swarm_id;
+  PeerLink *link;
+  PeerSwarm *swarm;
+  NetTracker *tracker;
+  char *tracker_failure;
+  GError *failure;
+  ProxyWatches *watches;
+  GSource *timer;
+  int64_t since, last_turn, last_bytes; /* us, monotonic */
+
+  ProxyRing *ring;
+  PeerPlayout *playout;
+  uint64_t skipped;
+  uint64_t waiting; /* bytes that came since the last turn */
+
+  ProxyFilm *film;
+  bool cached; /* holds its place in the cache */
+  PeerRange told[PROXY_FILM_MAX_WANTS];
+  size_t n_told;
+};
+
+static void turn (ProxySession *self);
+
+/* --- the timer --- */
+
+typedef struct {
+  GSource source;
+  ProxySession *session;
+} Timer;
+
+static gboolean
+timer_dispatch (GSource *source, GSourceFunc callback, gpointer data)
+{
+  g_source_set_ready_time (source, -1);
+  turn (((Timer *)source)->session);
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs timer_funcs = {.dispatch = timer_dispatch};
+
+/* when: us, monotonic */
+static void
+schedule (ProxySession *self, int64_t when)
+{
+  int64_t current = g_source_get_ready_time (self->timer);
+  if (current < 0 || when < current)
+    g_source_set_ready_time (self->timer, when);
+}
+
+static void
+schedule_tick (ProxySession *self)
+{
+  schedule (self, self->waiting >= ENOUGH ? 0 : self->last_turn + TICK);
+}
+
+/* --- joining --- */
+
+static void
+add_peers (const PeerAddress *peers, size_t n, gpointer data)
+{
+  ProxySession *self = data;
+  if (!self->swarm)
+    return;
+  for (size_t i = 0; i < n; i++)
+    peer_engine_add_peer (net_udp_engine (self->options->udp), self->swarm, &peers[i]);
+  net_udp_wake (self->options->udp);
+}
+
+static void
+start_tracker (ProxySession *self)
+{
+  g_autoptr (GPtrArray) uris = g_ptr_array_new ();
+  for (guint i = 0; i < self->link->trackers->len && uris->len < MAX_TRACKERS; i++)
+    g_ptr_array_add (uris, self->link->trackers->pdata[i]);
+  for (size_t i = 0; self->options->trackers && self->options->trackers[i]; i++)
+    if (uris->len < MAX_TRACKERS &&
+        !g_ptr_array_find_with_equal_func (uris, self->options->trackers[i], g_str_equal, NULL))
+      g_ptr_array_add (uris, (gpointer)self->options->trackers[i]);
+  if (uris->len == 0) {
+    if (self->link->peers->len == 0)
+      self->tracker_failure = g_strdup ("the link names neither a tracker nor a peer");
+    return;
+  }
+  g_ptr_array_add (uris, NULL);
+  NetTrackerOptions options = {
+      .uris = (const char *const *)uris->pdata,
+      .swarm_id = self->swarm_id,
+      .port = net_udp_port (self->options->udp),
+      .allow_plain = self->options->allow_plain_tracker,
+  };
+  g_autoptr (GError) error = NULL;
+  self->tracker = net_tracker_new (&options, add_peers, self, &error);
+  if (!self->tracker)
+    self->tracker_failure = g_strdup (error->message);
+}
+
+static bool
+join (ProxySession *self, PeerStore *store, PeerIntegrity *integrity, uint64_t window,
+      GError **error)
+{
+  PeerJoin parts = {
+      .content = &self->link->content,
+      .store = store,
+      .integrity = integrity,
+      .discard_window = window,
+  };
+  self->swarm = peer_engine_join (net_udp_engine (self->options->udp), &parts, error);
+  if (!self->swarm)
+    return false;
+  add_peers ((const PeerAddress *)(void *)self->link->peers->data, self->link->peers->len, self);
+  return true;
+}
+
+static bool
+join_live (ProxySession *self, GError **error)
+{
+  const PeerContent *content = &self->link->content;
+  PeerPlayoutOptions options = {
+      .chunk_size = content->chunk_size,
+      .chunks_per_signature = content->chunks_per_signature,
+      .lookback = LOOKBACK,
+      .max_lag = MAX_LAG,
+  };
+  bool transport_stream = g_str_equal (self->link->media_type, "video/mp2t");
+  self->ring = proxy_ring_new (content->chunk_size, self->options->memory, transport_stream);
+  self->playout = peer_playout_new (&options);
+  return join (self, proxy_ring_store (self->ring), NULL, proxy_ring_max_chunks (self->ring),
+               error);
+}
+
+static void
+film_changed (gpointer data)
+{
+  schedule (data, 0);
+}
+
+static bool
+join_film (ProxySession *self, GError **error)
+{
+  const PeerContent *content = &self->link->content;
+  g_autofree char *path =
+      proxy_cache_take (self->options->cache, self->swarm_id, content->length, error);
+  if (!path)
+    return false;
+  self->cached = true;
+  PeerHashStore *hashes = NULL;
+  PeerStore *store = net_file_open (path, content, &hashes, error);
+  if (!store)
+    return false;
+  PeerIntegrity *integrity = peer_integrity_new (content, 0, hashes, error);
+  if (!integrity) {
+    peer_store_free (store);
+    return false;
+  }
+  if (!join (self, store, integrity, 0, error))
+    return false;
+  self->film = proxy_film_new (content->chunk_size, content->length, film_changed, self);
+  proxy_film_attach (self->film, peer_swarm_store (self->swarm), peer_swarm_chunks (self->swarm));
+  return true;
+}
+
+static bool
+join_first (ProxySession *self, GError **error)
+{
+  const PeerContent *content = &self->link->content;
+  if (peer_content_is_live (content))
+    return join_live (self, error);
+  if (content->length > 0)
+    return join_film (self, error);
+  return join (self, peer_store_memory_new (content->chunk_size, PROBE_CHUNKS), NULL, 0, error);
+}
+
+ProxySession *
+proxy_session_new (const ProxySessionOptions *options, const char *id, PeerLink *link,
+                   GError **error)
+{
+  ProxySession *self = g_new0 (ProxySession, 1);
+  self->options = options;
+  self->id = g_strdup (id);
+  self->link = link;
+  self->swarm_id = peer_content_swarm_id_hex (&link->content);
+  self->watches = proxy_watches_new ();
+  self->since = g_get_monotonic_time ();
+  self->timer = g_source_new (&timer_funcs, sizeof (Timer));
+  ((Timer *)self->timer)->session = self;
+  g_source_attach (self->timer, g_main_context_get_thread_default ());
+  if (!join_first (self, error)) {
+    proxy_session_free (self);
+    return NULL;
+  }
+  start_tracker (self);
+  schedule (self, 0);
+  return self;
+}
+
+static void
+leave (ProxySession *self)
+{
+  if (!self->swarm)
+    return;
+  PeerSwarm *swarm = g_steal_pointer (&self->swarm);
+  peer_engine_leave (net_udp_engine (self->options->udp), swarm);
+  net_udp_wake (self->options->udp);
+}
+
+void
+proxy_session_free (ProxySession *self)
+{
+  if (!self)
+    return;
+  g_source_destroy (self->timer);
+  g_source_unref (self->timer);
+  g_clear_pointer (&self->tracker, net_tracker_free);
+  if (self->film)
+    proxy_film_attach (self->film, NULL, NULL);
+  if (self->ring)
+    proxy_ring_end (self->ring);
+  leave (self);
+  if (self->cached)
+    proxy_cache_release (self->options->cache, self->swarm_id);
+  g_clear_pointer (&self->film, proxy_film_unref);
+  g_clear_pointer (&self->ring, proxy_ring_unref);
+  peer_playout_free (self->playout);
+  peer_link_free (self->link);
+  proxy_watches_free (self->watches);
+  g_clear_error (&self->failure);
+  g_free (self->tracker_failure);
+  g_free (self->swarm_id);
+  g_free (self->id);
+  g_free (self);
+}
+
+/* --- turning --- */
+
+static void
+turn_live (ProxySession *self, int64_t now)
+{
+  PeerEngine *engine = net_udp_engine (self->options->udp);
+  const PeerChunks *have = peer_swarm_chunks (self->swarm);
+  for (;;) {
+    uint64_t skipped = 0;
+    PeerRange run = peer_playout_next (self->playout, now, have, &skipped);
+    self->skipped += skipped;
+    if (peer_range_is_empty (run))
+      break;
+    self->last_bytes = g_get_monotonic_time ();
+    proxy_ring_deliver (self->ring, run);
+  }
+  PeerWant want;
+  if (peer_playout_want (self->playout, now, &want)) {
+    peer_engine_want (engine, self->swarm, &want, 1);
+    net_udp_wake (self->options->udp);
+  }
+  int64_t deadline = peer_playout_deadline (self->playout, have);
+  if (deadline != PEER_NEVER)
+    schedule (self, self->last_turn + MAX (deadline - now, TICK));
+}
+
+static void
+tell_film_wants (ProxySession *self, int64_t now)
+{
+  PeerWant wants[PROXY_FILM_MAX_WANTS];
+  size_t n = proxy_film_wants (self->film, now, wants);
+  bool same = n == self->n_told;
+  for (size_t i = 0; i < n; i++) {
+    same = same && self->told[i].first == wants[i].window.first &&
+           self->told[i].end == wants[i].window.end;
+    self->told[i] = wants[i].window;
+  }
+  self->n_told = n;
+  if (same)
+    return;
+  peer_engine_want (net_udp_engine (self->options->udp), self->swarm, wants, n);
+  net_udp_wake (self->options->udp);
+}
+
+static void
+fail (ProxySession *self, GError *error)
+{
+  self->failure = error;
+  g_message ("channel %s cannot be played: %s", self->id, error->message);
+  proxy_watches_call (self->watches);
+}
+
+/* Asks for the first chunk, and when the peaks are known for the last. */
+static void
+turn_probe (ProxySession *self, int64_t now)
+{
+  PeerSwarmStats stats;
+  peer_swarm_stats (self->swarm, &stats);
+  if (stats.length == 0) {
+    uint64_t chunk = stats.n_chunks > 0 ? stats.n_chunks - 1 : 0;
+    PeerWant want = {.window = {chunk, chunk + 1}, .deadline = now, .chunk_time = 1000};
+    if (self->n_told == 1 && self->told[0].first == chunk)
+      return;
+    self->told[0] = want.window;
+    self->n_told = 1;
+    peer_engine_want (net_udp_engine (self->options->udp), self->swarm, &want, 1);
+    net_udp_wake (self->options->udp);
+    return;
+  }
+  self->link->content.length = stats.length;
+  self->n_told = 0;
+  leave (self);
+  GError *error = NULL;
+  if (!join_film (self, &error)) {
+    fail (self, error);
+    return;
+  }
+  if (self->tracker)
+    net_tracker_find (self->tracker); /* the new swarm knows none of the old one's peers */
+  proxy_watches_call (self->watches);
+}
+
+static void
+turn (ProxySession *self)
+{
+  if (!self->swarm)
+    return;
+  int64_t now = net_udp_now (self->options->udp);
+  self->last_turn = g_get_monotonic_time ();
+  bool came = self->waiting > 0;
+  self->waiting = 0;
+  if (self->ring)
+    turn_live (self, now);
+  else if (self->film) {
+    if (came) {
+      self->last_bytes = self->last_turn;
+      proxy_film_arrived (self->film);
+    }
+    tell_film_wants (self, now);
+  } else
+    turn_probe (self, now);
+}
+
+void
+proxy_session_event (ProxySession *self, const PeerEvent *event)
+{
+  switch (event->type) {
+  case PEER_EVENT_CHUNKS:
+    self->waiting += peer_range_size (event->chunks) * self->link->content.chunk_size;
+    schedule_tick (self);
+    break;
+  case PEER_EVENT_EDGE:
+    if (self->playout)
+      peer_playout_edge (self->playout, net_udp_now (self->options->udp), event->chunks,
+                         event->time);
+    schedule_tick (self);
+    break;
+  case PEER_EVENT_LOST:
+  case PEER_EVENT_LATE:
+  case PEER_EVENT_SIZE:
+    schedule_tick (self);
+    break;
+  case PEER_EVENT_NEED_PEERS:
+    if (self->tracker)
+      net_tracker_find (self->tracker);
+    break;
+  case PEER_EVENT_BAD_PEER:
+    break; /* the engine has counted it and let it go */
+  }
+}
+
+void
+proxy_session_report (ProxySession *self)
+{
+  if (!self->tracker || !self->swarm)
+    return;
+  PeerSwarmStats stats;
+  peer_swarm_stats (self->swarm, &stats);
+  net_tracker_report (self->tracker, stats.uploaded, stats.downloaded, stats.channels);
+}
+
+/* --- questions --- */
+
+const char *
+proxy_session_id (const ProxySession *self)
+{
+  return self->id;
+}
+
+bool
+proxy_session_has_swarm (const ProxySession *self, const PeerSwarm *swarm)
+{
+  return self->swarm == swarm;
+}
+
+bool
+proxy_session_is_live (const ProxySession *self)
+{
+  return self->ring != NULL;
+}
+
+ProxyRing *
+proxy_session_ring (ProxySession *self)
+{
+  return self->ring;
+}
+
+ProxyFilm *
+proxy_session_film (ProxySession *self)
+{
+  return self->film;
+}
+
+const GError *
+proxy_session_failure (const ProxySession *self)
+{
+  return self->failure;
+}
+
+ProxyWatches *
+proxy_session_watches (ProxySession *self)
+{
+  return self->watches;
+}
+
+void
+proxy_session_stats (const ProxySession *self, ProxySessionStats *out)
+{
+  *out = (ProxySessionStats){.since = self->since,
+                             .skipped = self->skipped,
+                             .last_bytes = self->last_bytes,
+                             .delivered = self->last_bytes > 0,
+                             .tracker_error = self->tracker_failure};
+  if (self->swarm)
+    peer_swarm_stats (self->swarm, &out->swarm);
+  if (self->ring) {
+    ProxyRingStats ring;
+    proxy_ring_stats (self->ring, &ring);
+    out->memory = ring.bytes;
+  }
+  if (!self->tracker)
+    return;
+  NetTrackerStatus status;
+  net_tracker_status (self->tracker, &status);
+  out->tracker_joined = status.joined;
+  out->tracker_error = status.last_error;
+}

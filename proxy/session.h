@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One content in play: its swarm, its trackers, and the ring or the film that viewers read. */
+#pragma once
+
+#include "peer/link.h"
+#include "peer/net/tracker.h"
+#include "peer/net/udp.h"
+#include "proxy/cache.h"
+#include "proxy/film.h"
+#include "proxy/ring.h"
+
+typedef struct {
+  NetUdp *udp;
+  ProxyCache *cache;
+  uint64_t memory;             /* bytes, of a live channel's ring */
+  const char *const *trackers; /* for all swarms; NULL-terminated */
+  bool allow_plain_tracker;
+} ProxySessionOptions;
+
+typedef struct ProxySession ProxySession;
+
+/* Joins. options must outlive the session; link is taken over. */
+ProxySession *proxy_session_new (const ProxySessionOptions *options, const char *id, PeerLink *link,
+                                 GError **error);
+/* Leaves the swarm; ring and film end for those who still hold them. */
+void proxy_session_free (ProxySession *self);
+
+const char *proxy_session_id (const ProxySession *self);
+bool proxy_session_has_swarm (const ProxySession *self, const PeerSwarm *swarm);
+/* What the engine has to say of this swarm. */
+void proxy_session_event (ProxySession *self, const PeerEvent *event);
+/* Tells the trackers how much was given and taken; now and then. */
+void proxy_session_report (ProxySession *self);
+
+bool proxy_session_is_live (const ProxySession *self);
+ProxyRing *proxy_session_ring (ProxySession *self); /* live */
+/* On demand; NULL as long as the content's length is not known: wait for the watches. */
+ProxyFilm *proxy_session_film (ProxySession *self);
+/* Why it will never play; NULL = nothing is wrong. */
+const GError *proxy_session_failure (const ProxySession *self);
+ProxyWatches *proxy_session_watches (ProxySession *self);
+
+typedef struct {
+  PeerSwarmStats swarm;
+  bool delivered;     /* viewers have had something */
+  uint64_t skipped;   /* chunks that did not come in time */
+  size_t memory;      /* bytes, of the ring */
+  int64_t since;      /* us, monotonic */
+  int64_t last_bytes; /* us, monotonic; 0 = never */
+  bool tracker_joined;
+  const char *tracker_error; /* NULL = none; lives until the next call */
+} ProxySessionStats;
+void proxy_session_stats (const ProxySession *self, ProxySessionStats *out);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ProxySession, proxy_session_free)

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The set of contents in play: starts one when somebody watches, keeps it a while after the last
+ * viewer, and routes the engine's events. */
+#pragma once
+
+#include "proxy/catalog.h"
+#include "proxy/session.h"
+
+#define PROXY_SESSIONS_MAX 16 /* contents in play at the same time */
+
+typedef struct ProxySessions ProxySessions;
+
+/* linger: s. options must outlive it. */
+ProxySessions *proxy_sessions_new (const ProxySessionOptions *options, unsigned linger);
+ProxySessions *proxy_sessions_ref (ProxySessions *self);
+void proxy_sessions_unref (ProxySessions *self);
+/* Ends all, now. */
+void proxy_sessions_close (ProxySessions *self);
+
+/* The channel's session; it lives at least until it is released as often as it was used. */
+ProxySession *proxy_sessions_use (ProxySessions *self, const ProxyChannel *channel, GError **error);
+void proxy_sessions_release (ProxySessions *self, ProxySession *session);
+/* The channel goes, whoever watches it. */
+void proxy_sessions_stop (ProxySessions *self, const char *id);
+
+void proxy_sessions_event (ProxySessions *self, const PeerEvent *event);
+
+typedef enum {
+  PROXY_STATE_IDLE,
+  PROXY_STATE_JOINING,
+  PROXY_STATE_PLAYING,
+  PROXY_STATE_LINGERING,
+  PROXY_STATE_FAILED,
+} ProxyState;
+/* session: may be NULL; what is in play of it, or NULL. error: may be NULL; for FAILED. */
+ProxyState proxy_sessions_state (ProxySessions *self, const char *id, ProxySession **session,
+                                 const char **error);
+const char *proxy_state_name (ProxyState state);
+/* All in play; free with g_ptr_array_unref. */
+GPtrArray *proxy_sessions_list (ProxySessions *self);
+/* IDs of channels that could not be played when they were last tried; likewise. */
+GPtrArray *proxy_sessions_failed (ProxySessions *self);
+
+/* Called before a session ends, so that what was learned of the content can be kept. */
+typedef void (*ProxySessionsFunc) (ProxySession *session, gpointer data);
+void proxy_sessions_set_func (ProxySessions *self, ProxySessionsFunc func, gpointer data);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ProxySessions, proxy_sessions_unref)
