@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The page asks for the status every 2 s, so that holds only what is in play; the list of all
+ * channels is another address, and its generation says whether to ask for it again. */
+#include "proxy/api.h"
+#include "peer/link.h"
+#include "proxy/library.h"
+#include "proxy/respond.h"
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+enum { MAX_DEPTH = 4 };
+
+static char *
+media_path (const ProxyChannel *channel)
+{
+  return g_strdup_printf ("/media/%s.%s", channel->id, proxy_library_extension (channel->mime));
+}
+
+static void
+write_channel (GString *out, const ProxyChannel *channel, bool link)
+{
+  g_autofree char *path = media_path (channel);
+  proxy_json_key (out, NULL);
+  g_string_append_c (out, '{');
+  proxy_json_text (out, "id", channel->id);
+  proxy_json_text (out, "name", channel->name);
+  proxy_json_text (out, "group", channel->group);
+  proxy_json_text (out, "logo", channel->logo);
+  proxy_json_number (out, "number", channel->number);
+  proxy_json_bool (out, "live", channel->live);
+  proxy_json_text (out, "mime", channel->mime);
+  proxy_json_number (out, "length", channel->length);
+  proxy_json_text (out, "path", path);
+  proxy_json_text (out, "source", channel->source);
+  if (link)
+    proxy_json_text (out, "link", channel->link);
+  g_string_append_c (out, '}');
+}
+
+/* --- status --- */
+
+static void
+write_active (const ProxyWebOptions *with, GString *out, ProxySession *session, uint64_t *down,
+              uint64_t *up)
+{
+  const char *id = proxy_session_id (session);
+  const char *error = NULL;
+  ProxySessionStats stats;
+  proxy_session_stats (session, &stats);
+  ProxyState state = proxy_sessions_state (with->sessions, id, NULL, &error);
+  *down += stats.swarm.download_rate;
+  *up += stats.swarm.upload_rate;
+  proxy_json_key (out, NULL);
+  g_string_append_c (out, '{');
+  proxy_json_text (out, "id", id);
+  proxy_json_text (out, "state", proxy_state_name (state));
+  proxy_json_number (out, "peers", stats.swarm.channels);
+  proxy_json_number (out, "seeders", stats.swarm.seeders);
+  proxy_json_number (out, "down_rate", (int64_t)stats.swarm.download_rate);
+  proxy_json_number (out, "up_rate", (int64_t)stats.swarm.upload_rate);
+  proxy_json_number (out, "downloaded", (int64_t)stats.swarm.downloaded);
+  proxy_json_number (out, "uploaded", (int64_t)stats.swarm.uploaded);
+  proxy_json_number (out, "skipped", (int64_t)stats.skipped);
+  proxy_json_number (out, "memory", (int64_t)stats.memory);
+  proxy_json_number (out, "seconds", (g_get_monotonic_time () - stats.since) / G_USEC_PER_SEC);
+  proxy_json_bool (out, "tracker_joined", stats.tracker_joined);
+  proxy_json_text (out, "tracker_error", stats.tracker_joined ? NULL : stats.tracker_error);
+  proxy_json_text (out, "error", error);
+  g_string_append_c (out, '}');
+}
+
+static void
+write_all_active (const ProxyWebOptions *with, GString *out)
+{
+  uint64_t down = 0, up = 0;
+  g_autoptr (GPtrArray) active = proxy_sessions_list (with->sessions);
+  g_autoptr (GPtrArray) failed = proxy_sessions_failed (with->sessions);
+  proxy_json_key (out, "active");
+  g_string_append_c (out, '[');
+  for (guint i = 0; i < active->len; i++)
+    write_active (with, out, active->pdata[i], &down, &up);
+  for (guint i = 0; i < failed->len; i++) {
+    const char *error = NULL;
+    proxy_sessions_state (with->sessions, failed->pdata[i], NULL, &error);
+    proxy_json_key (out, NULL);
+    g_string_append_c (out, '{');
+    proxy_json_text (out, "id", failed->pdata[i]);
+    proxy_json_text (out, "state", "failed");
+    proxy_json_text (out, "error", error);
+    g_string_append_c (out, '}');
+  }
+  g_string_append_c (out, ']');
+  proxy_json_number (out, "down_rate", (int64_t)down);
+  proxy_json_number (out, "up_rate", (int64_t)up);
+}
+
+static void
+write_viewers (const ProxyWebOptions *with, GString *out)
+{
+  proxy_json_key (out, "viewers");
+  g_string_append_c (out, '[');
+  g_autoptr (GPtrArray) viewers = with->media ? dlna_media_viewers (with->media) : NULL;
+  for (guint i = 0; viewers && i < viewers->len; i++) {
+    const DlnaViewer *viewer = viewers->pdata[i];
+    const ProxyChannel *channel = proxy_catalog_lookup (with->catalog, viewer->item_id);
+    proxy_json_key (out, NULL);
+    g_string_append_c (out, '{');
+    proxy_json_text (out, "id", viewer->item_id);
+    proxy_json_text (out, "name", channel ? channel->name : viewer->item_id);
+    proxy_json_text (out, "viewer", viewer->viewer);
+    proxy_json_number (out, "rate", (int64_t)viewer->rate);
+    proxy_json_number (out, "bytes", (int64_t)viewer->bytes);
+    proxy_json_number (out, "seconds", (g_get_monotonic_time () - viewer->since) / G_USEC_PER_SEC);
+    proxy_json_number (out, "first_byte_ms",
+                       viewer->first_byte < 0 ? -1 : viewer->first_byte / 1000);
+    g_string_append_c (out, '}');
+  }
+  g_string_append_c (out, ']');
+}
+
+static void
+write_lists (const ProxyWebOptions *with, GString *out)
+{
+  proxy_json_key (out, "lists");
+  g_string_append_c (out, '[');
+  for (unsigned i = 0; with->guide && i < proxy_guide_n (with->guide); i++) {
+    ProxyGuideStatus status;
+    proxy_guide_status (with->guide, i, &status);
+    proxy_json_key (out, NULL);
+    g_string_append_c (out, '{');
+    proxy_json_text (out, "uri", status.uri);
+    proxy_json_number (out, "channels", status.count.channels);
+    proxy_json_number (out, "duplicates", status.count.duplicates);
+    proxy_json_number (out, "rubbish", status.count.rubbish);
+    proxy_json_bool (out, "truncated", status.count.truncated);
+    proxy_json_number (out, "read_at", status.read_at);
+    proxy_json_text (out, "error", status.error);
+    g_string_append_c (out, '}');
+  }
+  g_string_append_c (out, ']');
+}
+
+static void
+write_warnings (const ProxyWebOptions *with, GString *out)
+{
+  g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
+  const char *trouble = proxy_catalog_trouble (with->catalog);
+  if (trouble)
+    g_ptr_array_add (warnings, g_strdup_printf ("Channels cannot be kept on disk: %s", trouble));
+  if (with->warnings)
+    with->warnings (warnings, with->data);
+  proxy_json_key (out, "warnings");
+  g_string_append_c (out, '[');
+  for (guint i = 0; i < warnings->len; i++)
+    proxy_json_text (out, NULL, warnings->pdata[i]);
+  g_string_append_c (out, ']');
+}
+
+void
+proxy_api_status (const ProxyWebOptions *with, int64_t started, SoupServerMessage *message)
+{
+  if (!proxy_respond_reads_only (message, "GET, HEAD"))
+    return;
+  GString *out = g_string_new ("{");
+  proxy_json_text (out, "name", with->name);
+  proxy_json_text (out, "version", PPSP_VERSION);
+  proxy_json_number (out, "uptime", (g_get_monotonic_time () - started) / G_USEC_PER_SEC);
+  proxy_json_number (out, "generation", proxy_catalog_generation (with->catalog));
+  proxy_json_number (out, "n_channels", proxy_catalog_list (with->catalog)->len);
+  write_all_active (with, out);
+  write_viewers (with, out);
+  write_lists (with, out);
+  write_warnings (with, out);
+  g_string_append (out, "}\n");
+  proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
+}
+
+/* --- channels --- */
+
+static void
+list_channels (const ProxyWebOptions *with, SoupServerMessage *message)
+{
+  const GPtrArray *channels = proxy_catalog_list (with->catalog);
+  GString *out = g_string_new ("{");
+  proxy_json_number (out, "generation", proxy_catalog_generation (with->catalog));
+  proxy_json_key (out, "channels");
+  g_string_append_c (out, '[');
+  for (guint i = 0; i < channels->len; i++)
+    write_channel (out, channels->pdata[i], false);
+  g_string_append (out, "]}\n");
+  proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
+}
+
+/* The parser recurses with the depth of what it reads. */
+static bool
+is_shallow (const char *text, size_t n)
+{
+  unsigned depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < n; i++) {
+    if (quoted && text[i] == '\\')
+      i++;
+    else if (text[i] == '"')
+      quoted = !quoted;
+    else if (!quoted && (text[i] == '{' || text[i] == '[') && ++depth > MAX_DEPTH)
+      return false;
+    else if (!quoted && (text[i] == '}' || text[i] == ']') && depth > 0)
+      depth--;
+  }
+  return true;
+}
+
+static const char *
+member (JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+  if (!node || !JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) != G_TYPE_STRING)
+    return NULL;
+  return json_node_get_string (node);
+}
+
+/* Returns the object that the request's body is, or NULL when it was refused. */
+static JsonObject *
+read_body (SoupServerMessage *message, JsonParser *parser)
+{
+  SoupMessageBody *body = soup_server_message_get_request_body (message);
+  g_autoptr (GBytes) bytes = soup_message_body_flatten (body);
+  size_t n;
+  const char *text = g_bytes_get_data (bytes, &n);
+  if (n > 0 && is_shallow (text, n) && json_parser_load_from_data (parser, text, (gssize)n, NULL)) {
+    JsonNode *root = json_parser_get_root (parser);
+    if (root && JSON_NODE_HOLDS_OBJECT (root))
+      return json_node_get_object (root);
+  }
+  proxy_respond_error (
+      message, SOUP_STATUS_BAD_REQUEST,
+      "the body must be a JSON object: {\"link\": \"ppsp:...\", \"name\": \"...\"}");
+  return NULL;
+}
+
+static void
+respond_channel (SoupServerMessage *message, unsigned status, const ProxyChannel *channel)
+{
+  GString *out = g_string_new (NULL);
+  write_channel (out, channel, true);
+  if (out->str[0] == ',')
+    g_string_erase (out, 0, 1);
+  g_string_append_c (out, '\n');
+  proxy_respond (message, status, "application/json", out);
+}
+
+static void
+put_channel (const ProxyWebOptions *with, SoupServerMessage *message, const char *text,
+             const PeerLink *link, const char *wanted_name)
+{
+  g_autofree char *swarm_id = peer_content_swarm_id_hex (&link->content);
+  const ProxyChannel *channel = proxy_catalog_lookup_swarm (with->catalog, swarm_id);
+  if (channel) {
+    respond_channel (message, SOUP_STATUS_OK, channel);
+    return;
+  }
+  g_autofree char *name = wanted_name ? proxy_guide_clean_name (wanted_name) : NULL;
+  if (!name)
+    name = g_strdup_printf ("Channel %.8s", swarm_id + MIN (strlen (swarm_id), 4));
+  ProxyDraft draft = {
+      .swarm_id = swarm_id,
+      .link = text,
+      .name = name,
+      .source = "",
+      .mime = link->media_type,
+      .live = peer_content_is_live (&link->content),
+      .length = link->content.length > 0 ? (int64_t)link->content.length : -1,
+  };
+  if (proxy_catalog_put (with->catalog, &draft, &channel) == PROXY_CATALOG_FULL) {
+    proxy_respond_error (message, SOUP_STATUS_INSUFFICIENT_STORAGE, "the catalog is full");
+    return;
+  }
+  g_autofree char *location = g_strdup_printf ("/api/v1/channels/%s", channel->id);
+  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Location",
+                                location);
+  respond_channel (message, SOUP_STATUS_CREATED, channel);
+}
+
+static void
+add_channel (const ProxyWebOptions *with, SoupServerMessage *message)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonObject *object = read_body (message, parser);
+  if (!object)
+    return;
+  const char *given = member (object, "link");
+  g_autofree char *text = given ? g_strstrip (g_strdup (given)) : NULL;
+  if (!text || text[0] == '\0') {
+    proxy_respond_error (message, SOUP_STATUS_BAD_REQUEST, "\"link\" must be a ppsp: link");
+    return;
+  }
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PeerLink) link = peer_link_parse (text, &error);
+  if (!link) {
+    proxy_respond_error (message, SOUP_STATUS_BAD_REQUEST, error->message);
+    return;
+  }
+  put_channel (with, message, text, link, member (object, "name"));
+}
+
+void
+proxy_api_channels (const ProxyWebOptions *with, SoupServerMessage *message)
+{
+  if (g_str_equal (soup_server_message_get_method (message), "POST")) {
+    if (proxy_respond_may_change (message))
+      add_channel (with, message);
+  } else if (proxy_respond_reads_only (message, "GET, HEAD, POST"))
+    list_channels (with, message);
+}
+
+void
+proxy_api_channel (const ProxyWebOptions *with, const char *id, SoupServerMessage *message)
+{
+  bool removes = g_str_equal (soup_server_message_get_method (message), "DELETE");
+  if (removes ? !proxy_respond_may_change (message)
+              : !proxy_respond_reads_only (message, "GET, HEAD, DELETE"))
+    return;
+  const ProxyChannel *channel = proxy_catalog_lookup (with->catalog, id);
+  if (!channel) {
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such channel");
+    return;
+  }
+  if (!removes) {
+    respond_channel (message, SOUP_STATUS_OK, channel);
+    return;
+  }
+  g_autofree char *kept = g_strdup (channel->id);
+  proxy_sessions_stop (with->sessions, kept);
+  proxy_catalog_remove (with->catalog, kept);
+  soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+}

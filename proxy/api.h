@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /api/v1: what the page asks and does, as JSON. */
+#pragma once
+
+#include "proxy/web.h"
+
+/* GET /api/v1/status; started: us, monotonic. */
+void proxy_api_status (const ProxyWebOptions *with, int64_t started, SoupServerMessage *message);
+/* GET and POST /api/v1/channels. */
+void proxy_api_channels (const ProxyWebOptions *with, SoupServerMessage *message);
+/* GET and DELETE /api/v1/channels/ID. */
+void proxy_api_channel (const ProxyWebOptions *with, const char *id, SoupServerMessage *message);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ppsp-proxy: makes everything, joins everything, decides nothing. */
+#include "proxy/guide.h"
+#include "proxy/home.h"
+#include "proxy/library.h"
+#include "proxy/web.h"
+#include <errno.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FLUSH_MS 2000 /* for the trackers, at the end */
+
+typedef struct {
+  ProxyConfig config;
+  GMainLoop *loop;
+  char *state_trouble;
+  char *uuid;
+  ProxyCatalog *catalog;
+  NetUdp *udp;
+  ProxyCache *cache;
+  ProxySessionOptions session_options;
+  ProxySessions *sessions;
+  ProxyLibrary *library;
+  SoupServer *server;
+  DlnaMedia *media;
+  ProxyHome *home;
+  ProxyGuide *guide;
+  ProxyWeb *web;
+} App;
+
+static void
+on_engine_event (const PeerEvent *event, gpointer data)
+{
+  App *app = data;
+  if (app->sessions)
+    proxy_sessions_event (app->sessions, event);
+}
+
+static void
+on_catalog (gpointer data)
+{
+  App *app = data;
+  if (app->library)
+    proxy_library_changed (app->library);
+}
+
+static void
+on_session_end (ProxySession *session, gpointer data)
+{
+  proxy_library_learn (((App *)data)->library, session);
+}
+
+static void
+add_warnings (GPtrArray *out, gpointer data)
+{
+  App *app = data;
+  if (app->state_trouble)
+    g_ptr_array_add (out, g_strdup (app->state_trouble));
+  proxy_home_warnings (app->home, out);
+}
+
+static gboolean
+on_stop (gpointer data)
+{
+  g_main_loop_quit (((App *)data)->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_reload (gpointer data)
+{
+  g_message ("reading the channel lists again");
+  proxy_guide_reload (((App *)data)->guide);
+  return G_SOURCE_CONTINUE;
+}
+
+/* The folder, and the name by which televisions know us again. */
+static void
+prepare_state (App *app)
+{
+  const char *state = app->config.state;
+  g_autofree char *path = g_build_filename (state, "uuid", NULL);
+  g_autofree char *text = NULL;
+  if (g_mkdir_with_parents (state, 0700) != 0 || g_access (state, R_OK | W_OK | X_OK) != 0)
+    app->state_trouble =
+        g_strdup_printf ("the state folder %s cannot be written: %s", state, g_strerror (errno));
+  if (g_file_get_contents (path, &text, NULL, NULL) && g_uuid_string_is_valid (g_strstrip (text))) {
+    app->uuid = g_steal_pointer (&text);
+    return;
+  }
+  app->uuid = g_uuid_string_random ();
+  g_autoptr (GError) error = NULL;
+  if (!app->state_trouble && !g_file_set_contents (path, app->uuid, -1, &error))
+    app->state_trouble = g_strdup (error->message);
+  if (app->state_trouble)
+    g_warning ("%s; nothing is kept over a restart. --state names another folder.",
+               app->state_trouble);
+}
+
+static bool
+make_core (App *app, GError **error)
+{
+  PeerEngineOptions options;
+  peer_engine_options_init (&options);
+  app->udp = net_udp_new (app->config.peer, &options, on_engine_event, app, error);
+  if (!app->udp)
+    return false;
+  prepare_state (app);
+  g_autofree char *database = g_build_filename (app->config.state, "catalog.sqlite", NULL);
+  g_autofree char *folder = g_build_filename (app->config.state, "cache", NULL);
+  app->catalog = proxy_catalog_open (database);
+  app->cache = proxy_cache_new (folder, app->config.cache);
+  app->session_options = (ProxySessionOptions){
+      .udp = app->udp,
+      .cache = app->cache,
+      .memory = app->config.memory,
+      .trackers = (const char *const *)app->config.trackers,
+      .allow_plain_tracker = app->config.allow_plain_tracker,
+  };
+  app->sessions = proxy_sessions_new (&app->session_options, app->config.linger);
+  app->library = proxy_library_new (app->catalog, app->sessions);
+  proxy_sessions_set_func (app->sessions, on_session_end, app);
+  proxy_catalog_set_func (app->catalog, on_catalog, app);
+  return true;
+}
+
+static bool
+make_home (App *app, GError **error)
+{
+  app->server = soup_server_new ("server-header", "ppsp-proxy/" PPSP_VERSION, NULL);
+  app->media = dlna_media_attach (app->server, DLNA_LIBRARY (app->library));
+  ProxyHomeOptions options = {
+      .config = &app->config,
+      .server = app->server,
+      .library = DLNA_LIBRARY (app->library),
+      .uuid = app->uuid,
+  };
+  app->home = proxy_home_new (&options, error);
+  if (!app->home)
+    return false;
+  app->guide = proxy_guide_new (app->catalog, (const char *const *)app->config.channels);
+  ProxyWebOptions web = {
+      .server = app->server,
+      .name = app->config.name,
+      .catalog = app->catalog,
+      .sessions = app->sessions,
+      .guide = app->guide,
+      .media = app->media,
+      .listener = proxy_home_listener (app->home),
+      .udp = app->udp,
+      .cache = app->cache,
+      .warnings = add_warnings,
+      .data = app,
+  };
+  app->web = proxy_web_new (&web);
+  return true;
+}
+
+/* In the order in which each can still say goodbye: to the home, to the trackers, to the peers. */
+static void
+clear (App *app)
+{
+  g_clear_pointer (&app->web, proxy_web_free);
+  g_clear_pointer (&app->guide, proxy_guide_free);
+  g_clear_pointer (&app->home, proxy_home_free);
+  g_clear_pointer (&app->media, dlna_media_free);
+  if (app->server)
+    soup_server_disconnect (app->server);
+  g_clear_object (&app->server);
+  if (app->sessions) {
+    proxy_sessions_close (app->sessions);
+    net_tracker_flush (FLUSH_MS);
+    proxy_sessions_set_func (app->sessions, NULL, NULL);
+  }
+  if (app->catalog)
+    proxy_catalog_set_func (app->catalog, NULL, NULL);
+  g_clear_object (&app->library);
+  g_clear_pointer (&app->sessions, proxy_sessions_unref);
+  g_clear_pointer (&app->cache, proxy_cache_free);
+  g_clear_pointer (&app->udp, net_udp_free);
+  g_clear_pointer (&app->catalog, proxy_catalog_close);
+  g_clear_pointer (&app->loop, g_main_loop_unref);
+  g_free (app->uuid);
+  g_free (app->state_trouble);
+  proxy_config_clear (&app->config);
+}
+
+static void
+set_up_process (const ProxyConfig *config)
+{
+  g_log_writer_default_set_use_stderr (TRUE);
+  g_log_set_debug_enabled (config->verbose);
+  g_set_prgname ("ppsp-proxy");
+  /* One thread does the work; a second arena would only hold memory back. */
+  mallopt (M_ARENA_MAX, 1);
+  mallopt (M_TRIM_THRESHOLD, 256 * 1024);
+}
+
+static int
+run (App *app)
+{
+  g_autoptr (GError) error = NULL;
+  if (!make_core (app, &error) || !make_home (app, &error)) {
+    fprintf (stderr, "ppsp-proxy: %s\n", error->message);
+    return EXIT_FAILURE;
+  }
+  app->loop = g_main_loop_new (NULL, FALSE);
+  guint signals[] = {g_unix_signal_add (SIGTERM, on_stop, app),
+                     g_unix_signal_add (SIGINT, on_stop, app),
+                     g_unix_signal_add (SIGHUP, on_reload, app)};
+  g_message ("%u channels; the page is %s", proxy_catalog_list (app->catalog)->len,
+             proxy_home_page (app->home));
+  proxy_guide_reload (app->guide);
+  g_main_loop_run (app->loop);
+  g_message ("stopping");
+  for (size_t i = 0; i < G_N_ELEMENTS (signals); i++)
+    g_source_remove (signals[i]);
+  return EXIT_SUCCESS;
+}
+
+int
+main (int argc, char **argv)
+{
+  App app = {0};
+  g_autoptr (GError) error = NULL;
+  switch (proxy_config_read (&app.config, argc, argv, &error)) {
+  case PROXY_CONFIG_RUN:
+    break;
+  case PROXY_CONFIG_EXIT:
+    return EXIT_SUCCESS;
+  case PROXY_CONFIG_WRONG:
+    fprintf (stderr, "ppsp-proxy: %s\n", error->message);
+    return 2;
+  }
+  set_up_process (&app.config);
+  int code = run (&app);
+  clear (&app);
+  return code;
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /metrics: OpenMetrics 1.0. */
+#pragma once
+
+#include "proxy/web.h"
+
+/* The whole text, up to its EOF line. */
+GString *proxy_metrics_write (const ProxyWebOptions *with, int64_t started);

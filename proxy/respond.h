@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every answer of the page and the API has in common: headers that keep foreign pages out,
+ * and JSON. */
+#pragma once
+
+#include <libsoup/soup.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Takes body over. HEAD gets the headers alone. */
+void proxy_respond (SoupServerMessage *message, unsigned status, const char *type, GString *body);
+/* {"error": text} */
+void proxy_respond_error (SoupServerMessage *message, unsigned status, const char *text);
+/* Bytes that do not change while the program runs; answers 304 to who has them. */
+void proxy_respond_static (SoupServerMessage *message, const char *type, GBytes *bytes);
+
+/* GET or HEAD; else answers 405 and returns false. */
+bool proxy_respond_reads_only (SoupServerMessage *message, const char *allow);
+/* May this request change something? Only a page of ours can send it: a header and a media type
+ * that a foreign page cannot set without asking first, and no foreign origin. Else answers 403. */
+bool proxy_respond_may_change (SoupServerMessage *message);
+
+/* A string in quotes. NULL becomes null. */
+void proxy_json_string (GString *out, const char *text);
+/* "key":value with a comma in front if one is needed. */
+void proxy_json_key (GString *out, const char *key);
+void proxy_json_text (GString *out, const char *key, const char *text);
+void proxy_json_number (GString *out, const char *key, int64_t number);
+void proxy_json_bool (GString *out, const char *key, bool value);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Written for the browsers of televisions too: no module, no promise, nothing that is newer than
+ * they are. All that comes from outside is set as text, never as markup. */
+(function () {
+  'use strict';
+
+  var POLL = 2000, SHOWN = 200;
+  var channels = [], generation = -1, active = {}, open = null, loading = false;
+
+  function get(id) { return document.getElementById(id); }
+
+  function element(name, className, text) {
+    var e = document.createElement(name);
+    if (className) e.className = className;
+    if (text !== undefined) e.textContent = text;
+    return e;
+  }
+
+  function clear(e) { while (e.firstChild) e.removeChild(e.firstChild); }
+
+  function request(method, path, body, done) {
+    var r = new XMLHttpRequest();
+    r.open(method, path);
+    r.timeout = 10000;
+    if (method !== 'GET') {
+      r.setRequestHeader('X-PPSP', '1');
+      r.setRequestHeader('Content-Type', 'application/json');
+    }
+    r.onload = function () {
+      var answer = null;
+      try { answer = r.responseText ? JSON.parse(r.responseText) : null; } catch (e) { answer = null; }
+      done(r.status, answer);
+    };
+    r.onerror = r.ontimeout = function () { done(0, null); };
+    r.send(body ? JSON.stringify(body) : null);
+  }
+
+  function rate(bytes) {
+    var bits = bytes * 8;
+    if (bits >= 1e6) return (bits / 1e6).toFixed(1) + ' Mbit/s';
+    return Math.round(bits / 1e3) + ' kbit/s';
+  }
+
+  function span(seconds) {
+    var s = Math.floor(seconds);
+    if (s < 60) return s + ' s';
+    if (s < 3600) return Math.floor(s / 60) + ' min';
+    return Math.floor(s / 3600) + ' h ' + Math.floor(s % 3600 / 60) + ' min';
+  }
+
+  function address(channel) { return location.protocol + '//' + location.host + channel.path; }
+
+  /* The clipboard proper is only there on https. */
+  function copy(text, button) {
+    var field = element('textarea');
+    var ok = false;
+    field.value = text;
+    document.body.appendChild(field);
+    field.select();
+    try { ok = document.execCommand('copy'); } catch (e) { ok = false; }
+    document.body.removeChild(field);
+    button.textContent = ok ? 'Copied' : 'Please copy it by hand';
+    button.focus();
+    setTimeout(function () { button.textContent = 'Copy address'; }, 2000);
+  }
+
+  function remove(channel) {
+    if (!window.confirm('Remove ' + channel.name + '?')) return;
+    request('DELETE', '/api/v1/channels/' + encodeURIComponent(channel.id), null, function (status, answer) {
+      get('added').textContent = status === 204 ? '' : (answer && answer.error) || 'That did not work.';
+      poll();
+    });
+  }
+
+  function details(channel) {
+    var box = element('div', 'details');
+    var actions = element('div', 'actions');
+    var copier = element('button', '', 'Copy address');
+    var player = element('a', 'button', 'Open in a player');
+    var direct = element('a', 'button', 'Open here');
+    var remover = element('button', 'danger', 'Remove');
+    box.appendChild(element('span', 'address', address(channel)));
+    copier.type = remover.type = 'button';
+    copier.onclick = function () { copy(address(channel), copier); };
+    player.href = '/channels.m3u?id=' + encodeURIComponent(channel.id);
+    direct.href = channel.path;
+    remover.onclick = function () { remove(channel); };
+    actions.appendChild(copier);
+    actions.appendChild(player);
+    actions.appendChild(direct);
+    actions.appendChild(remover);
+    box.appendChild(actions);
+    box.appendChild(element('p', 'facts'));
+    return box;
+  }
+
+  function toggle(item) {
+    var before = open;
+    if (before) {
+      before.removeChild(before.lastChild);
+      before.firstChild.setAttribute('aria-expanded', 'false');
+    }
+    open = before === item ? null : item;
+    if (open) {
+      open.appendChild(details(open.channel));
+      open.firstChild.setAttribute('aria-expanded', 'true');
+      showState(open);
+    }
+  }
+
+  function showState(item) {
+    var a = active[item.channel.id];
+    var name = a ? a.state : 'idle';
+    var facts = '';
+    item.state.className = 'state ' + name;
+    item.state.textContent = name;
+    if (a && a.state !== 'failed') facts = a.peers + (a.peers === 1 ? ' peer, ' : ' peers, ') + rate(a.down_rate);
+    item.facts.textContent = facts;
+    if (item !== open) return;
+    var text = [];
+    if (a && a.error) text.push(a.error);
+    if (a && a.tracker_error) text.push('Tracker: ' + a.tracker_error);
+    if (a && a.state !== 'failed') text.push('Given to others: ' + rate(a.up_rate) + '. Missed: ' + a.skipped + ' chunks.');
+    item.lastChild.lastChild.textContent = text.join(' ');
+  }
+
+  function makeItem(channel) {
+    var item = element('li');
+    var row = element('button', 'row');
+    row.type = 'button';
+    row.setAttribute('aria-expanded', 'false');
+    row.appendChild(element('span', 'position', channel.number || ''));
+    row.appendChild(element('span', 'title', channel.name));
+    row.appendChild(element('span', 'group hide-small', channel.group || ''));
+    item.facts = row.appendChild(element('span', 'facts'));
+    item.state = row.appendChild(element('span', 'state'));
+    item.channel = channel;
+    item.appendChild(row);
+    row.onclick = function () { toggle(item); };
+    return item;
+  }
+
+  function showChannels() {
+    var list = get('channels');
+    var wanted = get('search').value.toLowerCase();
+    var shown = 0, found = 0, openId = open && open.channel.id, focused = null;
+    if (document.activeElement && document.activeElement.parentNode && document.activeElement.parentNode.channel)
+      focused = document.activeElement.parentNode.channel.id;
+    open = null;
+    clear(list);
+    channels.forEach(function (channel) {
+      var item;
+      if (wanted && (channel.name + ' ' + (channel.group || '')).toLowerCase().indexOf(wanted) < 0) return;
+      found++;
+      if (shown >= SHOWN) return;
+      shown++;
+      item = makeItem(channel);
+      list.appendChild(item);
+      showState(item);
+      if (channel.id === openId) toggle(item);
+      if (channel.id === focused) item.firstChild.focus();
+    });
+    get('no-channels').hidden = channels.length > 0;
+    get('more').hidden = found <= shown;
+    get('more').textContent = (found - shown) + ' more; search to find them.';
+  }
+
+  function showViewers(viewers) {
+    var body = get('viewers').tBodies[0];
+    clear(body);
+    viewers.forEach(function (viewer) {
+      var row = element('tr');
+      row.appendChild(element('td', '', viewer.name));
+      row.appendChild(element('td', '', viewer.viewer));
+      row.appendChild(element('td', 'number', rate(viewer.rate)));
+      row.appendChild(element('td', 'number', viewer.first_byte_ms < 0 ? '…' : viewer.first_byte_ms + ' ms'));
+      row.appendChild(element('td', 'number', span(viewer.seconds)));
+      body.appendChild(row);
+    });
+    get('viewers').hidden = viewers.length === 0;
+    get('no-viewers').hidden = viewers.length > 0;
+  }
+
+  function showLines(id, lines) {
+    var list = get(id);
+    clear(list);
+    lines.forEach(function (line) { list.appendChild(element('li', line.bad ? 'error' : '', line.text)); });
+    list.hidden = lines.length === 0;
+  }
+
+  function showLists(lists) {
+    get('lists-section').hidden = lists.length === 0;
+    showLines('lists', lists.map(function (list) {
+      var text = list.uri + ': ' + list.channels + ' channels';
+      if (list.duplicates) text += ', ' + list.duplicates + ' duplicates';
+      if (list.rubbish) text += ', ' + list.rubbish + ' lines of no use';
+      if (list.truncated) text += ', longer than the limit';
+      if (list.error) text += '. ' + list.error;
+      return { text: text, bad: !!list.error };
+    }));
+  }
+
+  function showStatus(status) {
+    document.title = status.name;
+    get('name').textContent = status.name;
+    get('version').textContent = 'ppsp-proxy ' + status.version + ', up ' + span(status.uptime);
+    get('summary').textContent = status.n_channels + ' channels, ' + status.viewers.length + ' watching, ' +
+      rate(status.down_rate) + ' in, ' + rate(status.up_rate) + ' to other peers';
+    active = {};
+    status.active.forEach(function (a) { active[a.id] = a; });
+    showViewers(status.viewers);
+    showLists(status.lists);
+    showLines('warnings', status.warnings.map(function (text) { return { text: text }; }));
+    Array.prototype.forEach.call(get('channels').children, showState);
+    if (status.generation !== generation && !loading) loadChannels();
+  }
+
+  function loadChannels() {
+    loading = true;
+    request('GET', '/api/v1/channels', null, function (status, answer) {
+      loading = false;
+      if (status !== 200 || !answer) return;
+      generation = answer.generation;
+      channels = answer.channels;
+      showChannels();
+    });
+  }
+
+  var timer = null;
+  function poll() {
+    clearTimeout(timer);
+    if (document.hidden) return;
+    request('GET', '/api/v1/status', null, function (status, answer) {
+      if (status === 200 && answer) showStatus(answer);
+      else get('summary').textContent = 'The gateway does not answer.';
+      clearTimeout(timer);
+      timer = setTimeout(poll, POLL);
+    });
+  }
+
+  get('add').onsubmit = function (event) {
+    event.preventDefault();
+    request('POST', '/api/v1/channels', { link: get('link').value, name: get('title').value }, function (status, answer) {
+      var ok = status === 201 || status === 200;
+      get('added').className = ok ? '' : 'error';
+      get('added').textContent = ok ? answer.name + (status === 201 ? ' was added.' : ' is there already.')
+        : (answer && answer.error) || 'That did not work.';
+      if (ok) {
+        get('link').value = get('title').value = '';
+        poll();
+      }
+    });
+  };
+
+  get('search').oninput = showChannels;
+  document.addEventListener('visibilitychange', poll);
+
+  /* A remote has arrows and OK, and no tabulator. */
+  document.addEventListener('keydown', function (event) {
+    var step = event.key === 'ArrowDown' || event.keyCode === 40 ? 1 : event.key === 'ArrowUp' || event.keyCode === 38 ? -1 : 0;
+    if (!step) return;
+    var stops = Array.prototype.filter.call(document.querySelectorAll('a[href], button, input'), function (e) {
+      return e.offsetParent !== null;
+    });
+    var next = stops[stops.indexOf(document.activeElement) + step];
+    if (next) {
+      next.focus();
+      event.preventDefault();
+    }
+  });
+
+  poll();
+}());
