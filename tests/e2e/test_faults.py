@@ -147,9 +147,9 @@ def the_gateway_dies_and_comes_back(here):
 
 def catalog(here):
     """Names and links of the gateway's channels, by their IDs."""
-    found = json.loads(here.get('gw', f'{MEDIA_GATEWAY}/api/v1/channels'))
-    found = found['channels'] if isinstance(found, dict) else found
-    return {c['id']: (c.get('name'), c.get('link')) for c in found}
+    found = json.loads(here.get('gw', f'{MEDIA_GATEWAY}/api/v1/channels'))['channels']
+    one = f'{MEDIA_GATEWAY}/api/v1/channels/'
+    return {c['id']: (c['name'], json.loads(here.get('gw', one + c['id']))['link']) for c in found}
 
 
 def garbage_on_every_port_changes_nothing(here):

@@ -151,6 +151,8 @@ def gaps(path):
                           capture_output=True, text=True, timeout=120, check=True)
     times = {}
     for packet in json.loads(done.stdout)['packets']:
+        if 'pts_time' not in packet:
+            raise AssertionError(f'a packet of {packet["codec_type"]} without a time')
         times.setdefault(packet['codec_type'], []).append(float(packet['pts_time']))
     result = {}
     for kind, stamps in times.items():
