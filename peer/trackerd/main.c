@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ppsp-tracker: options in, server up, until a signal. */
+#include "peer/trackerd/server.h"
+
+#include <glib-unix.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#define G_LOG_DOMAIN_TRACKER "peer/trackerd"
+#define SECTION "tracker"
+/* Descriptors for all that is not a peer's connection. */
+#define OTHER_DESCRIPTORS 64
+#define MAX_CONNECTIONS 10000
+#define EXIT_USAGE 2
+
+typedef struct {
+  char **listen;
+  char *tls_cert, *tls_key, *management, *config, *store;
+  char *sip, *sips, *users, *realm;
+  gboolean verbose, version;
+  TrackerdServer *server;
+  GMainLoop *loop;
+} Tracker;
+
+static void
+tracker_clear (Tracker *self)
+{
+  g_clear_pointer (&self->server, trackerd_server_free);
+  g_clear_pointer (&self->loop, g_main_loop_unref);
+  g_strfreev (self->listen);
+  char *texts[] = {self->tls_cert, self->tls_key, self->management, self->config, self->store,
+                   self->sip,      self->sips,    self->users,      self->realm};
+  for (unsigned i = 0; i < G_N_ELEMENTS (texts); i++)
+    g_free (texts[i]);
+}
+
+static bool
+parse_arguments (Tracker *self, int argc, char **argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+      {"listen", 0, 0, G_OPTION_ARG_STRING_ARRAY, &self->listen,
+       "Where peers come (default [::]:7846); repeatable", "ADDR:PORT"},
+      {"tls-cert", 0, 0, G_OPTION_ARG_FILENAME, &self->tls_cert, "Certificate chain, PEM: HTTPS",
+       "FILE"},
+      {"tls-key", 0, 0, G_OPTION_ARG_FILENAME, &self->tls_key, "Its private key, PEM", "FILE"},
+      {"management", 0, 0, G_OPTION_ARG_STRING, &self->management,
+       "Metrics and health (default 127.0.0.1:7847); empty for none", "ADDR:PORT"},
+      {"store", 0, 0, G_OPTION_ARG_STRING, &self->store, "Where peers are kept (memory:)", "URI"},
+      {"sip", 0, 0, G_OPTION_ARG_STRING, &self->sip, "SIP binding (not in this build)",
+       "ADDR:PORT"},
+      {"sips", 0, 0, G_OPTION_ARG_STRING, &self->sips, "The same with TLS (not in this build)",
+       "ADDR:PORT"},
+      {"users", 0, 0, G_OPTION_ARG_FILENAME, &self->users, "Accounts (not in this build)", "FILE"},
+      {"realm", 0, 0, G_OPTION_ARG_STRING, &self->realm, "Their realm (not in this build)", "NAME"},
+      {"config", 0, 0, G_OPTION_ARG_FILENAME, &self->config, "The same options in a key file",
+       "FILE"},
+      {"verbose", 0, 0, G_OPTION_ARG_NONE, &self->verbose, "Say more", NULL},
+      {"version", 0, 0, G_OPTION_ARG_NONE, &self->version, "Say the version", NULL},
+      {0},
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_option_context_set_summary (context, "A tracker for PPSP (RFC 7846), over HTTP and HTTPS.");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, error))
+    return false;
+  if (argc > 1) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "'%s' is not an option", argv[1]);
+    return false;
+  }
+  return true;
+}
+
+/* What the command line has not said. */
+static bool
+read_config (Tracker *self, GError **error)
+{
+  const struct {
+    const char *key;
+    char **value;
+  } keys[] = {
+      {"tls-cert", &self->tls_cert}, {"tls-key", &self->tls_key},
+      {"store", &self->store},       {"sip", &self->sip},
+      {"sips", &self->sips},         {"users", &self->users},
+      {"realm", &self->realm},       {"management", &self->management},
+  };
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  if (!g_key_file_load_from_file (file, self->config, G_KEY_FILE_NONE, error)) {
+    g_prefix_error (error, "%s: ", self->config);
+    return false;
+  }
+  g_auto (GStrv) names = g_key_file_get_keys (file, SECTION, NULL, NULL);
+  for (char **name = names; name != NULL && *name != NULL; name++) {
+    bool known = false;
+    if (g_str_equal (*name, "listen")) {
+      if (self->listen == NULL)
+        self->listen = g_key_file_get_string_list (file, SECTION, *name, NULL, NULL);
+      continue;
+    }
+    if (g_str_equal (*name, "verbose")) {
+      self->verbose |= g_key_file_get_boolean (file, SECTION, *name, NULL);
+      continue;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS (keys) && !known; i++) {
+      known = g_str_equal (*name, keys[i].key);
+      if (known && *keys[i].value == NULL)
+        *keys[i].value = g_key_file_get_string (file, SECTION, *name, NULL);
+    }
+    if (!known) {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION,
+                   "%s: [" SECTION "] has no key '%s'; keys are the long options", self->config,
+                   *name);
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Better a refusal than a tracker that is open where its operator believes it closed. */
+static bool
+is_in_this_build (const Tracker *self, GError **error)
+{
+  const struct {
+    const char *name;
+    const char *value;
+  } absent[] = {{"--sip", self->sip},
+                {"--sips", self->sips},
+                {"--users", self->users},
+                {"--realm", self->realm}};
+  for (unsigned i = 0; i < G_N_ELEMENTS (absent); i++) {
+    if (absent[i].value == NULL)
+      continue;
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION,
+                 "%s: this build has neither SIP nor accounts; leave it out", absent[i].name);
+    return false;
+  }
+  if (self->store != NULL && !g_str_equal (self->store, "memory:")) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                 "--store %s: this build keeps peers in memory only; leave it out or say memory:",
+                 self->store);
+    return false;
+  }
+  if ((self->tls_cert != NULL) != (self->tls_key != NULL)) {
+    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                         "--tls-cert and --tls-key need each other");
+    return false;
+  }
+  return true;
+}
+
+static GTlsCertificate *
+load_certificate (const Tracker *self, GError **error)
+{
+  GTlsCertificate *certificate =
+      g_tls_certificate_new_from_files (self->tls_cert, self->tls_key, error);
+  if (certificate == NULL)
+    g_prefix_error (error, "cannot use %s with %s: ", self->tls_cert, self->tls_key);
+  return certificate;
+}
+
+/* As many connections as descriptors allow; a default limit of 1024 is small for a tracker. */
+static unsigned
+connection_limit (void)
+{
+  struct rlimit limit;
+  if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
+    return 0;
+  limit.rlim_cur = MIN (limit.rlim_max, MAX_CONNECTIONS + OTHER_DESCRIPTORS);
+  setrlimit (RLIMIT_NOFILE, &limit);
+  getrlimit (RLIMIT_NOFILE, &limit);
+  return (unsigned)CLAMP ((int64_t)limit.rlim_cur - OTHER_DESCRIPTORS, 16, MAX_CONNECTIONS);
+}
+
+static bool
+start (Tracker *self, GError **error)
+{
+  static const char *const anywhere[] = {"[::]:7846", NULL};
+  g_autoptr (GTlsCertificate) certificate = NULL;
+  if (self->tls_cert != NULL && (certificate = load_certificate (self, error)) == NULL)
+    return false;
+  const char *management = self->management != NULL ? self->management : "127.0.0.1:7847";
+  TrackerdServerOptions options = {
+      .listen = self->listen != NULL && self->listen[0] != NULL ? (const char *const *)self->listen
+                                                                : anywhere,
+      .management = *management != 0 ? management : NULL,
+      .certificate = certificate,
+      .max_connections = connection_limit (),
+  };
+  self->server = trackerd_server_new (&options, error);
+  if (self->server == NULL)
+    return false;
+  g_autofree char *where = g_strjoinv (" ", (char **)options.listen);
+  g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_MESSAGE, "MESSAGE",
+                    "ppsp-tracker %s: %s on %s (port %u), management on %s", PPSP_VERSION,
+                    certificate != NULL ? "HTTPS" : "plain HTTP", where,
+                    trackerd_server_port (self->server), *management != 0 ? management : "none");
+  if (certificate == NULL)
+    g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_INFO, "MESSAGE",
+                      "peers use plain HTTP only at loopback and private addresses; give "
+                      "--tls-cert and --tls-key for the Internet");
+  return true;
+}
+
+static gboolean
+on_stop (gpointer data)
+{
+  g_main_loop_quit (((Tracker *)data)->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_reload (gpointer data)
+{
+  Tracker *self = data;
+  g_autoptr (GError) error = NULL;
+  if (self->tls_cert == NULL)
+    return G_SOURCE_CONTINUE;
+  g_autoptr (GTlsCertificate) certificate = load_certificate (self, &error);
+  if (certificate == NULL) {
+    g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_WARNING, "MESSAGE",
+                      "%s; the old certificate stays", error->message);
+    return G_SOURCE_CONTINUE;
+  }
+  trackerd_server_set_certificate (self->server, certificate);
+  g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_MESSAGE, "MESSAGE",
+                    "certificate %s loaded again", self->tls_cert);
+  return G_SOURCE_CONTINUE;
+}
+
+static int
+run (Tracker *self, int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  if (!parse_arguments (self, argc, argv, &error) ||
+      (self->config != NULL && !read_config (self, &error)) || !is_in_this_build (self, &error)) {
+    fprintf (stderr, "ppsp-tracker: %s\n", error->message);
+    return EXIT_USAGE;
+  }
+  if (self->version) {
+    printf ("ppsp-tracker %s\n", PPSP_VERSION);
+    return EXIT_SUCCESS;
+  }
+  if (self->verbose)
+    g_log_set_debug_enabled (TRUE);
+  if (!start (self, &error)) {
+    fprintf (stderr, "ppsp-tracker: %s\n", error->message);
+    return EXIT_FAILURE;
+  }
+  self->loop = g_main_loop_new (NULL, FALSE);
+  g_unix_signal_add (SIGTERM, on_stop, self);
+  g_unix_signal_add (SIGINT, on_stop, self);
+  g_unix_signal_add (SIGHUP, on_reload, self);
+  g_main_loop_run (self->loop);
+  return EXIT_SUCCESS;
+}
+
+int
+main (int argc, char **argv)
+{
+  Tracker tracker = {0};
+  int code = run (&tracker, argc, argv);
+  tracker_clear (&tracker);
+  return code;
+}
