@@ -189,6 +189,16 @@ is_picture_address (const char *uri)
          g_ascii_strncasecmp (uri, "https://", 8) == 0;
 }
 
+const char *
+dlna_didl_class (const DlnaItem *item)
+{
+  if (item->mime == NULL)
+    return "object.container.storageFolder";
+  if (g_str_has_prefix (item->mime, "audio/"))
+    return item->live ? "object.item.audioItem.audioBroadcast" : "object.item.audioItem";
+  return item->live ? "object.item.videoItem.videoBroadcast" : "object.item.videoItem";
+}
+
 static void
 add_container (DlnaDidl *self, const DlnaItem *item)
 {
@@ -200,18 +210,10 @@ add_container (DlnaDidl *self, const DlnaItem *item)
     g_string_append_printf (self->out, " childCount=\"%d\"", item->child_count);
   g_string_append_c (self->out, '>');
   element_title (self, item);
-  element (self, "upnp:class", "object.container.storageFolder");
+  element (self, "upnp:class", dlna_didl_class (item));
   /* required of this class; -1 = not said */
   element (self, "upnp:storageUsed", "-1");
   g_string_append (self->out, "</container>");
-}
-
-static const char *
-class_of (const DlnaItem *item)
-{
-  if (g_str_has_prefix (item->mime, "audio/"))
-    return item->live ? "object.item.audioItem.audioBroadcast" : "object.item.audioItem";
-  return item->live ? "object.item.videoItem.videoBroadcast" : "object.item.videoItem";
 }
 
 static void
@@ -222,7 +224,7 @@ add_item (DlnaDidl *self, const DlnaItem *item)
   attribute (self, "parentID", item->parent_id != NULL ? item->parent_id : "0");
   g_string_append (self->out, " restricted=\"1\">");
   element_title (self, item);
-  element (self, "upnp:class", class_of (item));
+  element (self, "upnp:class", dlna_didl_class (item));
   if (item->channel_number > 0 && wants (self, "upnp:channelNr"))
     g_string_append_printf (self->out, "<upnp:channelNr>%d</upnp:channelNr>", item->channel_number);
   if (item->channel_name != NULL && wants (self, "upnp:channelName"))

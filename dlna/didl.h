@@ -21,6 +21,8 @@ void dlna_didl_add (DlnaDidl *self, const DlnaItem *item);
 char *dlna_didl_finish (DlnaDidl *self);
 void dlna_didl_free (DlnaDidl *self);
 
+/* "object.item.videoItem.videoBroadcast" and the like. */
+const char *dlna_didl_class (const DlnaItem *item);
 /* "/media/ID.ts", escaped as a path. */
 char *dlna_didl_media_path (const DlnaItem *item);
 /* Appends text that is safe in an element and in a "quoted" attribute: what XML 1.0 cannot hold is

@@ -22,8 +22,21 @@ typedef struct {
   GDestroyNotify hook_destroy;
 } DlnaServerOptions;
 
+/* What was refused to whom, over all interfaces; for the metrics. */
+typedef struct {
+  uint64_t far_clients, wrong_hosts, large_bodies, bad_actions, bad_callbacks, many_subscriptions;
+  unsigned subscriptions; /* now */
+  unsigned interfaces;    /* announced on now */
+} DlnaServerStats;
+
 typedef struct DlnaServer DlnaServer;
+/* An interface that has no address yet, or is down, is waited for. Everything else that keeps the
+ * server from being announced is an error. */
 DlnaServer *dlna_server_new (const DlnaServerOptions *options, GError **error);
 void dlna_server_free (DlnaServer *self); /* byebye */
+void dlna_server_stats (DlnaServer *self, DlnaServerStats *out);
+/* Where the description is found on that interface: "http://192.168.1.1:8575/UUID.xml"; NULL = it
+ * is not announced there now. */
+char *dlna_server_location (DlnaServer *self, const char *interface);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DlnaServer, dlna_server_free)
