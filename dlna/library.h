@@ -10,23 +10,23 @@
 /* A value with owned strings: dlna_item_new(), dlna_item_free(). */
 typedef struct {
   char *id, *parent_id, *title;
-  char *mime;            /* NULL = a container */
-  char *extension;       /* of the media path: "ts", "mp4"; NULL = ts */
-  char *logo;            /* URI of a picture, or NULL */
-  char *channel_name;    /* NULL = not a broadcast channel */
-  int channel_number;    /* 0 = none */
+  char *mime;         /* NULL = a container */
+  char *extension;    /* of the media path: "ts", "mp4"; NULL = ts */
+  char *logo;         /* URI of a picture, or NULL */
+  char *channel_name; /* NULL = not a broadcast channel */
+  int channel_number; /* 0 = none */
   bool live;
-  int64_t size;          /* bytes; -1 = live, or not yet known */
-  int64_t duration;      /* us; -1 = unknown */
-  uint64_t bitrate;      /* bits/s; 0 = unknown */
+  int64_t size;     /* bytes; -1 = live, or not yet known */
+  int64_t duration; /* us; -1 = unknown */
+  uint64_t bitrate; /* bits/s; 0 = unknown */
   /* What the stream really contains; empty strings as NULL, numbers as 0 while it is not known. */
-  char *video_codec;     /* "h264", "hevc", "mpeg2video" */
-  char *audio_codec;     /* "aac", "ac3", "mp2" ... */
-  int video_profile;     /* H.264 profile_idc */
-  int width, height;     /* pixels */
+  char *video_codec; /* "h264", "hevc", "mpeg2video" */
+  char *audio_codec; /* "aac", "ac3", "mp2" ... */
+  int video_profile; /* H.264 profile_idc */
+  int width, height; /* pixels */
   uint32_t frame_rate_milli;
   bool he_aac;
-  int child_count;       /* containers; -1 = unknown */
+  int child_count; /* containers; -1 = unknown */
 } DlnaItem;
 
 DlnaItem *dlna_item_new (void); /* sizes -1, all else empty */

@@ -13,11 +13,11 @@ void dlna_media_free (DlnaMedia *self); /* ends its streams */
 
 /* Who is watching what, at what rate: for the page. */
 typedef struct {
-  char *item_id, *viewer;  /* address and User-Agent */
+  char *item_id, *viewer; /* address and User-Agent */
   uint64_t bytes;
-  uint64_t rate;           /* bytes/s over the last seconds */
-  int64_t since;           /* us, monotonic */
-  int64_t first_byte;      /* us from the request to the first byte out; -1 = none yet */
+  uint64_t rate;      /* bytes/s over the last seconds */
+  int64_t since;      /* us, monotonic */
+  int64_t first_byte; /* us from the request to the first byte out; -1 = none yet */
 } DlnaViewer;
 void dlna_viewer_free (DlnaViewer *self);
 /* Free with g_ptr_array_unref. */
