@@ -175,7 +175,7 @@ check_live (const PeerContent *self, GError **error)
   size_t size = peer_content_signature_size (self);
 
   if (size == 0 || size > PEER_SIGNATURE_MAX)
-    return refuse (error, "the live signature algorithm is unknown, or its key has no right size");
+    return refuse (error, "the swarm ID holds no key of a live signature algorithm that is known");
   if (self->swarm_id[0] != self->signature)
     return refuse (error, "the swarm ID does not begin with the live signature algorithm");
   if (self->swarm_id_size != expected)

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each option is a row of one table, which serves the command line and the key file. */
+#include "peer/origin/options.h"
+
+#include "peer/media/mpegts.h"
+
+#include <string.h>
+
+#define GROUP "origin"
+#define DEFAULT_HTTP "[::]:7575"
+#define DEFAULT_PEER "[::]:7576"
+#define DEFAULT_WINDOW 64 /* MiB: a minute at 8 Mbit/s */
+
+/* What the table points at. */
+typedef struct {
+  char *http, *peer, *state, *config;
+  char **trackers, **announce, **channels, **pulls, **files;
+  gboolean allow_plain, verbose, version;
+  int chunk_size, per_signature, window;
+} Raw;
+
+static void
+raw_clear (Raw *self)
+{
+  g_free (self->http);
+  g_free (self->peer);
+  g_free (self->state);
+  g_free (self->config);
+  g_strfreev (self->trackers);
+  g_strfreev (self->announce);
+  g_strfreev (self->channels);
+  g_strfreev (self->pulls);
+  g_strfreev (self->files);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Raw, raw_clear)
+
+/* What the command line has not said is taken from the file. */
+static bool
+take_key (GKeyFile *file, const GOptionEntry *entry, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+
+  if (entry->arg == G_OPTION_ARG_STRING || entry->arg == G_OPTION_ARG_FILENAME) {
+    char **out = entry->arg_data;
+
+    if (*out == NULL)
+      *out = g_key_file_get_string (file, GROUP, entry->long_name, &local);
+  } else if (entry->arg == G_OPTION_ARG_STRING_ARRAY) {
+    char ***out = entry->arg_data;
+
+    if (*out == NULL)
+      *out = g_key_file_get_string_list (file, GROUP, entry->long_name, NULL, &local);
+  } else if (entry->arg == G_OPTION_ARG_INT) {
+    int *out = entry->arg_data;
+
+    if (*out < 0)
+      *out = g_key_file_get_integer (file, GROUP, entry->long_name, &local);
+  } else {
+    gboolean *out = entry->arg_data;
+
+    if (!*out)
+      *out = g_key_file_get_boolean (file, GROUP, entry->long_name, &local);
+  }
+  if (local == NULL)
+    return true;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return false;
+}
+
+static bool
+read_file (const char *path, const GOptionEntry *entries, GError **error)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_auto (GStrv) keys = NULL;
+
+  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
+    g_prefix_error (error, "cannot read the configuration %s: ", path);
+    return false;
+  }
+  if (!g_key_file_has_group (file, GROUP))
+    return true; /* nothing but comments */
+  keys = g_key_file_get_keys (file, GROUP, NULL, NULL);
+  for (char **key = keys; *key != NULL; key++) {
+    const GOptionEntry *entry = entries;
+
+    while (entry->long_name != NULL && strcmp (entry->long_name, *key) != 0)
+      entry++;
+    if (entry->long_name == NULL || strcmp (*key, "config") == 0 || strcmp (*key, "version") == 0) {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "%s: [" GROUP "] knows no \"%s\"; its keys are the long options of --help", path,
+                   *key);
+      return false;
+    }
+    if (!take_key (file, entry, error)) {
+      g_prefix_error (error, "%s: %s: ", path, *key);
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool
+add_entries (OriginOptions *self, OriginKind kind, char **texts, GError **error)
+{
+  static const char *const names[] = {"--channel", "--pull", "--file"};
+
+  for (char **text = texts; text != NULL && *text != NULL; text++) {
+    OriginEntry *entry = origin_entry_parse (kind, *text, error);
+
+    if (entry == NULL) {
+      g_prefix_error (error, "%s: ", names[kind]);
+      return false;
+    }
+    g_ptr_array_add (self->entries, entry);
+  }
+  return true;
+}
+
+static bool
+take_numbers (OriginOptions *self, const Raw *raw, GError **error)
+{
+  int chunk_size = raw->chunk_size < 0 ? 6 * MEDIA_TS_PACKET : raw->chunk_size;
+  int per_signature = raw->per_signature < 0 ? 64 : raw->per_signature;
+  int window = raw->window < 0 ? DEFAULT_WINDOW : raw->window;
+
+  if (chunk_size == 0 || chunk_size % MEDIA_TS_PACKET != 0 ||
+      chunk_size > PEER_DATAGRAM_MAX - 100) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "--chunk-size %d: give 188, 376, 564, 752, 940, 1128 or 1316: whole packets that "
+                 "fit a datagram",
+                 chunk_size);
+    return false;
+  }
+  if (per_signature < 2 || per_signature > 4096 || (per_signature & (per_signature - 1)) != 0) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "--chunks-per-signature %d: give a power of two from 2 to 4096", per_signature);
+    return false;
+  }
+  if (window < 1 || window > 16384) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "--window %d: give 1 to 16384 MiB",
+                 window);
+    return false;
+  }
+  self->chunk_size = (uint32_t)chunk_size;
+  self->chunks_per_signature = (uint32_t)per_signature;
+  self->window = (uint64_t)window * 1024 * 1024;
+  return true;
+}
+
+static char *
+or_default (char **text, const char *otherwise)
+{
+  return *text != NULL ? g_steal_pointer (text) : g_strdup (otherwise);
+}
+
+static char **
+or_none (char ***texts)
+{
+  return *texts != NULL ? g_steal_pointer (texts) : g_new0 (char *, 1);
+}
+
+static bool
+fill (OriginOptions *self, Raw *raw, GError **error)
+{
+  self->http = or_default (&raw->http, DEFAULT_HTTP);
+  self->peer = or_default (&raw->peer, DEFAULT_PEER);
+  self->state = g_steal_pointer (&raw->state);
+  self->config = g_steal_pointer (&raw->config);
+  self->trackers = or_none (&raw->trackers);
+  self->announce = or_none (&raw->announce);
+  self->allow_plain_tracker = raw->allow_plain;
+  self->verbose = raw->verbose;
+  self->version = raw->version;
+  self->entries = g_ptr_array_new_with_free_func ((GDestroyNotify)origin_entry_free);
+  return take_numbers (self, raw, error) &&
+         add_entries (self, ORIGIN_CHANNEL, raw->channels, error) &&
+         add_entries (self, ORIGIN_PULL, raw->pulls, error) &&
+         add_entries (self, ORIGIN_FILE, raw->files, error);
+}
+
+OriginOptions *
+origin_options_parse (int *argc, char ***argv, GError **error)
+{
+  g_auto (Raw) raw = {.chunk_size = -1, .per_signature = -1, .window = -1};
+  g_autoptr (OriginOptions) self = g_new0 (OriginOptions, 1);
+  g_autoptr (GOptionContext) context = g_option_context_new ("- publish channels and files");
+  const GOptionEntry entries[] = {
+      {"http", 0, 0, G_OPTION_ARG_STRING, &raw.http, "Ingest and management; default " DEFAULT_HTTP,
+       "ADDR:PORT"},
+      {"peer", 0, 0, G_OPTION_ARG_STRING, &raw.peer,
+       "The peer protocol, UDP; default " DEFAULT_PEER, "ADDR:PORT"},
+      {"tracker", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.trackers,
+       "Tracker to register with; repeatable", "URI"},
+      {"allow-plain-tracker", 0, 0, G_OPTION_ARG_NONE, &raw.allow_plain,
+       "Plain http trackers also on public addresses", NULL},
+      {"announce", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.announce,
+       "Where peers reach this origin, put into its links; repeatable", "ADDR:PORT"},
+      {"channel", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.channels,
+       "Live channel that an encoder pushes to /ingest/ID; repeatable", "ID[=NAME]"},
+      {"pull", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.pulls,
+       "Live channel that is fetched over HTTP; repeatable", "ID[=NAME],URI"},
+      {"file", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.files, "Content on demand; repeatable",
+       "ID[=NAME],PATH"},
+      {"state", 0, 0, G_OPTION_ARG_FILENAME, &raw.state, "Folder of keys and hash trees", "DIR"},
+      {"chunk-size", 0, 0, G_OPTION_ARG_INT, &raw.chunk_size,
+       "Of new channels, bytes; default 1128, six packets", "N"},
+      {"chunks-per-signature", 0, 0, G_OPTION_ARG_INT, &raw.per_signature,
+       "Of new channels; default 64", "N"},
+      {"window", 0, 0, G_OPTION_ARG_INT, &raw.window,
+       "How much of a live channel is kept; default 64", "MIB"},
+      {"config", 0, 0, G_OPTION_ARG_FILENAME, &raw.config,
+       "Key file with the same options in [" GROUP "]", "FILE"},
+      {"verbose", 0, 0, G_OPTION_ARG_NONE, &raw.verbose, "Log more", NULL},
+      {"version", 0, 0, G_OPTION_ARG_NONE, &raw.version, "Say the version and end", NULL},
+      {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, argc, argv, error))
+    return NULL;
+  if (*argc > 1) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "\"%s\" is no option; see --help",
+                 (*argv)[1]);
+    return NULL;
+  }
+  if (raw.config != NULL && !read_file (raw.config, entries, error))
+    return NULL;
+  return fill (self, &raw, error) ? g_steal_pointer (&self) : NULL;
+}
+
+void
+origin_options_free (OriginOptions *self)
+{
+  g_free (self->http);
+  g_free (self->peer);
+  g_free (self->state);
+  g_free (self->config);
+  g_strfreev (self->trackers);
+  g_strfreev (self->announce);
+  g_clear_pointer (&self->entries, g_ptr_array_unref);
+  g_free (self);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What ppsp-origin was told: the command line, and a key file behind it. */
+#pragma once
+
+#include "peer/origin/station.h"
+
+typedef struct {
+  char *http, *peer, *state, *config;
+  char **trackers, **announce;
+  GPtrArray *entries; /* OriginEntry */
+  bool allow_plain_tracker, verbose, version;
+  uint32_t chunk_size, chunks_per_signature;
+  uint64_t window; /* bytes */
+} OriginOptions;
+
+/* Takes what it knows out of argv. The error is one line. */
+OriginOptions *origin_options_parse (int *argc, char ***argv, GError **error);
+void origin_options_free (OriginOptions *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (OriginOptions, origin_options_free)

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decision is made when the header is here, and bytes go from "got-chunk" to the channel.
+ *
+ * SoupServer answers when a request has ended, and the body of an encoder does not end. So a
+ * refusal is written to the socket there and then, our side of the connection is shut, and what
+ * still comes is read and dropped for a little while: if we closed at once, the encoder would be
+ * likely to see a reset in the place of our answer. Who asked first (Expect: 100-continue) gets the
+ * answer the usual way.
+ *
+ * Loopback needs no credential. But a page in a browser on this machine also comes from loopback,
+ * and so does what a reverse proxy hands on: a request that shows signs of either needs one. */
+#include "peer/origin/push.h"
+
+#include <string.h>
+
+#define PREFIX "/ingest/"
+#define DRAIN_MAX (1024 * 1024) /* bytes */
+#define DRAIN_TIME 2000000      /* us */
+
+struct OriginPush {
+  SoupServer *server;
+  OriginStation *station;
+  GHashTable *sessions; /* OriginContent -> Session */
+};
+
+/* One request. */
+typedef struct {
+  OriginPush *push;       /* NULL = it is gone */
+  OriginContent *content; /* NULL = refused, evicted or over */
+  SoupServerMessage *message;
+  OriginIngestResult result;
+  uint64_t bytes;
+  bool refused;
+  size_t drained;
+  int64_t refused_at;
+} Session;
+
+static void
+session_free (gpointer data)
+{
+  g_free (data);
+}
+
+static void
+shut (SoupServerMessage *message, gboolean both)
+{
+  GSocket *socket = soup_server_message_get_socket (message);
+
+  if (socket != NULL && !g_socket_is_closed (socket))
+    g_socket_shutdown (socket, both, TRUE, NULL);
+}
+
+static bool
+write_now (SoupServerMessage *message, const char *text)
+{
+  GSocket *socket = soup_server_message_get_socket (message);
+  size_t n = strlen (text);
+
+  /* The first thing that goes out on this request: the socket has room for it. */
+  return socket != NULL &&
+         g_socket_send_with_blocking (socket, text, n, FALSE, NULL, NULL) == (gssize)n;
+}
+
+static void
+refuse (Session *session, guint status, const char *header, const char *text)
+{
+  SoupServerMessage *message = session->message;
+  SoupMessageHeaders *request = soup_server_message_get_request_headers (message);
+  g_autofree char *answer = NULL;
+
+  session->content = NULL;
+  session->refused = true;
+  session->refused_at = g_get_monotonic_time ();
+  if (soup_message_headers_get_expectations (request) & SOUP_EXPECTATION_CONTINUE &&
+      session->bytes == 0) {
+    soup_server_message_set_status (message, status, NULL);
+    soup_server_message_set_response (message, "text/plain; charset=utf-8", SOUP_MEMORY_COPY, text,
+                                      strlen (text));
+    if (status == SOUP_STATUS_UNAUTHORIZED)
+      soup_message_headers_replace (soup_server_message_get_response_headers (message),
+                                    "WWW-Authenticate", "Bearer");
+    return;
+  }
+  answer = g_strdup_printf ("HTTP/1.1 %u %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                            "Content-Length: %zu\r\nConnection: close\r\n%s\r\n%s",
+                            status, soup_status_get_phrase (status), strlen (text), header, text);
+  shut (message, !write_now (message, answer));
+}
+
+/* Compares in a time that does not depend on where they differ. */
+static bool
+tokens_equal (const char *a, const char *b)
+{
+  size_t n = strlen (a), n_b = strlen (b);
+  unsigned difference = n != n_b;
+
+  for (size_t i = 0; i < n_b; i++)
+    difference |= (unsigned)(uint8_t)(b[i] ^ a[n == 0 ? 0 : i % n]);
+  return difference == 0;
+}
+
+/* The Host is an address or localhost: not a name that somebody made to point here. */
+static bool
+host_is_local (const char *host)
+{
+  g_autofree char *name = NULL;
+
+  if (host == NULL)
+    return true;
+  if (host[0] == '[')
+    return true;
+  name = g_strndup (host, strcspn (host, ":"));
+  return g_ascii_strcasecmp (name, "localhost") == 0 || g_hostname_is_ip_address (name);
+}
+
+static bool
+is_from_here (SoupServerMessage *message)
+{
+  static const char *const signs[] = {"Origin",    "Referer",         "Sec-Fetch-Site",
+                                      "Forwarded", "X-Forwarded-For", "Via"};
+  SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
+  const char *ip = soup_server_message_get_remote_host (message);
+  PeerAddress address;
+
+  if (ip == NULL || !peer_address_parse_ip (ip, 1, &address) ||
+      !peer_address_is_loopback (&address))
+    return false;
+  for (size_t i = 0; i < G_N_ELEMENTS (signs); i++)
+    if (soup_message_headers_get_list (headers, signs[i]) != NULL)
+      return false;
+  return host_is_local (soup_message_headers_get_one (headers, "Host"));
+}
+
+static bool
+is_allowed (SoupServerMessage *message, const char *token)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
+  const char *text = soup_message_headers_get_one (headers, "Authorization");
+
+  if (is_from_here (message))
+    return true;
+  if (text == NULL || g_ascii_strncasecmp (text, "Bearer ", 7) != 0)
+    return false;
+  return tokens_equal (text + 7 + strspn (text + 7, " "), token);
+}
+
+static const char *
+text_of (OriginIngestResult result)
+{
+  if (result == ORIGIN_INGEST_NOT_TS)
+    return "This is no MPEG transport stream: its first 64 KiB hold no packets of 188 bytes that "
+           "begin with 0x47. With ffmpeg, add: -f mpegts\n";
+  return "This channel cannot sign any more, because its record cannot be written: look for space "
+         "and errors of the disk that holds the origin's state folder.\n";
+}
+
+static guint
+status_of (OriginIngestResult result)
+{
+  return result == ORIGIN_INGEST_NOT_TS ? SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE
+                                        : SOUP_STATUS_INSUFFICIENT_STORAGE;
+}
+
+static OriginIngestResult
+session_end (Session *session)
+{
+  OriginContent *content = session->content;
+
+  if (content == NULL)
+    return session->result;
+  session->content = NULL;
+  if (session->push != NULL)
+    g_hash_table_remove (session->push->sessions, content);
+  session->result = origin_content_end (content);
+  return session->result;
+}
+
+static void
+on_got_chunk (SoupServerMessage *message, GBytes *chunk, Session *session)
+{
+  gsize n;
+  const uint8_t *bytes = g_bytes_get_data (chunk, &n);
+  OriginIngestResult result;
+
+  if (session->refused) {
+    session->drained += n;
+    if (session->drained > DRAIN_MAX || g_get_monotonic_time () - session->refused_at > DRAIN_TIME)
+      shut (message, TRUE);
+    return;
+  }
+  if (session->content == NULL)
+    return;
+  session->bytes += n;
+  result = origin_content_feed (session->content, bytes, n);
+  if (result == ORIGIN_INGEST_OK)
+    return;
+  session_end (session);
+  session->result = result;
+  refuse (session, status_of (result), "", text_of (result));
+}
+
+static void
+on_finished (SoupServerMessage *message, Session *session)
+{
+  session_end (session);
+}
+
+/* A body came to its end: an encoder that stopped by itself. */
+static void
+on_done (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
+         gpointer data)
+{
+  Session *session = g_object_get_data (G_OBJECT (message), "session");
+  OriginIngestResult result;
+  g_autofree char *text = NULL;
+
+  if (session == NULL || session->refused)
+    return;
+  result = session_end (session);
+  if (result != ORIGIN_INGEST_OK) {
+    soup_server_message_set_response (message, "text/plain; charset=utf-8", SOUP_MEMORY_STATIC,
+                                      text_of (result), strlen (text_of (result)));
+    soup_server_message_set_status (message, status_of (result), NULL);
+    return;
+  }
+  text = g_strdup_printf ("%" G_GUINT64_FORMAT " bytes taken\n", session->bytes);
+  soup_server_message_set_response (message, "text/plain; charset=utf-8", SOUP_MEMORY_COPY, text,
+                                    strlen (text));
+  soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
+}
+
+/* An encoder that is silent makes way for the one that comes: its machine may have lost power, and
+ * the connection does not know. */
+static void
+evict (OriginPush *self, OriginContent *content)
+{
+  Session *old = g_hash_table_lookup (self->sessions, content);
+
+  if (old == NULL)
+    return;
+  session_end (old);
+  old->refused = true;
+  shut (old->message, TRUE);
+}
+
+static void
+begin (Session *session, OriginContent *content)
+{
+  OriginPush *self = session->push;
+
+  evict (self, content);
+  session->content = content;
+  g_hash_table_insert (self->sessions, content, session);
+  origin_content_begin (content);
+}
+
+static void
+decide (Session *session, const char *path)
+{
+  SoupServerMessage *message = session->message;
+  const char *method = soup_server_message_get_method (message);
+  OriginContent *content = NULL;
+
+  if (g_str_has_prefix (path, PREFIX))
+    content = origin_station_find (session->push->station, path + strlen (PREFIX));
+  if (content == NULL || origin_content_token (content) == NULL)
+    refuse (session, SOUP_STATUS_NOT_FOUND, "",
+            "No such channel. Channels that take an encoder are those of --channel.\n");
+  else if (strcmp (method, "PUT") != 0 && strcmp (method, "POST") != 0)
+    refuse (session, SOUP_STATUS_METHOD_NOT_ALLOWED, "Allow: PUT, POST\r\n",
+            "An encoder comes with PUT or POST.\n");
+  else if (!is_allowed (message, origin_content_token (content)))
+    refuse (session, SOUP_STATUS_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n",
+            "An encoder on another machine shows the channel's token: \"Authorization: Bearer "
+            "TOKEN\". The token is in the origin's state folder.\n");
+  else if (origin_content_is_taken (content)) {
+    origin_content_count_refused (content);
+    refuse (session, SOUP_STATUS_CONFLICT, "", "This channel has an encoder already.\n");
+  } else {
+    begin (session, content);
+  }
+}
+
+static void
+on_early (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
+          gpointer data)
+{
+  Session *session = g_new0 (Session, 1);
+
+  session->push = data;
+  session->message = message;
+  g_object_set_data_full (G_OBJECT (message), "session", session, session_free);
+  g_signal_connect (message, "got-chunk", G_CALLBACK (on_got_chunk), session);
+  g_signal_connect (message, "finished", G_CALLBACK (on_finished), session);
+  decide (session, path);
+}
+
+OriginPush *
+origin_push_new (SoupServer *server, OriginStation *station)
+{
+  OriginPush *self = g_new0 (OriginPush, 1);
+
+  self->server = g_object_ref (server);
+  self->station = station;
+  self->sessions = g_hash_table_new (NULL, NULL);
+  soup_server_add_early_handler (server, "/ingest", on_early, self, NULL);
+  soup_server_add_handler (server, "/ingest", on_done, self, NULL);
+  return self;
+}
+
+void
+origin_push_free (OriginPush *self)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  soup_server_remove_handler (self->server, "/ingest");
+  g_hash_table_iter_init (&iter, self->sessions);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    Session *session = value;
+    OriginContent *content = session->content;
+
+    session->push = NULL;
+    session->content = NULL;
+    session->refused = true;
+    origin_content_end (content);
+    shut (session->message, TRUE);
+  }
+  g_hash_table_unref (self->sessions);
+  g_object_unref (self->server);
+  g_free (self);
+}

@@ -1,0 +1,741 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chunk numbers are reserved ahead, in a record that is on the disk before they are used. Half of a
+ * reservation before its end the next one is written, by a thread, because a worn flash may take
+ * its time. If it cannot be written, the channel goes on to the end of what is reserved and stops:
+ * silence can be mended, a fork cannot. */
+#include "peer/origin/station.h"
+
+#include "peer/link.h"
+#include "peer/media/mpegts.h"
+#include "peer/net/file.h"
+#include "peer/net/tracker.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RESERVE 65536          /* chunks: 74 s at 8 Mbit/s */
+#define RESERVE_RETRY 10000000 /* us */
+#define REPORT_SECONDS 10
+#define TRACKER_TIMEOUT_MS 2000
+
+typedef struct Hashing Hashing;
+
+struct OriginContent {
+  OriginStation *station;
+  OriginKind kind;
+  char *id, *name, *source, *token;
+  PeerContent content;
+  PeerSwarm *swarm; /* NULL = not published yet */
+  NetTracker *tracker;
+  OriginPublisher *publisher;
+  OriginIngest *ingest;
+  guint timer;
+  bool reserving, reserve_failed;
+  int64_t reserve_again;
+  uint64_t encoders_refused;
+  char *error;
+  Hashing *hashing; /* NULL = not now */
+};
+
+struct OriginStation {
+  OriginState *state;
+  NetUdp *udp;
+  char **trackers;
+  GArray *announce; /* PeerAddress */
+  bool allow_plain_tracker;
+  uint32_t chunk_size, chunks_per_signature;
+  uint64_t window;
+  GPtrArray *contents;
+  GQueue to_hash; /* OriginContent; the first is being hashed */
+  unsigned n_records;
+  guint report;
+};
+
+/* --- entries --- */
+
+void
+origin_entry_free (OriginEntry *self)
+{
+  g_free (self->id);
+  g_free (self->name);
+  g_free (self->source);
+  g_free (self);
+}
+
+/* Where the source of a pull begins: names may have commas, and URIs too. */
+static const char *
+find_source (OriginKind kind, const char *text)
+{
+  const char *http = strstr (text, ",http://"), *https = strstr (text, ",https://");
+
+  if (kind == ORIGIN_FILE)
+    return strchr (text, ',');
+  if (http == NULL || (https != NULL && https < http))
+    return https;
+  return http;
+}
+
+OriginEntry *
+origin_entry_parse (OriginKind kind, const char *text, GError **error)
+{
+  g_autoptr (OriginEntry) self = g_new0 (OriginEntry, 1);
+  g_autofree char *head = NULL;
+  const char *source = kind == ORIGIN_CHANNEL ? NULL : find_source (kind, text);
+  char *equals;
+
+  self->kind = kind;
+  if (kind != ORIGIN_CHANNEL && (source == NULL || source[1] == '\0')) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "\"%s\" is not ID[=NAME],%s", text,
+                 kind == ORIGIN_PULL ? "http(s)://URI" : "PATH");
+    return NULL;
+  }
+  if (source != NULL)
+    self->source = g_strdup (source + 1);
+  head = g_strndup (text, source != NULL ? (size_t)(source - text) : strlen (text));
+  equals = strchr (head, '=');
+  if (equals != NULL)
+    *equals = '\0';
+  if (!origin_id_is_valid (head)) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "\"%s\" is no ID: 1 to 64 of a-z 0-9 . _ -, with no dot in front and no "
+                 "\".hashes\" at the end",
+                 head);
+    return NULL;
+  }
+  self->id = g_strdup (head);
+  self->name = g_strdup (equals != NULL && equals[1] != '\0' ? equals + 1 : head);
+  if (!g_utf8_validate (self->name, -1, NULL) || strlen (self->name) > 256) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "the name of \"%s\" is no UTF-8 text of at most 256 bytes", head);
+    return NULL;
+  }
+  return g_steal_pointer (&self);
+}
+
+/* --- trackers --- */
+
+static void
+on_peers (const PeerAddress *peers, size_t n, gpointer data)
+{
+  OriginContent *self = data;
+  PeerEngine *engine = net_udp_engine (self->station->udp);
+
+  /* Both sides trying opens the way through a NAT that lets only answers in. */
+  for (size_t i = 0; i < n && self->swarm != NULL; i++)
+    peer_engine_add_peer (engine, self->swarm, &peers[i]);
+  net_udp_wake (self->station->udp);
+}
+
+static bool
+begin_tracking (OriginContent *self, GError **error)
+{
+  OriginStation *station = self->station;
+  g_autofree char *swarm_id = peer_content_swarm_id_hex (&self->content);
+  NetTrackerOptions options = {.uris = (const char *const *)station->trackers,
+                               .swarm_id = swarm_id,
+                               .seeder = true,
+                               .port = net_udp_port (station->udp),
+                               .allow_plain = station->allow_plain_tracker};
+
+  if (station->trackers[0] == NULL)
+    return true;
+  self->tracker = net_tracker_new (&options, on_peers, self, error);
+  return self->tracker != NULL;
+}
+
+static gboolean
+on_report (gpointer data)
+{
+  OriginStation *self = data;
+
+  for (guint i = 0; i < self->contents->len; i++) {
+    OriginContent *content = g_ptr_array_index (self->contents, i);
+    PeerSwarmStats stats;
+
+    if (content->swarm == NULL || content->tracker == NULL)
+      continue;
+    peer_swarm_stats (content->swarm, &stats);
+    net_tracker_report (content->tracker, stats.uploaded, stats.downloaded, stats.channels);
+  }
+  return G_SOURCE_CONTINUE;
+}
+
+/* --- reservations --- */
+
+typedef struct {
+  OriginContent *content;
+  PeerContent metadata;
+  uint64_t end;
+} Reservation;
+
+static void
+reserve_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  Reservation *self = data;
+  GError *error = NULL;
+
+  if (origin_state_reserve (self->content->station->state, self->content->id, &self->metadata,
+                            self->end, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+on_reserved (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Reservation *reservation = g_task_get_task_data (G_TASK (result));
+  OriginContent *self = reservation->content;
+  g_autoptr (GError) error = NULL;
+
+  self->station->n_records--;
+  self->reserving = false;
+  if (g_task_propagate_boolean (G_TASK (result), &error)) {
+    if (self->reserve_failed)
+      g_message ("channel %s: the record of signed chunks can be written again", self->id);
+    self->reserve_failed = false;
+    origin_publisher_set_limit (self->publisher, reservation->end);
+    return;
+  }
+  if (!self->reserve_failed)
+    g_warning ("channel %s: %s. It stops when its reserved chunks are used up, because signing "
+               "without a record would fork it",
+               self->id, error->message);
+  self->reserve_failed = true;
+  self->reserve_again = g_get_monotonic_time () + RESERVE_RETRY;
+}
+
+static void
+reserve_ahead (OriginContent *self)
+{
+  OriginPublisherStats stats;
+  Reservation *reservation;
+  g_autoptr (GTask) task = NULL;
+
+  origin_publisher_stats (self->publisher, &stats);
+  if (self->reserving || stats.next + RESERVE / 2 < origin_publisher_limit (self->publisher))
+    return;
+  if (self->reserve_failed && g_get_monotonic_time () < self->reserve_again)
+    return;
+  self->reserving = true;
+  self->station->n_records++;
+  reservation = g_new0 (Reservation, 1);
+  reservation->content = self;
+  reservation->metadata = self->content;
+  reservation->end = stats.next + RESERVE;
+  task = g_task_new (NULL, NULL, on_reserved, NULL);
+  g_task_set_task_data (task, reservation, g_free);
+  g_task_run_in_thread (task, reserve_in_thread);
+}
+
+/* --- channels --- */
+
+static void schedule (OriginContent *self);
+
+static gboolean
+on_timer (gpointer data)
+{
+  OriginContent *self = data;
+
+  self->timer = 0;
+  origin_publisher_turn (self->publisher, net_udp_now (self->station->udp));
+  net_udp_wake (self->station->udp);
+  schedule (self);
+  return G_SOURCE_REMOVE;
+}
+
+/* The timer is not moved by each packet: it looks again when it comes. */
+static void
+schedule (OriginContent *self)
+{
+  int64_t deadline = origin_publisher_deadline (self->publisher), now;
+
+  if (self->timer != 0 || deadline == PEER_NEVER)
+    return;
+  now = net_udp_now (self->station->udp);
+  self->timer = g_timeout_add ((guint)(MAX (deadline - now, 0) / 1000 + 1), on_timer, self);
+}
+
+static void
+show_token (OriginState *state, const OriginContent *self)
+{
+  g_autofree char *name = g_strconcat (self->id, ".token", NULL);
+  g_autofree char *path = origin_state_path (state, name);
+
+  fprintf (stderr,
+           "Token of channel %s, for encoders on other machines (\"Authorization: Bearer TOKEN\"; "
+           "shown this once, kept in %s): %s\n",
+           self->id, path, self->token);
+}
+
+static bool
+add_channel (OriginContent *self, GError **error)
+{
+  OriginStation *station = self->station;
+  OriginPublisherOptions options = {.engine = net_udp_engine (station->udp)};
+  PeerJoin join = {.content = &self->content, .source = true};
+  g_autoptr (PeerKey) key = NULL;
+  uint64_t n_chunks;
+  bool made;
+
+  peer_content_init_live (&self->content);
+  self->content.chunk_size = station->chunk_size;
+  self->content.chunks_per_signature = station->chunks_per_signature;
+  key = origin_state_channel (station->state, self->id, &self->content, &options.first, error);
+  if (key == NULL)
+    return false;
+  if (self->content.chunk_size % MEDIA_TS_PACKET != 0) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                 "channel %s: its record says chunks of %u bytes, which are no whole packets",
+                 self->id, self->content.chunk_size);
+    return false;
+  }
+  if (self->kind == ORIGIN_CHANNEL) {
+    self->token = origin_state_token (station->state, self->id, &made, error);
+    if (self->token == NULL)
+      return false;
+    if (made)
+      show_token (station->state, self);
+  }
+  if (!origin_state_reserve (station->state, self->id, &self->content, options.first + RESERVE,
+                             error))
+    return false;
+
+  n_chunks = MAX (station->window / self->content.chunk_size,
+                  4 * (uint64_t)self->content.chunks_per_signature);
+  join.discard_window = n_chunks;
+  /* The open subtree is in the store as well, and is in nobody's window yet. */
+  join.store = peer_store_memory_new (self->content.chunk_size,
+                                      n_chunks + 2 * self->content.chunks_per_signature);
+  self->swarm = peer_engine_join (options.engine, &join, error);
+  if (self->swarm == NULL)
+    return false;
+  options.swarm = self->swarm;
+  options.key = g_steal_pointer (&key);
+  self->publisher = origin_publisher_new (&options);
+  origin_publisher_set_limit (self->publisher, options.first + RESERVE);
+  self->ingest = origin_ingest_new (self->publisher, options.first > 0);
+  return begin_tracking (self, error);
+}
+
+bool
+origin_content_is_taken (const OriginContent *self)
+{
+  return origin_ingest_is_connected (self->ingest) &&
+         !origin_ingest_is_silent (self->ingest, net_udp_now (self->station->udp));
+}
+
+void
+origin_content_begin (OriginContent *self)
+{
+  origin_ingest_begin (self->ingest, net_udp_now (self->station->udp));
+  g_info ("channel %s: an encoder has come", self->id);
+}
+
+OriginIngestResult
+origin_content_feed (OriginContent *self, const uint8_t *bytes, size_t n)
+{
+  OriginIngestResult result =
+      origin_ingest_feed (self->ingest, net_udp_now (self->station->udp), bytes, n);
+
+  net_udp_wake (self->station->udp);
+  schedule (self);
+  reserve_ahead (self);
+  return result;
+}
+
+OriginIngestResult
+origin_content_end (OriginContent *self)
+{
+  OriginIngestResult result;
+
+  if (!origin_ingest_is_connected (self->ingest))
+    return ORIGIN_INGEST_OK;
+  result = origin_ingest_end (self->ingest, net_udp_now (self->station->udp));
+  net_udp_wake (self->station->udp);
+  g_info ("channel %s: the encoder has gone", self->id);
+  return result;
+}
+
+/* --- files --- */
+
+static void hash_next (OriginStation *self);
+
+/* content is the main loop's alone: nobody waits for the thread when we are stopped. */
+struct Hashing {
+  OriginContent *content; /* NULL = it is gone */
+  char *id, *path, *hashes_path;
+  PeerContent metadata;
+  PeerStore *store;
+  PeerIntegrity *integrity;
+  gint permille;
+  int shown; /* per cent */
+  bool tty;
+};
+
+static void
+hashing_free (gpointer data)
+{
+  Hashing *self = data;
+
+  g_free (self->id);
+  g_free (self->path);
+  g_free (self->hashes_path);
+  if (self->store != NULL)
+    peer_store_free (self->store);
+  if (self->integrity != NULL)
+    peer_integrity_free (self->integrity);
+  g_free (self);
+}
+
+static void
+on_progress (uint64_t done, uint64_t total, gpointer data)
+{
+  Hashing *self = data;
+  int permille = total == 0 ? 1000 : (int)(done * 1000.0 / total), step = self->tty ? 1 : 10;
+
+  g_atomic_int_set (&self->permille, permille);
+  if (permille / 10 < self->shown + step && permille < 1000)
+    return;
+  if (self->shown == permille / 10)
+    return;
+  self->shown = permille / 10;
+  fprintf (stderr, "%s%s: hashing, %d %%%s", self->tty ? "\r" : "", self->id, self->shown,
+           self->tty && permille < 1000 ? "" : "\n");
+}
+
+static void
+hash_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  Hashing *self = data;
+  GError *error = NULL;
+
+  self->store = net_file_publish (self->path, self->hashes_path, &self->metadata, &self->integrity,
+                                  on_progress, self, &error);
+  if (self->store != NULL)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+static bool
+join_file (Hashing *hashing, GError **error)
+{
+  OriginContent *self = hashing->content;
+  PeerJoin join = {.content = &self->content,
+                   .store = g_steal_pointer (&hashing->store),
+                   .integrity = g_steal_pointer (&hashing->integrity),
+                   .discard_window = UINT64_MAX,
+                   .source = true};
+
+  self->content = hashing->metadata;
+  self->swarm = peer_engine_join (net_udp_engine (self->station->udp), &join, error);
+  return self->swarm != NULL && begin_tracking (self, error);
+}
+
+static void
+on_hashed (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Hashing *hashing = g_task_get_task_data (G_TASK (result));
+  OriginContent *self = hashing->content;
+  g_autoptr (GError) error = NULL;
+
+  if (self == NULL)
+    return;
+  self->hashing = NULL;
+  g_queue_pop_head (&self->station->to_hash);
+  if (g_task_propagate_boolean (G_TASK (result), &error) && join_file (hashing, &error)) {
+    g_message ("%s: seeding %s", self->id, self->source);
+  } else {
+    self->error = g_strdup (error->message);
+    g_warning ("%s: cannot publish %s: %s", self->id, self->source, error->message);
+  }
+  hash_next (self->station);
+}
+
+static void
+hash_next (OriginStation *self)
+{
+  OriginContent *content = g_queue_peek_head (&self->to_hash);
+  g_autoptr (GTask) task = NULL;
+  Hashing *hashing;
+
+  if (content == NULL)
+    return;
+  hashing = g_new0 (Hashing, 1);
+  hashing->content = content;
+  hashing->id = g_strdup (content->id);
+  hashing->path = g_strdup (content->source);
+  hashing->hashes_path = origin_content_hashes_path (content);
+  content->hashing = hashing;
+  hashing->tty = isatty (STDERR_FILENO);
+  peer_content_init_static (&hashing->metadata);
+  task = g_task_new (NULL, NULL, on_hashed, NULL);
+  g_task_set_task_data (task, hashing, hashing_free);
+  g_task_run_in_thread (task, hash_in_thread);
+}
+
+static bool
+add_file (OriginContent *self, GError **error)
+{
+  if (!g_file_test (self->source, G_FILE_TEST_IS_REGULAR) || access (self->source, R_OK) != 0) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: %s is no file that can be read",
+                 self->id, self->source);
+    return false;
+  }
+  g_queue_push_tail (&self->station->to_hash, self);
+  if (g_queue_get_length (&self->station->to_hash) == 1)
+    hash_next (self->station);
+  return true;
+}
+
+/* --- the station --- */
+
+static void
+content_free (gpointer data)
+{
+  OriginContent *self = data;
+
+  if (self->timer != 0)
+    g_source_remove (self->timer);
+  if (self->hashing != NULL)
+    self->hashing->content = NULL;
+  g_clear_pointer (&self->tracker, net_tracker_free);
+  g_clear_pointer (&self->ingest, origin_ingest_free);
+  g_clear_pointer (&self->publisher, origin_publisher_free);
+  if (self->swarm != NULL)
+    peer_engine_leave (net_udp_engine (self->station->udp), self->swarm);
+  g_free (self->id);
+  g_free (self->name);
+  g_free (self->source);
+  g_free (self->token);
+  g_free (self->error);
+  g_free (self);
+}
+
+OriginStation *
+origin_station_new (const OriginStationOptions *options, OriginState *state, GError **error)
+{
+  g_autoptr (OriginStation) self = g_new0 (OriginStation, 1);
+  PeerEngineOptions engine;
+
+  self->state = state;
+  self->trackers = g_strdupv ((char **)options->trackers);
+  self->announce = g_array_new (FALSE, FALSE, sizeof (PeerAddress));
+  self->allow_plain_tracker = options->allow_plain_tracker;
+  self->chunk_size = options->chunk_size;
+  self->chunks_per_signature = options->chunks_per_signature;
+  self->window = options->window;
+  self->contents = g_ptr_array_new_with_free_func (content_free);
+  for (const char *const *text = options->announce; *text != NULL; text++) {
+    PeerAddress address;
+
+    if (!peer_address_parse (*text, &address) || !peer_address_is_usable (&address)) {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "--announce %s is no ADDR:PORT with an IP address and a port", *text);
+      return NULL;
+    }
+    g_array_append_val (self->announce, address);
+  }
+  peer_engine_options_init (&engine);
+  self->udp = net_udp_new (options->peer_address, &engine, NULL, NULL, error);
+  if (self->udp == NULL)
+    return NULL;
+  self->report = g_timeout_add_seconds (REPORT_SECONDS, on_report, self);
+  return g_steal_pointer (&self);
+}
+
+/* A thread that writes a record has borrowed what it works on. */
+static void
+wait_for_records (OriginStation *self)
+{
+  while (self->n_records > 0)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+sign_off (OriginContent *self)
+{
+  OriginPublisherStats stats;
+  g_autoptr (GError) error = NULL;
+
+  if (self->publisher == NULL)
+    return;
+  origin_content_end (self);
+  origin_publisher_flush (self->publisher, net_udp_now (self->station->udp));
+  origin_publisher_stats (self->publisher, &stats);
+  /* Nothing more is signed, so what is left of the reservation is given back. */
+  if (!origin_state_reserve (self->station->state, self->id, &self->content, stats.next, &error))
+    g_message ("channel %s: %s; it will go on a little farther", self->id, error->message);
+}
+
+void
+origin_station_free (OriginStation *self)
+{
+  wait_for_records (self);
+  for (guint i = 0; i < self->contents->len; i++)
+    sign_off (g_ptr_array_index (self->contents, i));
+  g_ptr_array_unref (self->contents);
+  if (self->report != 0)
+    g_source_remove (self->report);
+  g_queue_clear (&self->to_hash);
+  if (self->udp != NULL)
+    net_udp_free (self->udp);
+  net_tracker_flush (TRACKER_TIMEOUT_MS);
+  g_array_unref (self->announce);
+  g_strfreev (self->trackers);
+  g_free (self);
+}
+
+bool
+origin_station_add (OriginStation *self, const OriginEntry *entry, GError **error)
+{
+  OriginContent *content;
+  bool ok;
+
+  if (origin_station_find (self, entry->id) != NULL) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "the ID \"%s\" is used twice", entry->id);
+    return false;
+  }
+  content = g_new0 (OriginContent, 1);
+  content->station = self;
+  content->kind = entry->kind;
+  content->id = g_strdup (entry->id);
+  content->name = g_strdup (entry->name);
+  content->source = g_strdup (entry->source);
+  ok = entry->kind == ORIGIN_FILE ? add_file (content, error) : add_channel (content, error);
+  if (ok)
+    g_ptr_array_add (self->contents, content);
+  else
+    content_free (content);
+  return ok;
+}
+
+OriginContent *
+origin_station_find (OriginStation *self, const char *id)
+{
+  for (guint i = 0; i < self->contents->len; i++) {
+    OriginContent *content = g_ptr_array_index (self->contents, i);
+
+    if (strcmp (content->id, id) == 0)
+      return content;
+  }
+  return NULL;
+}
+
+GPtrArray *
+origin_station_contents (OriginStation *self)
+{
+  return self->contents;
+}
+
+NetUdp *
+origin_station_udp (OriginStation *self)
+{
+  return self->udp;
+}
+
+/* --- what there is to tell --- */
+
+const char *
+origin_content_id (const OriginContent *self)
+{
+  return self->id;
+}
+
+const char *
+origin_content_name (const OriginContent *self)
+{
+  return self->name;
+}
+
+const char *
+origin_content_source (const OriginContent *self)
+{
+  return self->source;
+}
+
+OriginKind
+origin_content_kind (const OriginContent *self)
+{
+  return self->kind;
+}
+
+const char *
+origin_content_token (const OriginContent *self)
+{
+  return self->token;
+}
+
+const char *
+origin_content_state (const OriginContent *self)
+{
+  OriginPublisherStats stats;
+
+  if (self->error != NULL)
+    return "failed";
+  if (self->kind == ORIGIN_FILE)
+    return self->swarm != NULL ? "seeding" : "hashing";
+  origin_publisher_stats (self->publisher, &stats);
+  if (stats.stopped || stats.next >= origin_publisher_limit (self->publisher))
+    return "stopped";
+  return origin_ingest_is_connected (self->ingest) ? "live" : "idle";
+}
+
+char *
+origin_content_link (const OriginContent *self, const char *fallback)
+{
+  g_autoptr (PeerLink) link = NULL;
+
+  if (self->swarm == NULL)
+    return NULL;
+  link = peer_link_new ();
+  link->content = self->content;
+  for (char **uri = self->station->trackers; *uri != NULL; uri++)
+    g_ptr_array_add (link->trackers, g_strdup (*uri));
+  g_array_append_vals (link->peers, self->station->announce->data, self->station->announce->len);
+  if (fallback != NULL)
+    g_ptr_array_add (link->fallbacks, g_strdup (fallback));
+  return peer_link_to_string (link);
+}
+
+char *
+origin_content_hashes_path (const OriginContent *self)
+{
+  g_autofree char *name = g_strconcat (self->id, ".hashes", NULL);
+
+  return origin_state_path (self->station->state, name);
+}
+
+void
+origin_content_count_refused (OriginContent *self)
+{
+  self->encoders_refused++;
+}
+
+void
+origin_content_stats (OriginContent *self, OriginContentStats *out)
+{
+  NetTrackerStatus tracker;
+
+  memset (out, 0, sizeof *out);
+  if (self->ingest != NULL) {
+    out->connected = origin_ingest_is_connected (self->ingest);
+    origin_ingest_stats (self->ingest, net_udp_now (self->station->udp), &out->ingest);
+    origin_publisher_stats (self->publisher, &out->publisher);
+  }
+  if (self->swarm != NULL)
+    peer_swarm_stats (self->swarm, &out->swarm);
+  out->encoders_refused = self->encoders_refused;
+  if (self->hashing != NULL)
+    out->hashed = g_atomic_int_get (&self->hashing->permille) / 1000.0;
+  else
+    out->hashed = self->kind == ORIGIN_FILE && self->swarm != NULL ? 1 : 0;
+  out->error = self->error;
+  if (self->tracker != NULL) {
+    net_tracker_status (self->tracker, &tracker);
+    out->registered = tracker.joined;
+    out->tracker_error = tracker.last_error;
+  }
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All that this origin publishes: its channels and files, each with a swarm and a tracker. */
+#pragma once
+
+#include "peer/net/udp.h"
+#include "peer/origin/ingest.h"
+#include "peer/origin/state.h"
+
+#include <gio/gio.h>
+
+typedef enum { ORIGIN_CHANNEL, ORIGIN_PULL, ORIGIN_FILE } OriginKind;
+
+/* What the operator asked for. */
+typedef struct {
+  OriginKind kind;
+  char *id, *name;
+  char *source; /* PULL: URI; FILE: path */
+} OriginEntry;
+
+/* "ID", "ID=NAME", and for PULL and FILE "...,SOURCE". The error says what is wrong. */
+OriginEntry *origin_entry_parse (OriginKind kind, const char *text, GError **error);
+void origin_entry_free (OriginEntry *self);
+
+typedef struct {
+  const char *peer_address;    /* ADDR:PORT of the peer protocol */
+  const char *const *trackers; /* NULL-terminated URIs */
+  const char *const *announce; /* NULL-terminated ADDR:PORT for the links */
+  bool allow_plain_tracker;
+  uint32_t chunk_size;           /* of new channels; bytes */
+  uint32_t chunks_per_signature; /* likewise */
+  uint64_t window;               /* bytes of a live channel that are kept */
+} OriginStationOptions;
+
+typedef struct OriginStation OriginStation;
+typedef struct OriginContent OriginContent;
+
+OriginStation *origin_station_new (const OriginStationOptions *options, OriginState *state,
+                                   GError **error);
+/* Fills and signs what is open, notes where to go on, leaves swarms and trackers. */
+void origin_station_free (OriginStation *self);
+
+/* A file is hashed in the background; what fails then is logged and told by
+ * origin_content_state(). */
+bool origin_station_add (OriginStation *self, const OriginEntry *entry, GError **error);
+OriginContent *origin_station_find (OriginStation *self, const char *id); /* NULL = unknown */
+GPtrArray *origin_station_contents (OriginStation *self);                 /* OriginContent */
+NetUdp *origin_station_udp (OriginStation *self);
+
+const char *origin_content_id (const OriginContent *self);
+const char *origin_content_name (const OriginContent *self);
+const char *origin_content_source (const OriginContent *self);
+OriginKind origin_content_kind (const OriginContent *self);
+const char *origin_content_token (const OriginContent *self); /* NULL = it takes no encoder */
+/* "live", "idle", "hashing", "seeding", "stopped" or "failed". */
+const char *origin_content_state (const OriginContent *self);
+/* fallback: an HTTP URL of the same bytes, or NULL. NULL = not published yet. The caller frees. */
+char *origin_content_link (const OriginContent *self, const char *fallback);
+/* Where a file's hash tree lies. The caller frees. */
+char *origin_content_hashes_path (const OriginContent *self);
+
+/* For whoever brings an encoder's bytes. */
+bool origin_content_is_taken (const OriginContent *self); /* an encoder is there, and not silent */
+void origin_content_begin (OriginContent *self);
+OriginIngestResult origin_content_feed (OriginContent *self, const uint8_t *bytes, size_t n);
+OriginIngestResult origin_content_end (OriginContent *self);
+
+typedef struct {
+  bool connected;
+  OriginIngestStats ingest;
+  OriginPublisherStats publisher;
+  PeerSwarmStats swarm;
+  uint64_t encoders_refused;
+  double hashed;             /* 0 to 1 */
+  bool registered;           /* at a tracker */
+  const char *tracker_error; /* NULL, or what went wrong last */
+  const char *error;         /* NULL, or why it failed */
+} OriginContentStats;
+void origin_content_stats (OriginContent *self, OriginContentStats *out);
+void origin_content_count_refused (OriginContent *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (OriginEntry, origin_entry_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (OriginStation, origin_station_free)
