@@ -127,7 +127,7 @@ def folders(tree):
 def roots(tree):
     for path in tree.code:
         for line, kind, name in tree.includes(path):
-            if kind != 'own' or name in tree.text or name.endswith('-resources.h'):
+            if kind != 'own' or name in tree.text or name.endswith('resources.h'):
                 continue
             yield f'{path}:{line}: "{name}" is not a path from the root'
 
