@@ -13,6 +13,7 @@
 
 #define DATAGRAM_ROOM 2048   /* bytes */
 #define IP_UDP_HEADER 28     /* bytes on the line that no one sees, of IPv4 */
+#define OVERTAKEN_BY 10000   /* us at most */
 #define TURNS_AT_ONCE 100000 /* events without the clock moving: somebody goes round in circles */
 
 typedef enum { EVENT_REACHES, EVENT_ARRIVES, EVENT_TIMER, EVENT_CALL } EventType;
@@ -38,6 +39,7 @@ typedef struct {
   SimLine line;
   SimNetStats stats;
   int64_t up_free, down_free; /* us: when the queues will be empty */
+  int64_t last_out;           /* us: when the last one left the line, jitter included */
   uint64_t n_sent;
   uint32_t timer_turn;
   int64_t timer;
@@ -325,11 +327,12 @@ put_under_way (SimNet *self, unsigned from, unsigned to, int64_t departs, const 
   datagram->size = (uint32_t)n;
   datagram->epoch = receiver->epoch;
   memcpy (datagram->bytes, bytes, n);
-  int64_t jitter =
-      sender->line.jitter > 0
-          ? (int64_t)sim_random_below (&self->random, (uint64_t)sender->line.jitter + 1)
-          : 0;
-  push (self, departs + sender->line.delay + receiver->line.delay + jitter, EVENT_REACHES, slot, 0);
+  if (sender->line.jitter > 0)
+    departs += (int64_t)sim_random_below (&self->random, (uint64_t)sender->line.jitter + 1);
+  departs = sender->last_out = MAX (departs, sender->last_out);
+  if (sender->line.reorder > 0 && sim_random_unit (&self->random) < sender->line.reorder)
+    departs += (int64_t)sim_random_below (&self->random, OVERTAKEN_BY);
+  push (self, departs + sender->line.delay + receiver->line.delay, EVENT_REACHES, slot, 0);
 }
 
 void

@@ -23,7 +23,8 @@ typedef struct {
   uint64_t up, down; /* bytes/s; 0 = no limit */
   uint32_t queue;    /* bytes that wait in each direction; what comes on top is dropped */
   int64_t delay;     /* us, each way, of this line; a path has that of both its ends */
-  int64_t jitter;    /* us at most on top, for each datagram sent: it reorders */
+  int64_t jitter;    /* us at most on top, for each datagram sent; they keep their order */
+  double reorder;    /* share of those sent that are overtaken by what follows in some 10 ms */
   double loss;       /* share of the datagrams sent on it */
   double duplicate;  /* share that arrive twice */
   uint64_t lost;     /* exact loss: bit i = the datagram i that it sends, of the first 64 */

@@ -148,23 +148,55 @@ test_random_loss_has_its_share (void)
   watch_clear (&watch);
 }
 
-static void
-test_jitter_reorders (void)
+static unsigned
+swaps_with (const SimLine *line)
 {
   Watch watch;
-  watch_init (&watch, &(SimLine){.delay = 10 * MS, .jitter = 5 * MS}, &(SimLine){0}, 3);
-  for (uint8_t i = 0; i < 50; i++)
+  watch_init (&watch, line, &(SimLine){0}, 3);
+  for (uint8_t i = 0; i < 50; i++) {
     send (&watch, 0, 1, i, 10);
+    sim_net_run (watch.net, (i + 1) * MS);
+  }
   sim_net_run (watch.net, G_USEC_PER_SEC);
   g_assert_cmpuint (watch.times->len, ==, 50);
   unsigned swaps = 0;
-  for (guint i = 0; i < 50; i++) {
-    g_assert_cmpint (time_of (&watch, i), >=, 10 * MS);
-    g_assert_cmpint (time_of (&watch, i), <=, 15 * MS);
-    if (i > 0)
-      swaps += number_of (&watch, i) < number_of (&watch, i - 1);
+  for (guint i = 1; i < 50; i++)
+    swaps += number_of (&watch, i) < number_of (&watch, i - 1);
+  watch_clear (&watch);
+  return swaps;
+}
+
+static void
+test_jitter_keeps_the_order (void)
+{
+  g_assert_cmpuint (swaps_with (&(SimLine){.delay = 10 * MS, .jitter = 5 * MS}), ==, 0);
+}
+
+static void
+test_reordering_does_not (void)
+{
+  g_assert_cmpuint (swaps_with (&(SimLine){.delay = 10 * MS, .reorder = 0.2}), >, 3);
+}
+
+static void
+test_jitter_spreads_delays (void)
+{
+  Watch watch;
+  watch_init (&watch, &(SimLine){.delay = 10 * MS, .jitter = 5 * MS}, &(SimLine){0}, 3);
+  for (uint8_t i = 0; i < 50; i++) {
+    sim_net_run (watch.net, i * 20 * MS);
+    send (&watch, 0, 1, i, 10);
   }
-  g_assert_cmpuint (swaps, >, 5);
+  sim_net_run (watch.net, 2 * G_USEC_PER_SEC);
+  int64_t least = INT64_MAX, most = 0;
+  for (guint i = 0; i < 50; i++) {
+    least = MIN (least, time_of (&watch, i) - i * 20 * MS);
+    most = MAX (most, time_of (&watch, i) - i * 20 * MS);
+  }
+  g_assert_cmpint (least, >=, 10 * MS);
+  g_assert_cmpint (least, <, 11 * MS);
+  g_assert_cmpint (most, >, 14 * MS);
+  g_assert_cmpint (most, <=, 15 * MS);
   watch_clear (&watch);
 }
 
@@ -263,7 +295,9 @@ main (int argc, char **argv)
   g_test_add_func ("/sim/net/full-queue-drops-the-newest", test_full_queue_drops_the_newest);
   g_test_add_func ("/sim/net/exact-loss-is-exact", test_exact_loss_is_exact);
   g_test_add_func ("/sim/net/random-loss-has-its-share", test_random_loss_has_its_share);
-  g_test_add_func ("/sim/net/jitter-reorders", test_jitter_reorders);
+  g_test_add_func ("/sim/net/jitter-keeps-the-order", test_jitter_keeps_the_order);
+  g_test_add_func ("/sim/net/jitter-spreads-delays", test_jitter_spreads_delays);
+  g_test_add_func ("/sim/net/reordering-does-not-keep-it", test_reordering_does_not);
   g_test_add_func ("/sim/net/pulled-cable-loses-what-is-under-way",
                    test_pulled_cable_loses_what_is_under_way);
   g_test_add_func ("/sim/net/rebind-ends-the-old-address", test_rebind_ends_the_old_address);

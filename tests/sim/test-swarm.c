@@ -216,7 +216,8 @@ test_duplicates_and_reordering_are_harmless (void)
   for (unsigned i = 0; i <= options.peers; i++) {
     SimLine *line = sim_net_line (sim_world_net (world), i);
     line->duplicate = 0.1;
-    line->jitter = 30 * MS;
+    line->reorder = 0.05;
+    line->jitter = 20 * MS;
   }
   sim_world_run (world, 20 * S);
   sim_world_print (world, "duplicates");
