@@ -216,9 +216,10 @@ test_limits (void)
   g_autofree char *filler = g_strnfill (8192 - strlen ("ppsp:" STATIC_ID "?z="), 'a');
   g_autofree char *full = g_strconcat ("ppsp:" STATIC_ID "?z=", filler, NULL);
   g_autofree char *more = g_strconcat (full, "a", NULL);
-  g_autoptr (PeerLink) link = parse (full);
+  g_autoptr (PeerLink) longest = parse (full);
   g_autoptr (GError) error = NULL;
 
+  g_assert_nonnull (longest);
   g_assert_null (peer_link_parse (more, &error));
   g_assert_error (error, PEER_ERROR, PEER_ERROR_BAD_LINK);
   for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {

@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a target that was built with libFuzzer: EXE CORPUS ROUNDS [ARGUMENT...]
+
+The corpus is kept as text that a reviewer can read (.hex); libFuzzer wants bytes, so it gets a
+copy. What it finds is left in the working folder as crash-*.
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+exe, corpus, rounds = sys.argv[1:4]
+with tempfile.TemporaryDirectory() as folder:
+    if os.path.isdir(corpus):
+        for name in sorted(os.listdir(corpus)):
+            with open(os.path.join(corpus, name), 'rb') as file:
+                data = file.read()
+            if name.endswith('.hex'):
+                data = bytes.fromhex(re.sub('#.*', '', data.decode()))
+            with open(os.path.join(folder, name), 'wb') as file:
+                file.write(data)
+    sys.exit(subprocess.call([exe, '-runs=' + rounds, '-max_len=4096', '-print_final_stats=1',
+                              *sys.argv[4:], folder]))
