@@ -108,6 +108,8 @@ insert (GByteArray *self, guint at, const guint8 *bytes, guint n)
   guint left = self->len - at;
 
   n = MIN (n, INPUT_MAX - MIN (self->len, INPUT_MAX));
+  if (n == 0)
+    return;
   g_byte_array_set_size (self, self->len + n);
   memmove (self->data + at + n, self->data + at, left);
   memcpy (self->data + at, bytes, n);
