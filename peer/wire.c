@@ -238,10 +238,11 @@ is_fixed_size (const PeerWireFormat *format)
 static bool
 bytes_to_chunks (const PeerWireFormat *format, uint64_t first, uint64_t last, PeerRange *out)
 {
-  if (!is_fixed_size (format) || first % format->chunk_size != 0 || last == UINT64_MAX)
+  if (!is_fixed_size (format) || first % format->chunk_size != 0)
     return false;
   *out = (PeerRange){first / format->chunk_size, last / format->chunk_size + 1};
-  return true;
+  /* no byte behind its last chunk has a number of 64 bits */
+  return last != UINT64_MAX && out->end <= UINT64_MAX / format->chunk_size;
 }
 
 /* n_bytes: how many bytes a range of bytes names, 0 in the other addressings. */

@@ -350,6 +350,8 @@ test_bad_ranges (void)
                     "\x03\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", 17);
   assert_malformed (PEER_ADDRESSING_BYTES64, "\x03\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
                     17);
+  assert_malformed (PEER_ADDRESSING_BYTES64, "\x03\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xf3",
+                    17);
   /* starts inside a chunk */
   assert_malformed (PEER_ADDRESSING_BYTES64, "\x03\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\x0f", 17);
   /* an addressing that there is not */
