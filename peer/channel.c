@@ -41,6 +41,7 @@ peer_channel_new (PeerSwarm *swarm, const PeerAddress *address, uint32_t local, 
   self->asks = g_array_new (FALSE, FALSE, sizeof (PeerAsk));
   self->announce = peer_chunks_new (0);
   self->unproven = peer_chunks_new (MAX_REQUESTS);
+  self->reasked = peer_chunks_new (MAX_REQUESTS);
   self->acks = g_array_new (FALSE, FALSE, sizeof (PeerAck));
   self->to_request = g_array_new (FALSE, FALSE, sizeof (PeerRange));
   self->to_cancel = g_array_new (FALSE, FALSE, sizeof (PeerRange));
@@ -59,6 +60,8 @@ peer_channel_free (PeerChannel *self)
   peer_chunks_free (self->in_flight);
   peer_chunks_free (self->announce);
   peer_chunks_free (self->unproven);
+  peer_chunks_free (self->reasked);
+  peer_held_clear (&self->held);
   g_array_unref (self->requests);
   g_array_unref (self->flights);
   g_array_unref (self->asks);
@@ -78,7 +81,7 @@ peer_channel_open (PeerChannel *self, int64_t now, bool live)
                                      .target = 100000,
                                      .gain_percent = 100,
                                      .init_cwnd = 3,
-                                     .loss_percent = live ? 85 : 50};
+                                     .loss_percent = live ? 95 : 50};
   peer_ledbat_init (&self->ledbat, &options);
   self->state = PEER_CHANNEL_OPEN;
   self->opened = now;
@@ -434,11 +437,16 @@ peer_channel_answered (PeerChannel *self, int64_t now, uint64_t chunk, size_t by
 {
   PeerAsk ask;
   self->misses = 0;
+  self->answered_at = now;
   self->avoid_until = 0;
   measure_rate (self, now, bytes);
+  bool again = peer_chunks_has (self->reasked, chunk);
+  if (again)
+    peer_chunks_remove (self->reasked, (PeerRange){chunk, chunk + 1});
   if (!take_ask (self, chunk, &ask))
     return false;
-  measure_latency (self, MAX (now - ask.at, 1));
+  if (!again)
+    measure_latency (self, MAX (now - ask.at, 1));
   return true;
 }
 
@@ -454,7 +462,8 @@ peer_channel_patience (const PeerChannel *self)
 {
   if (self->latency == 0)
     return PATIENCE_FIRST << MIN (self->misses, 2);
-  int64_t patience = self->latency + 4 * self->latency_var + 100000;
+  /* twice: what is lost on the way is sent again a round trip later */
+  int64_t patience = 2 * self->latency + 4 * self->latency_var + 50000;
   return CLAMP (patience, PATIENCE_MIN, PATIENCE_MAX) << MIN (self->misses, 2);
 }
 
@@ -467,6 +476,7 @@ peer_channel_expired_ask (PeerChannel *self, int64_t now, uint64_t *chunk)
   if (now < ask->at + peer_channel_patience (self))
     return false;
   *chunk = ask->chunk;
+  peer_chunks_add (self->reasked, (PeerRange){*chunk, *chunk + 1});
   self->asks_first++;
   compact (self->asks, &self->asks_first);
   return true;

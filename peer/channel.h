@@ -5,6 +5,7 @@
 #pragma once
 
 #include "peer/event.h"
+#include "peer/held.h"
 #include "peer/integrity.h"
 #include "peer/ledbat.h"
 #include "peer/trace.h"
@@ -83,6 +84,9 @@ typedef struct {
   GArray *asks; /* PeerAsk, in the order of asking; from asks_first on */
   guint asks_first;
   PeerChunks *unproven;         /* came without their hashes, and were asked for again */
+  PeerChunks *reasked;          /* asked of them before: an answer tells nothing of its latency */
+  bool learned;                 /* hashes came with this datagram */
+  PeerHeld held;                /* came before their hashes */
   double quota;                 /* chunks that may be asked for at once */
   int64_t latency, latency_var; /* us from asking to having; 0 = not known */
   int64_t latency_min;          /* us */
@@ -90,6 +94,7 @@ typedef struct {
   int64_t rate_at;              /* us */
   size_t rate_bytes;            /* since rate_at */
   unsigned misses;              /* timeouts in a row */
+  int64_t answered_at;          /* us: the last chunk that came */
   int64_t missed_at;            /* us: the last of them */
   int64_t avoid_until;          /* us: slow, or claimed what they do not have (12.6.2) */
   bool choked;                  /* they choke us */

@@ -47,7 +47,7 @@
 #define CTO_MIN INT64_C (300000)
 
 #define LOSS_PERCENT 50     /* section 2.4.2 */
-#define LOSS_PERCENT_MAX 85 /* ours */
+#define LOSS_PERCENT_MAX 95 /* ours */
 
 static bool
 is_less (uint64_t a, uint64_t b)
@@ -308,7 +308,9 @@ void
 peer_ledbat_on_loss (PeerLedbat *self, int64_t now)
 {
   int64_t rtt = self->srtt > 0 ? self->srtt : self->cto;
-  double left = at_least_min_cwnd (self, self->cwnd * self->options.loss_percent / 100.0);
+  bool queue = self->queuing > (int64_t)self->options.target / 2;
+  double percent = queue ? LOSS_PERCENT : self->options.loss_percent;
+  double left = at_least_min_cwnd (self, self->cwnd * percent / 100.0);
 
   if (self->last_loss != NEVER && now - self->last_loss < rtt)
     return;

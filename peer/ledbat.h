@@ -15,8 +15,9 @@ typedef struct {
   uint32_t target;       /* us; at most 100000 (MUST) */
   uint32_t gain_percent; /* at most 100 (MUST) */
   uint32_t init_cwnd;    /* datagrams; 2 (SHOULD), never above TCP's initial window (MUST) */
-  uint32_t loss_percent; /* of the window that a loss leaves; 0 = 50 (RFC 6817). RFC 7574, 8.15
-                          * allows a live swarm more; at most 85 here */
+  uint32_t loss_percent; /* of the window that a loss leaves while no queue is seen; 0 = 50, as
+                          * RFC 6817 has it for all losses. RFC 7574, 8.15 allows a live swarm more;
+                          * at most 95 here */
 } PeerLedbatOptions;
 
 /* A value; its fields are for ledbat.c, tests and the trace. */

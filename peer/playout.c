@@ -148,13 +148,14 @@ peer_playout_edge (PeerPlayout *self, int64_t now, PeerRange munro, int64_t wall
     tune_in (self);
 }
 
-/* A gap is given up when its time is over and something behind it is here. */
 static bool
-may_skip (const PeerPlayout *self, int64_t now, PeerRange gap)
+is_over (const PeerPlayout *self, int64_t now, uint64_t chunk)
 {
-  return now >= made_at (self, gap.first) + self->options.max_lag;
+  return now >= made_at (self, chunk) + self->options.max_lag;
 }
 
+/* A gap is given up when its time is over. If nothing behind it is here either, it is not worth
+ * fetching what is nearly as old: the channel is tuned in anew. */
 PeerRange
 peer_playout_next (PeerPlayout *self, int64_t now, const PeerChunks *have, uint64_t *skipped)
 {
@@ -164,16 +165,23 @@ peer_playout_next (PeerPlayout *self, int64_t now, const PeerChunks *have, uint6
     return none;
   PeerRange ahead = {self->position, newest (self)->munro.end};
   PeerRange run = peer_chunks_next (have, ahead);
-  if (peer_range_is_empty (run))
-    return none;
-  if (run.first > self->position) {
-    PeerRange gap = {self->position, run.first};
-    if (!may_skip (self, now, gap))
-      return none;
-    *skipped = peer_range_size (gap);
+  bool here = !peer_range_is_empty (run);
+  if (here && run.first == self->position) {
+    self->position = run.end;
+    return run;
   }
-  self->position = run.end;
-  return run;
+  if (peer_range_is_empty (ahead) || !is_over (self, now, self->position))
+    return none;
+  uint64_t before = self->position;
+  if (here) {
+    self->position = run.end;
+    *skipped = run.first - before;
+    return run;
+  }
+  tune_in (self);
+  self->position = MAX (self->position, before);
+  *skipped = self->position - before;
+  return (PeerRange){self->position, self->position};
 }
 
 bool
@@ -198,8 +206,8 @@ peer_playout_deadline (const PeerPlayout *self, const PeerChunks *have)
 {
   if (!self->tuned_in)
     return PEER_NEVER;
-  PeerRange run = peer_chunks_next (have, (PeerRange){self->position, newest (self)->munro.end});
-  if (peer_range_is_empty (run) || run.first == self->position)
+  PeerRange ahead = {self->position, newest (self)->munro.end};
+  if (peer_range_is_empty (ahead) || peer_chunks_has (have, self->position))
     return PEER_NEVER;
   return made_at (self, self->position) + self->options.max_lag;
 }

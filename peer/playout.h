@@ -23,7 +23,7 @@ void peer_playout_free (PeerPlayout *self);
 void peer_playout_edge (PeerPlayout *self, int64_t now, PeerRange munro, int64_t wall);
 /* have: what is in the store. Returns the next run that can be delivered now, contiguous from
  * the position on; empty = none. A gap whose time is over is skipped: then *skipped is the
- * number of chunks left out just before the run. */
+ * number of chunks left out just before the run, which may be empty. */
 PeerRange peer_playout_next (PeerPlayout *self, int64_t now, const PeerChunks *have,
                              uint64_t *skipped);
 /* What to tell the engine; false = not tuned in yet. */

@@ -22,6 +22,7 @@
 #define MUNRO_MAX_AGE 60      /* s (6.1.2.4 asks for a bound and leaves it open) */
 #define AVOID_TIME 3000000    /* us without requests for who did not answer three */
 #define UNPROVEN_TIME 200000  /* us without requests for who left out the hashes twice */
+#define HOLD_TIME 60000       /* us that a chunk waits for its hashes */
 #define CHOKE_TIME 2000000    /* us for who asks for more than it can get */
 #define MALFORMED_LIMIT 1     /* section 3: stop talking to who sends nonsense */
 #define RATE_INTERVAL 1000000 /* us */
@@ -218,17 +219,17 @@ owe_ack (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent)
   }
 }
 
-/* The hashes were missing, so nothing is known of the chunk. It is asked for once more, upon which
+/* The hashes did not come, so nothing is known of the chunk. It is asked for once more, upon which
  * the sender must send all its hashes; if they are missing again somebody else is asked. */
 static void
-unproven (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, bool asked)
+unproven (PeerSwarm *self, PeerChannel *channel, uint64_t chunk)
 {
   PeerCore *core = self->core;
   PeerRange run = {chunk, chunk + 1};
   core->counters.chunks_unproven++;
-  if (!asked)
-    return;
   if (!peer_chunks_has (channel->unproven, chunk) && peer_chunks_add (channel->unproven, run)) {
+    peer_chunks_add (self->requested, run);
+    peer_chunks_add (channel->reasked, run);
     peer_channel_ask (channel, core->now, run);
     peer_core_ready (core, channel);
     return;
@@ -238,6 +239,32 @@ unproven (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, bool asked)
   channel->avoid_until = core->now + UNPROVEN_TIME;
   peer_core_wake (core, channel->avoid_until);
   self->pick = true;
+}
+
+/* What the hashes say of a chunk that was asked for, or that is wanted. false = it stays unknown. */
+static bool
+judge (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, const uint8_t *bytes,
+       size_t n)
+{
+  switch (peer_integrity_check (self->integrity, channel->hashes, chunk, bytes, n)) {
+  case PEER_INTEGRITY_GOOD:
+  case PEER_INTEGRITY_KNOWN:
+    peer_chunks_remove (channel->unproven, (PeerRange){chunk, chunk + 1});
+    if (keep_chunk (self, channel, chunk, bytes, n))
+      owe_ack (self, channel, chunk, sent);
+    channel->learned = true;
+    return true;
+  case PEER_INTEGRITY_MISSING:
+  case PEER_INTEGRITY_OLD:
+    return false;
+  case PEER_INTEGRITY_BAD:
+  case PEER_INTEGRITY_FORKED:
+    self->core->counters.chunks_bad++;
+    peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
+    peer_swarm_ban (self, channel);
+    return true;
+  }
+  return true;
 }
 
 static void
@@ -256,30 +283,54 @@ on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
     owe_ack (self, channel, chunk, message->time);
     return;
   }
-  if (!asked && !is_wanted (self, chunk)) {
+  /* Nobody waits for it now, but it was perhaps asked for a while ago, or is pushed (3.7). It is
+   * taken if it can be believed: without an ACK its sender would take it for lost. */
+  if (!asked && !is_wanted (self, chunk))
     core->counters.chunks_unwanted++;
+  if (!asked && peer_chunks_has (self->requested, chunk))
+    unask (self, chunk, channel);
+  if (peer_held_has (&channel->held, chunk))
     return;
+  if (!judge (self, channel, chunk, message->time, message->bytes.data, n) &&
+      !peer_held_add (&channel->held, core->now, chunk, message->time, message->bytes.data, n))
+    unproven (self, channel, chunk);
+  else if (peer_held_count (&channel->held) == 1)
+    peer_core_wake (core, core->now + HOLD_TIME);
+}
+
+/* Hashes came: those that were held for want of them may be believed now. */
+static void
+judge_held (PeerSwarm *self, PeerChannel *channel)
+{
+  bool more = true;
+  for (unsigned pass = 0; more && pass < 8; pass++) {
+    more = false;
+    for (guint i = 0;
+         channel->state == PEER_CHANNEL_OPEN && i < peer_held_count (&channel->held);) {
+      const PeerHeldChunk *held = peer_held_get (&channel->held, i);
+      if (peer_chunks_has (self->have, held->chunk) ||
+          judge (self, channel, held->chunk, held->sent, held->bytes, held->n)) {
+        peer_held_remove (&channel->held, i);
+        more = true;
+      } else {
+        i++;
+      }
+    }
   }
-  switch (peer_integrity_check (self->integrity, channel->hashes, chunk, message->bytes.data, n)) {
-  case PEER_INTEGRITY_GOOD:
-  case PEER_INTEGRITY_KNOWN:
-    if (!asked && peer_chunks_has (self->requested, chunk))
-      unask (self, chunk, channel);
-    peer_chunks_remove (channel->unproven, message->chunks);
-    if (keep_chunk (self, channel, chunk, message->bytes.data, n))
-      owe_ack (self, channel, chunk, message->time);
-    return;
-  case PEER_INTEGRITY_MISSING:
-  case PEER_INTEGRITY_OLD:
-    unproven (self, channel, chunk, asked);
-    return;
-  case PEER_INTEGRITY_BAD:
-  case PEER_INTEGRITY_FORKED:
-    core->counters.chunks_bad++;
-    if (asked)
-      peer_chunks_remove (self->requested, message->chunks);
-    peer_swarm_ban (self, channel);
-    return;
+}
+
+static void
+expire_held (PeerSwarm *self, PeerChannel *channel)
+{
+  while (peer_held_count (&channel->held) > 0) {
+    const PeerHeldChunk *held = peer_held_get (&channel->held, 0);
+    if (held->at + HOLD_TIME > self->core->now) {
+      peer_core_wake (self->core, held->at + HOLD_TIME);
+      return;
+    }
+    if (!peer_chunks_has (self->have, held->chunk))
+      unproven (self, channel, held->chunk);
+    peer_held_remove (&channel->held, 0);
   }
 }
 
@@ -303,6 +354,7 @@ on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *m
                                     message->time, message->bytes.data, message->bytes.left, ntp,
                                     MUNRO_MAX_AGE)) {
   case PEER_INTEGRITY_GOOD:
+    channel->learned = true;
     new_munro (self, message->chunks, message->time);
     return;
   case PEER_INTEGRITY_KNOWN:
@@ -442,6 +494,7 @@ on_message (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
     on_have (self, channel, message->chunks);
     return;
   case PEER_MESSAGE_INTEGRITY:
+    channel->learned = true;
     peer_pending_hashes_add (channel->hashes, message->chunks, message->bytes.data,
                              message->bytes.left);
     return;
@@ -486,6 +539,9 @@ peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *
          (result = peer_wire_read (datagram, &self->format, &message)) == PEER_WIRE_MESSAGE)
     if (channel->state == PEER_CHANNEL_OPEN || is_light (&message))
       on_message (self, channel, &message);
+  if (channel->learned && peer_held_count (&channel->held) > 0)
+    judge_held (self, channel);
+  channel->learned = false;
   if (result != PEER_WIRE_MALFORMED)
     return;
   self->core->counters.malformed++;
@@ -566,13 +622,16 @@ pick (PeerSwarm *self)
   }
 }
 
-/* Asks that were not answered in time go to somebody else (12.6.2, HAVE.1). */
+/* Asks that were not answered in time go to somebody else, or are said again: the REQUEST may have
+ * been lost. Who answers nothing at all is slow, and is left alone for a while (12.6.2, HAVE.1). */
 static void
 expire_asks (PeerSwarm *self, PeerChannel *channel)
 {
+  PeerCore *core = self->core;
+  int64_t patience = peer_channel_patience (channel);
   uint64_t chunk;
   bool any = false;
-  while (peer_channel_expired_ask (channel, self->core->now, &chunk)) {
+  while (peer_channel_expired_ask (channel, core->now, &chunk)) {
     PeerRange run = {chunk, chunk + 1};
     peer_chunks_remove (self->requested, run);
     g_array_append_val (channel->to_cancel, run);
@@ -581,16 +640,15 @@ expire_asks (PeerSwarm *self, PeerChannel *channel)
   if (!any)
     return;
   self->pick = true;
-  peer_core_ready (self->core, channel);
-  /* one silence is one miss, however many chunks were asked for */
-  if (self->core->now < channel->missed_at + peer_channel_patience (channel))
+  peer_core_ready (core, channel);
+  if (core->now < MAX (channel->missed_at, channel->answered_at) + patience)
     return;
-  channel->missed_at = self->core->now;
+  channel->missed_at = core->now;
   channel->misses++;
   channel->quota = MAX (channel->quota / 2, 4);
   if (channel->misses >= 3) {
-    channel->avoid_until = self->core->now + AVOID_TIME;
-    peer_core_wake (self->core, channel->avoid_until);
+    channel->avoid_until = core->now + AVOID_TIME;
+    peer_core_wake (core, channel->avoid_until);
   }
 }
 
@@ -623,6 +681,7 @@ tick_channel (PeerSwarm *self, PeerChannel *channel)
   unsigned lost = peer_channel_find_lost (channel, core->now);
   core->counters.chunks_lost += lost;
   expire_asks (self, channel);
+  expire_held (self, channel);
   if (channel->choking && core->now >= channel->choked_until) {
     channel->choking = false;
     channel->choke_owed = true;

@@ -350,7 +350,7 @@ test_bounds (void)
   peer_ledbat_init (&ledbat, &options);
   g_assert_cmpuint (ledbat.options.target, ==, 100000);
   g_assert_cmpuint (ledbat.options.gain_percent, ==, 100);
-  g_assert_cmpuint (ledbat.options.loss_percent, ==, 85);
+  g_assert_cmpuint (ledbat.options.loss_percent, ==, 95);
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, 3 * MSS); /* RFC 5681, 3.1 */
   options = (PeerLedbatOptions){.mss = 1000, .init_cwnd = 100};
   peer_ledbat_init (&ledbat, &options);

@@ -82,7 +82,6 @@ test_skips (void)
   run = peer_playout_next (playout, due, have, &skipped);
   g_assert_cmpuint (run.first, ==, at + 3);
   g_assert_cmpuint (skipped, ==, 3);
-  g_assert_cmpint (peer_playout_deadline (playout, have), ==, PEER_NEVER);
 }
 
 static void
@@ -90,10 +89,18 @@ test_nothing_behind (void)
 {
   g_autoptr (PeerPlayout) playout = tuned_in ();
   g_autoptr (PeerChunks) have = peer_chunks_new (0);
-  uint64_t skipped;
-  g_assert_cmpint (peer_playout_deadline (playout, have), ==, PEER_NEVER);
-  PeerRange run = peer_playout_next (playout, INT64_MAX / 2, have, &skipped);
+  uint64_t at = peer_playout_position (playout), skipped;
+  int64_t due = peer_playout_deadline (playout, have);
+  g_assert_cmpint (due, !=, PEER_NEVER);
+  for (uint64_t i = 101; i < 130; i++)
+    edge (playout, i, 5000);
+  PeerRange run = peer_playout_next (playout, due - 1, have, &skipped);
+  g_assert_cmpuint (peer_playout_position (playout), ==, at);
+  run = peer_playout_next (playout, due, have, &skipped);
   g_assert_true (peer_range_is_empty (run));
+  g_assert_cmpuint (peer_playout_position (playout), >, at);
+  g_assert_cmpuint (peer_playout_position (playout), ==, at + skipped);
+  g_assert_cmpuint (130 * MUNRO - peer_playout_position (playout), <, 500 + MUNRO);
 }
 
 static void
@@ -137,7 +144,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/playout/two-munros-tune-in", test_two_munros);
   g_test_add_func ("/peer/playout/delivers-what-is-contiguous", test_contiguous);
   g_test_add_func ("/peer/playout/skips-what-is-too-late", test_skips);
-  g_test_add_func ("/peer/playout/waits-when-nothing-is-behind", test_nothing_behind);
+  g_test_add_func ("/peer/playout/tunes-in-anew-when-nothing-comes", test_nothing_behind);
   g_test_add_func ("/peer/playout/follows-a-source-that-restarts", test_restart);
   g_test_add_func ("/peer/playout/deadlines-follow-the-signed-times", test_deadlines);
   return g_test_run ();
