@@ -40,7 +40,7 @@ write_channel (GString *out, const ProxyChannel *channel, bool link)
 /* --- status --- */
 
 static void
-write_active (const ProxyWebOptions *with, GString *out, ProxySession *session, uint64_t *down,
+write_active (const ProxyParts *with, GString *out, ProxySession *session, uint64_t *down,
               uint64_t *up)
 {
   const char *id = proxy_session_id (session);
@@ -70,7 +70,7 @@ write_active (const ProxyWebOptions *with, GString *out, ProxySession *session, 
 }
 
 static void
-write_all_active (const ProxyWebOptions *with, GString *out)
+write_all_active (const ProxyParts *with, GString *out)
 {
   uint64_t down = 0, up = 0;
   g_autoptr (GPtrArray) active = proxy_sessions_list (with->sessions);
@@ -95,7 +95,7 @@ write_all_active (const ProxyWebOptions *with, GString *out)
 }
 
 static void
-write_viewers (const ProxyWebOptions *with, GString *out)
+write_viewers (const ProxyParts *with, GString *out)
 {
   proxy_json_key (out, "viewers");
   g_string_append_c (out, '[');
@@ -119,7 +119,7 @@ write_viewers (const ProxyWebOptions *with, GString *out)
 }
 
 static void
-write_lists (const ProxyWebOptions *with, GString *out)
+write_lists (const ProxyParts *with, GString *out)
 {
   proxy_json_key (out, "lists");
   g_string_append_c (out, '[');
@@ -141,7 +141,7 @@ write_lists (const ProxyWebOptions *with, GString *out)
 }
 
 static void
-write_warnings (const ProxyWebOptions *with, GString *out)
+write_warnings (const ProxyParts *with, GString *out)
 {
   g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
   const char *trouble = proxy_catalog_trouble (with->catalog);
@@ -157,7 +157,7 @@ write_warnings (const ProxyWebOptions *with, GString *out)
 }
 
 void
-proxy_api_status (const ProxyWebOptions *with, int64_t started, SoupServerMessage *message)
+proxy_api_status (const ProxyParts *with, int64_t started, SoupServerMessage *message)
 {
   if (!proxy_respond_reads_only (message, "GET, HEAD"))
     return;
@@ -178,7 +178,7 @@ proxy_api_status (const ProxyWebOptions *with, int64_t started, SoupServerMessag
 /* --- channels --- */
 
 static void
-list_channels (const ProxyWebOptions *with, SoupServerMessage *message)
+list_channels (const ProxyParts *with, SoupServerMessage *message)
 {
   const GPtrArray *channels = proxy_catalog_list (with->catalog);
   GString *out = g_string_new ("{");
@@ -250,7 +250,7 @@ respond_channel (SoupServerMessage *message, unsigned status, const ProxyChannel
 }
 
 static void
-put_channel (const ProxyWebOptions *with, SoupServerMessage *message, const char *text,
+put_channel (const ProxyParts *with, SoupServerMessage *message, const char *text,
              const PeerLink *link, const char *wanted_name)
 {
   g_autofree char *swarm_id = peer_content_swarm_id_hex (&link->content);
@@ -282,7 +282,7 @@ put_channel (const ProxyWebOptions *with, SoupServerMessage *message, const char
 }
 
 static void
-add_channel (const ProxyWebOptions *with, SoupServerMessage *message)
+add_channel (const ProxyParts *with, SoupServerMessage *message)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
   JsonObject *object = read_body (message, parser);
@@ -304,7 +304,7 @@ add_channel (const ProxyWebOptions *with, SoupServerMessage *message)
 }
 
 void
-proxy_api_channels (const ProxyWebOptions *with, SoupServerMessage *message)
+proxy_api_channels (const ProxyParts *with, SoupServerMessage *message)
 {
   if (g_str_equal (soup_server_message_get_method (message), "POST")) {
     if (proxy_respond_may_change (message))
@@ -314,7 +314,7 @@ proxy_api_channels (const ProxyWebOptions *with, SoupServerMessage *message)
 }
 
 void
-proxy_api_channel (const ProxyWebOptions *with, const char *id, SoupServerMessage *message)
+proxy_api_channel (const ProxyParts *with, const char *id, SoupServerMessage *message)
 {
   bool removes = g_str_equal (soup_server_message_get_method (message), "DELETE");
   if (removes ? !proxy_respond_may_change (message)

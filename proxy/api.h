@@ -2,11 +2,11 @@
 /* /api/v1: what the page asks and does, as JSON. */
 #pragma once
 
-#include "proxy/web.h"
+#include "proxy/parts.h"
 
 /* GET /api/v1/status; started: us, monotonic. */
-void proxy_api_status (const ProxyWebOptions *with, int64_t started, SoupServerMessage *message);
+void proxy_api_status (const ProxyParts *with, int64_t started, SoupServerMessage *message);
 /* GET and POST /api/v1/channels. */
-void proxy_api_channels (const ProxyWebOptions *with, SoupServerMessage *message);
+void proxy_api_channels (const ProxyParts *with, SoupServerMessage *message);
 /* GET and DELETE /api/v1/channels/ID. */
-void proxy_api_channel (const ProxyWebOptions *with, const char *id, SoupServerMessage *message);
+void proxy_api_channel (const ProxyParts *with, const char *id, SoupServerMessage *message);

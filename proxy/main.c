@@ -143,7 +143,7 @@ make_home (App *app, GError **error)
   if (!app->home)
     return false;
   app->guide = proxy_guide_new (app->catalog, (const char *const *)app->config.channels);
-  ProxyWebOptions web = {
+  ProxyParts web = {
       .server = app->server,
       .name = app->config.name,
       .catalog = app->catalog,

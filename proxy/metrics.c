@@ -115,7 +115,7 @@ write_viewers (GString *out, DlnaMedia *media)
 }
 
 GString *
-proxy_metrics_write (const ProxyWebOptions *with, int64_t started)
+proxy_metrics_write (const ProxyParts *with, int64_t started)
 {
   GString *out = g_string_new (NULL);
   family (out, "ppsp_build", "info", "The program.");

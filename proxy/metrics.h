@@ -2,7 +2,7 @@
 /* /metrics: OpenMetrics 1.0. */
 #pragma once
 
-#include "proxy/web.h"
+#include "proxy/parts.h"
 
 /* The whole text, up to its EOF line. */
-GString *proxy_metrics_write (const ProxyWebOptions *with, int64_t started);
+GString *proxy_metrics_write (const ProxyParts *with, int64_t started);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct ProxyWeb {
-  ProxyWebOptions with;
+  ProxyParts with;
   int64_t started;
 };
 
@@ -130,7 +130,7 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
 }
 
 ProxyWeb *
-proxy_web_new (const ProxyWebOptions *options)
+proxy_web_new (const ProxyParts *options)
 {
   ProxyWeb *self = g_new0 (ProxyWeb, 1);
   self->with = *options;

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of the gateway that page, API and metrics tell of. */
+#pragma once
+
+#include "dlna/media.h"
+#include "peer/net/listener.h"
+#include "proxy/cache.h"
+#include "proxy/catalog.h"
+#include "proxy/guide.h"
+#include "proxy/sessions.h"
+
+/* All must outlive the web; those marked may be NULL. */
+typedef struct {
+  SoupServer *server;
+  const char *name;
+  ProxyCatalog *catalog;
+  ProxySessions *sessions;
+  ProxyGuide *guide;     /* or NULL */
+  DlnaMedia *media;      /* or NULL */
+  NetListener *listener; /* or NULL */
+  NetUdp *udp;           /* or NULL */
+  ProxyCache *cache;     /* or NULL */
+  /* More lines for the page's warnings; or NULL. */
+  void (*warnings) (GPtrArray *out, gpointer data);
+  gpointer data;
+} ProxyParts;

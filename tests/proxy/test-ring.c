@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/ring.h"
+#include "ts.h"
+#include <string.h>
+
+enum { CHUNK = 1128 };
+
+typedef struct {
+  TsMaker maker;
+  ProxyRing *ring;
+  PeerStore *store;
+  uint32_t chunk_size;
+  size_t written; /* bytes of the maker's stream */
+  uint64_t next;  /* chunk */
+  uint64_t shift; /* chunk numbers begin here */
+} World;
+
+static void
+world_init (World *self, uint32_t chunk_size, size_t memory)
+{
+  memset (self, 0, sizeof *self);
+  ts_maker_init (&self->maker);
+  self->chunk_size = chunk_size;
+  self->ring = proxy_ring_new (chunk_size, memory, true);
+  self->store = proxy_ring_store (self->ring);
+  self->next = self->shift = 5000000000; /* past 32 bits */
+}
+
+static void
+world_clear (World *self)
+{
+  peer_store_free (self->store);
+  proxy_ring_unref (self->ring);
+  ts_maker_clear (&self->maker);
+}
+
+static void
+write_chunk (World *self, uint64_t chunk)
+{
+  size_t at = (size_t)(chunk - self->shift) * self->chunk_size;
+  g_assert_cmpuint (at + self->chunk_size, <=, self->maker.bytes->len);
+  g_assert_cmpint (self->store->class->write (self->store, chunk, self->maker.bytes->data + at,
+                                              self->chunk_size),
+                   ==, PEER_STORE_OK);
+}
+
+/* Writes and delivers all whole chunks that the maker has. */
+static PeerRange
+flow (World *self)
+{
+  PeerRange run = {self->next, self->shift + self->maker.bytes->len / self->chunk_size};
+  for (uint64_t chunk = run.first; chunk < run.end; chunk++)
+    write_chunk (self, chunk);
+  proxy_ring_deliver (self->ring, run);
+  self->next = run.end;
+  return run;
+}
+
+static size_t
+offset_of (const World *self, ProxyPlace place)
+{
+  return (size_t)(place.chunk - self->shift) * self->chunk_size + place.offset;
+}
+
+/* All that can be read from place on. */
+static GByteArray *
+read_all (World *self, ProxyPlace *place, GBytes *tables)
+{
+  GByteArray *out = g_byte_array_new ();
+  if (tables)
+    g_byte_array_append (out, g_bytes_get_data (tables, NULL), (guint)g_bytes_get_size (tables));
+  bool jumped;
+  GBytes *bytes;
+  while ((bytes = proxy_ring_read (self->ring, place, &jumped))) {
+    g_assert_false (jumped);
+    g_byte_array_append (out, g_bytes_get_data (bytes, NULL), (guint)g_bytes_get_size (bytes));
+    g_bytes_unref (bytes);
+  }
+  return out;
+}
+
+/* Behind the tables, out is the maker's stream from begin on, as far as it was delivered. */
+static void
+check_contiguous (World *self, const GByteArray *out, size_t tables, size_t begin)
+{
+  size_t end = (size_t)(self->next - self->shift) * self->chunk_size;
+  g_assert_cmpuint (out->len, ==, tables + end - begin);
+  g_assert_cmpmem (out->data + tables, out->len - tables, self->maker.bytes->data + begin,
+                   end - begin);
+  g_assert_cmpuint (ts_discontinuity (out->data, out->len / 188 * 188), ==, out->len / 188 * 188);
+}
+
+static void
+start_at (World *self, bool oldest, size_t expected)
+{
+  ProxyPlace place;
+  g_autoptr (GBytes) tables = NULL;
+  g_assert_true (proxy_ring_start (self->ring, oldest, &place, &tables));
+  g_assert_cmpuint (offset_of (self, place), ==, expected);
+  g_assert_nonnull (tables);
+  g_assert_cmpuint (g_bytes_get_size (tables), ==, 2 * 188);
+  g_autoptr (GByteArray) out = read_all (self, &place, tables);
+  check_contiguous (self, out, 2 * 188, expected);
+}
+
+static void
+test_starts (void)
+{
+  World world;
+  world_init (&world, CHUNK, 1 << 20);
+  ProxyPlace place;
+  GBytes *tables;
+  g_assert_false (proxy_ring_start (world.ring, false, &place, &tables));
+  size_t first = 0, last = 0;
+  for (int i = 0; i < 4; i++) {
+    ts_tables (&world.maker);
+    last = ts_picture (&world.maker, true, 61);
+    if (i == 0)
+      first = last;
+    for (int p = 0; p < 5; p++)
+      ts_picture (&world.maker, false, 13);
+  }
+  flow (&world);
+  start_at (&world, true, first);
+  start_at (&world, false, last);
+  world_clear (&world);
+}
+
+/* The first tables come behind the first key frame; nothing in front of a key frame ever. */
+static void
+test_tables_between (void)
+{
+  World world;
+  world_init (&world, CHUNK, 1 << 20);
+  size_t first = ts_picture (&world.maker, true, 61);
+  ts_picture (&world.maker, false, 7);
+  ts_tables (&world.maker);
+  for (int p = 0; p < 5; p++)
+    ts_picture (&world.maker, false, 13);
+  flow (&world);
+  start_at (&world, true, first);
+  size_t last = ts_picture (&world.maker, true, 61);
+  ts_picture (&world.maker, false, 7);
+  ts_tables (&world.maker);
+  ts_picture (&world.maker, false, 60);
+  flow (&world);
+  start_at (&world, true, first);
+  start_at (&world, false, last);
+  world_clear (&world);
+}
+
+/* Other origins cut where they like: packets lie across chunks, and keys begin inside. */
+static void
+test_torn_packets (void)
+{
+  static const uint32_t sizes[] = {188, 376, 500, 1024, 1316, 4096, 8192};
+  for (size_t i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    World world;
+    world_init (&world, sizes[i], 1 << 20);
+    ts_tables (&world.maker);
+    size_t first = ts_picture (&world.maker, true, 61);
+    ts_picture (&world.maker, false, 200);
+    ts_tables (&world.maker);
+    size_t last = ts_picture (&world.maker, true, 61);
+    ts_picture (&world.maker, false, 200);
+    flow (&world);
+    start_at (&world, true, first);
+    start_at (&world, false, last);
+    world_clear (&world);
+  }
+}
+
+/* In runs of any length, written in any order, what is read is the same. */
+static void
+test_any_order (void)
+{
+  World world;
+  world_init (&world, CHUNK, 4 << 20);
+  for (int i = 0; i < 40; i++) {
+    ts_tables (&world.maker);
+    ts_picture (&world.maker, true, 61);
+    ts_picture (&world.maker, false, (unsigned)g_test_rand_int_range (30, 90));
+  }
+  uint64_t end = world.shift + world.maker.bytes->len / CHUNK;
+  ProxyPlace place;
+  g_autoptr (GBytes) tables = NULL;
+  g_autoptr (GByteArray) out = g_byte_array_new ();
+  bool started = false;
+  while (world.next < end) {
+    uint64_t run = MIN ((uint64_t)g_test_rand_int_range (1, 100), end - world.next);
+    for (uint64_t chunk = world.next + run; chunk-- > world.next;) /* the last first */
+      write_chunk (&world, chunk);
+    proxy_ring_deliver (world.ring, (PeerRange){world.next, world.next + run});
+    world.next += run;
+    if (!started)
+      started = proxy_ring_start (world.ring, true, &place, &tables);
+    if (started) {
+      g_autoptr (GByteArray) piece = read_all (&world, &place, NULL);
+      g_byte_array_append (out, piece->data, piece->len);
+    }
+  }
+  check_contiguous (&world, out, 0, 2 * 188);
+  world_clear (&world);
+}
+
+static void
+test_gap (void)
+{
+  World world;
+  world_init (&world, CHUNK, 1 << 20);
+  ts_tables (&world.maker);
+  size_t key = ts_picture (&world.maker, true, 61);
+  ts_picture (&world.maker, false, 300);
+  uint64_t end = world.shift + world.maker.bytes->len / CHUNK;
+  for (uint64_t chunk = world.shift; chunk < end; chunk++)
+    if (chunk < world.shift + 20 || chunk >= world.shift + 25)
+      write_chunk (&world, chunk);
+  proxy_ring_deliver (world.ring, (PeerRange){world.shift, world.shift + 20});
+  ProxyPlace place;
+  g_autoptr (GBytes) tables = NULL;
+  g_assert_true (proxy_ring_start (world.ring, false, &place, &tables));
+  g_autoptr (GByteArray) before = read_all (&world, &place, NULL);
+  g_assert_cmpuint (before->len, ==, 20 * CHUNK - key);
+  proxy_ring_deliver (world.ring, (PeerRange){world.shift + 25, end});
+  g_autoptr (GByteArray) after = read_all (&world, &place, NULL);
+  g_assert_cmpmem (after->data, after->len, world.maker.bytes->data + 25 * CHUNK,
+                   (size_t)(end - world.shift - 25) * CHUNK);
+  ProxyRingStats stats;
+  proxy_ring_stats (world.ring, &stats);
+  g_assert_cmpuint (stats.gaps, ==, 1);
+  world_clear (&world);
+}
+
+/* A viewer that reads nothing for long: the others see all, it jumps, and memory stays. */
+static void
+test_slow_viewer (void)
+{
+  World world;
+  world_init (&world, CHUNK, 512 * 1024);
+  ProxyPlace slow, fast;
+  g_autoptr (GBytes) tables = NULL, again = NULL, held = NULL;
+  ts_tables (&world.maker);
+  size_t first = ts_picture (&world.maker, true, 61);
+  ts_picture (&world.maker, false, 200);
+  flow (&world);
+  g_assert_true (proxy_ring_start (world.ring, true, &slow, &tables));
+  g_assert_true (proxy_ring_start (world.ring, true, &fast, &again));
+  bool jumped;
+  held = proxy_ring_read (world.ring, &slow, &jumped);
+  g_autofree uint8_t *copy = g_memdup2 (g_bytes_get_data (held, NULL), g_bytes_get_size (held));
+  g_autoptr (GByteArray) out = read_all (&world, &fast, NULL);
+  for (int i = 0; i < 60; i++) {
+    ts_tables (&world.maker);
+    ts_picture (&world.maker, true, 61);
+    ts_picture (&world.maker, false, 200);
+    flow (&world);
+    g_autoptr (GByteArray) piece = read_all (&world, &fast, NULL);
+    g_byte_array_append (out, piece->data, piece->len);
+    ProxyRingStats stats;
+    proxy_ring_stats (world.ring, &stats);
+    g_assert_cmpuint (stats.bytes, <=, 512 * 1024);
+  }
+  check_contiguous (&world, out, 0, first);
+  /* what it holds is as it was, though the ring has let go of it long ago */
+  g_assert_cmpmem (copy, g_bytes_get_size (held), g_bytes_get_data (held, NULL),
+                   g_bytes_get_size (held));
+  g_autoptr (GBytes) jump = proxy_ring_read (world.ring, &slow, &jumped);
+  g_assert_true (jumped);
+  g_assert_cmpuint (g_bytes_get_size (jump), ==, 2 * 188);
+  size_t place = offset_of (&world, slow);
+  g_autoptr (GByteArray) rest = read_all (&world, &slow, jump);
+  check_contiguous (&world, rest, 2 * 188, place);
+  world_clear (&world);
+}
+
+static void
+test_store (void)
+{
+  World world;
+  world_init (&world, CHUNK, 512 * 1024);
+  ts_tables (&world.maker);
+  ts_picture (&world.maker, true, 6000);
+  uint8_t out[CHUNK];
+  size_t n;
+  PeerStore *store = world.store;
+  write_chunk (&world, world.shift + 3);
+  g_assert_cmpint (store->class->read (store, world.shift + 2, out, sizeof out, &n), ==,
+                   PEER_STORE_ABSENT);
+  g_assert_cmpint (store->class->read (store, world.shift + 3, out, CHUNK - 1, &n), ==,
+                   PEER_STORE_FAILED);
+  g_assert_cmpint (store->class->read (store, world.shift + 3, out, sizeof out, &n), ==,
+                   PEER_STORE_OK);
+  g_assert_cmpmem (out, n, world.maker.bytes->data + 3 * CHUNK, CHUNK);
+  /* what is there is never written again: viewers hold slices of it */
+  uint8_t other[CHUNK] = {0};
+  store->class->write (store, world.shift + 3, other, sizeof other);
+  store->class->read (store, world.shift + 3, out, sizeof out, &n);
+  g_assert_cmpmem (out, n, world.maker.bytes->data + 3 * CHUNK, CHUNK);
+  g_assert_cmpint (store->class->write (store, world.shift + 4, other, 0), ==, PEER_STORE_FAILED);
+  g_assert_cmpint (store->class->write (store, world.shift + 4, out, CHUNK + 1), ==,
+                   PEER_STORE_FAILED);
+  uint64_t keeps = proxy_ring_max_chunks (world.ring);
+  uint64_t end = world.shift + world.maker.bytes->len / CHUNK;
+  for (uint64_t chunk = world.shift + 4; chunk < end; chunk++)
+    write_chunk (&world, chunk);
+  for (uint64_t chunk = end - keeps; chunk < end; chunk++)
+    g_assert_cmpint (store->class->read (store, chunk, out, sizeof out, &n), ==, PEER_STORE_OK);
+  g_assert_cmpint (store->class->read (store, world.shift + 3, out, sizeof out, &n), ==,
+                   PEER_STORE_ABSENT);
+  g_assert_cmpint (store->class->write (store, world.shift, other, sizeof other), ==,
+                   PEER_STORE_ABSENT);
+  g_autoptr (PeerChunks) chunks = peer_chunks_new (0);
+  store->class->chunks (store, chunks);
+  g_assert_true (peer_chunks_has_all (chunks, (PeerRange){end - keeps, end}));
+  store->class->discard (store, (PeerRange){0, end});
+  peer_chunks_clear (chunks);
+  store->class->chunks (store, chunks);
+  g_assert_cmpuint (peer_chunks_count (chunks), <=, keeps); /* whole slabs go, part of one stays */
+  g_assert_cmpuint (peer_chunks_count (chunks), <, 60);
+  world_clear (&world);
+}
+
+/* Any writes, deliveries, discards and reads, against what must hold in any case. */
+static void
+test_anything (void)
+{
+  World world;
+  world_init (&world, CHUNK, 300 * 1024);
+  while (world.maker.bytes->len < 3 << 20) {
+    ts_tables (&world.maker);
+    ts_picture (&world.maker, true, 20);
+    ts_picture (&world.maker, false, 100);
+  }
+  uint64_t end = world.shift + world.maker.bytes->len / CHUNK;
+  uint64_t edge = world.shift, delivered = world.shift;
+  ProxyPlace places[4];
+  bool started[4] = {false};
+  for (int round = 0; round < 20000 && edge + 100 < end; round++) {
+    int what = g_test_rand_int_range (0, 10);
+    int i = g_test_rand_int_range (0, 4);
+    if (what < 5) {
+      uint64_t chunk = edge + (uint64_t)g_test_rand_int_range (0, 8);
+      write_chunk (&world, chunk);
+      edge = MAX (edge, chunk + 1);
+    } else if (what < 7) {
+      uint64_t first = delivered + (uint64_t)(g_test_rand_int_range (0, 20) == 0 ? 7 : 0);
+      PeerRange run = {first, first + (uint64_t)g_test_rand_int_range (1, 20)};
+      proxy_ring_deliver (world.ring, run);
+      delivered = run.end;
+      edge = MAX (edge, delivered);
+    } else if (what == 7 && g_test_rand_int_range (0, 50) == 0)
+      world.store->class->discard (world.store, (PeerRange){0, edge});
+    else {
+      GBytes *bytes = NULL;
+      bool jumped = false;
+      if (started[i])
+        bytes = proxy_ring_read (world.ring, &places[i], &jumped);
+      else
+        started[i] = proxy_ring_start (world.ring, i & 1, &places[i], &bytes);
+      if (bytes && started[i] && !jumped && g_bytes_get_size (bytes) > 2 * 188) {
+        size_t n = g_bytes_get_size (bytes), behind = offset_of (&world, places[i]);
+        g_assert_cmpmem (g_bytes_get_data (bytes, NULL), n, world.maker.bytes->data + behind - n,
+                         n);
+      }
+      g_clear_pointer (&bytes, g_bytes_unref);
+    }
+  }
+  world_clear (&world);
+}
+
+/* No picture anywhere in it: it can be begun, but says so. */
+static void
+test_no_transport_stream (void)
+{
+  ProxyRing *ring = proxy_ring_new (1000, 1 << 20, false);
+  PeerStore *store = proxy_ring_store (ring);
+  uint8_t bytes[1000];
+  memset (bytes, 'x', sizeof bytes);
+  ProxyPlace place;
+  GBytes *tables;
+  g_assert_false (proxy_ring_start (ring, false, &place, &tables));
+  for (uint64_t chunk = 0; chunk < 3000; chunk++)
+    store->class->write (store, chunk, bytes, sizeof bytes);
+  proxy_ring_deliver (ring, (PeerRange){2990, 3000});
+  g_assert_true (proxy_ring_start (ring, false, &place, &tables));
+  g_assert_null (tables);
+  g_assert_cmpuint (place.chunk, >=, 2990);
+  peer_store_free (store);
+  proxy_ring_unref (ring);
+
+  ring = proxy_ring_new (1000, 1 << 20, true);
+  store = proxy_ring_store (ring);
+  for (uint64_t chunk = 0; chunk < 100; chunk++)
+    store->class->write (store, chunk, bytes, sizeof bytes);
+  proxy_ring_deliver (ring, (PeerRange){0, 100});
+  g_assert_false (proxy_ring_start (ring, false, &place, &tables));
+  g_assert_false (proxy_ring_start_anywhere (ring, &place, &tables));
+  peer_store_free (store);
+  proxy_ring_unref (ring);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/proxy/ring/starts-at-oldest-and-newest-key-frame", test_starts);
+  g_test_add_func ("/proxy/ring/tables-only-between-key-frames", test_tables_between);
+  g_test_add_func ("/proxy/ring/packets-across-chunks", test_torn_packets);
+  g_test_add_func ("/proxy/ring/same-bytes-in-any-order", test_any_order);
+  g_test_add_func ("/proxy/ring/viewer-crosses-a-gap", test_gap);
+  g_test_add_func ("/proxy/ring/slow-viewer-jumps-and-costs-nothing", test_slow_viewer);
+  g_test_add_func ("/proxy/ring/store-keeps-the-newest-and-never-overwrites", test_store);
+  g_test_add_func ("/proxy/ring/reads-only-what-was-written", test_anything);
+  g_test_add_func ("/proxy/ring/other-bytes-than-a-transport-stream", test_no_transport_stream);
+  return g_test_run ();
+}

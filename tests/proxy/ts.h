@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A small maker of transport streams: tables and pictures, with right continuity counters. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { TS_PMT = 0x100, TS_VIDEO = 0x101 };
+
+typedef struct {
+  GByteArray *bytes;
+  uint8_t counters[8192];
+  uint32_t random;
+} TsMaker;
+
+void ts_maker_init (TsMaker *self);
+void ts_maker_clear (TsMaker *self);
+void ts_tables (TsMaker *self);                                /* PAT and PMT: one packet each */
+size_t ts_picture (TsMaker *self, bool key, unsigned packets); /* returns where it begins */
+/* The first packet whose continuity counter does not go on in its PID; n if all do. */
+size_t ts_discontinuity (const uint8_t *bytes, size_t n);
