@@ -137,7 +137,7 @@ proxy_film_reader_read (ProxyFilmReader *self, GBytes **out)
   g_autofree uint8_t *bytes = g_malloc (room);
   size_t used = 0;
   PeerStoreResult result = PEER_STORE_OK;
-  while (used < PIECE + skip && self->place - skip + used < self->end &&
+  while (used + film->chunk_size <= PIECE + skip && self->place - skip + used < self->end &&
          peer_chunks_has (film->have, chunk)) {
     size_t n = 0;
     result = film->store->class->read (film->store, chunk, bytes + used, room - used, &n);

@@ -101,6 +101,7 @@ on_server (SoupServer *server, const char *address, gpointer data)
                                 .max_per_ip = 16,
                                 .check_host = true,
                                 .host_names = (const char *const *)self->with.config->allow_hosts};
+  soup_server_disconnect (server); /* its own listener stops for good at the first failed accept */
   NetListener *listener = net_listener_new (server, &options);
   g_autoptr (GError) error = NULL;
   if (net_listener_add (listener, address, &error) != 0)
@@ -116,11 +117,15 @@ free_listener (gpointer data)
   net_listener_free (data);
 }
 
+/* Where to announce: the operator's interfaces, whatever addresses they have now, else the home's. */
 static GPtrArray *
-interface_names (const GPtrArray *chosen)
+interface_names (const ProxyHome *self, const GPtrArray *chosen)
 {
+  char **wanted = self->with.config->interfaces;
   GPtrArray *names = g_ptr_array_new ();
-  for (guint i = 0; i < chosen->len; i++) {
+  for (size_t i = 0; wanted && wanted[i]; i++)
+    g_ptr_array_add (names, wanted[i]);
+  for (guint i = 0; i < chosen->len && !wanted; i++) {
     char *name = ((const ProxyInterface *)chosen->pdata[i])->name;
     if (!g_ptr_array_find_with_equal_func (names, name, g_str_equal, NULL))
       g_ptr_array_add (names, name);
@@ -134,7 +139,7 @@ interface_names (const GPtrArray *chosen)
 static void
 follow_interfaces (ProxyHome *self, const GPtrArray *chosen)
 {
-  g_autoptr (GPtrArray) names = interface_names (chosen);
+  g_autoptr (GPtrArray) names = interface_names (self, chosen);
   g_autofree char *joined = g_strjoinv (" ", (char **)names->pdata);
   if (self->dlna && g_strcmp0 (joined, self->dlna_interfaces) == 0)
     return;
@@ -154,11 +159,9 @@ follow_interfaces (ProxyHome *self, const GPtrArray *chosen)
   self->dlna = dlna_server_new (&options, &error);
   g_free (self->dlna_interfaces);
   self->dlna_interfaces = g_steal_pointer (&joined);
-  if (self->dlna) {
+  if (self->dlna)
     g_clear_pointer (&self->dlna_error, g_free);
-    g_message ("televisions on %s find us as \"%s\"", self->dlna_interfaces,
-               self->with.config->name);
-  } else if (g_strcmp0 (self->dlna_error, error->message) != 0) {
+  else if (g_strcmp0 (self->dlna_error, error->message) != 0) {
     g_free (self->dlna_error);
     self->dlna_error = g_strdup (error->message);
     g_message ("televisions cannot find us (tried again every %d s): %s", LOOK_S, error->message);
