@@ -1,0 +1,349 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Throughput: one seeder gives one leecher a file over loopback, each with one core of its own, in
+chunks of 1 KiB. The same file goes by libtorrent (Debian's python3-libtorrent) over uTP and over
+TCP, interleaved with ours, since wall rates on a shared machine move by factors within minutes; CPU
+seconds per GB move far less. What arrived is compared with what was sent, byte for byte."""
+
+import argparse
+import filecmp
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+from common import world
+
+SEEDER_CORE, LEECHER_CORE = 0, 1
+PATIENCE = 300  # seconds for one transfer
+DEBIAN_PYTHON = '/usr/bin/python3'  # the one that has libtorrent
+
+
+def pin(core):
+    """For subprocess: on one core, and gone when we are."""
+    def before():
+        os.sched_setaffinity(0, {core})
+        world.LIBC.prctl(world.PR_SET_PDEATHSIG, signal.SIGKILL)
+    return before
+
+
+def cpu_seconds(pid):
+    """Of all threads, exact to the microsecond where the kernel keeps schedstat."""
+    total = 0
+    for task in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{task}/schedstat', encoding='ascii') as file:
+            total += int(file.read().split()[0])
+    return total / 1e9
+
+
+def make_file(path, size):
+    source = random.Random(7574)
+    with open(path, 'wb') as file:
+        for _ in range(size >> 20):
+            file.write(source.randbytes(1 << 20))
+        file.write(source.randbytes(size & ((1 << 20) - 1)))
+
+
+def run_leecher(words, log):
+    """Wall seconds, CPU seconds and peak memory of a program that ends when it has all."""
+    with open(log, 'ab') as output:
+        start = time.monotonic()
+        process = subprocess.Popen(words, stdout=output, stderr=output,
+                                   preexec_fn=pin(LEECHER_CORE))
+        timer = time.monotonic() + PATIENCE
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                break
+            if time.monotonic() > timer:
+                process.kill()
+                os.wait4(process.pid, 0)
+                raise AssertionError(f'{words[0]}: no end in {PATIENCE} s, see {log}')
+            time.sleep(0.005)
+        wall = time.monotonic() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    with open(log, encoding='utf-8', errors='replace') as file:
+        assert process.returncode == 0, f'{words[0]} ended with {status}: {file.read()[-1000:]}'
+    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+
+
+# --- ours
+
+
+class Ours:
+    """ppsp-origin gives, ppsp-peer takes."""
+
+    name = 'ppsp'
+
+    def __init__(self, folder, path):
+        self.folder, self.path = folder, path
+        log = open(os.path.join(folder, 'origin.log'), 'wb')
+        self.http = f'http://127.0.0.1:{free_port()}'
+        self.peer = f'127.0.0.1:{free_port(udp=True)}'
+        self.process = subprocess.Popen(
+            [world.program('ppsp-origin'), '--http', self.http[7:], '--peer', self.peer, '--state',
+             os.path.join(folder, 'state'), '--file', f'bench={path}'],
+            stdout=log, stderr=log, preexec_fn=pin(SEEDER_CORE))
+        log.close()
+        self.link = self.wait_link()
+
+    def get(self, path):
+        with urllib.request.urlopen(self.http + path, timeout=10) as answer:
+            return answer.read().decode()
+
+    def wait_link(self):
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            assert self.process.poll() is None, 'ppsp-origin ended, see origin.log'
+            try:
+                links = re.findall(r'^ppsp:\S+$', self.get('/channels.m3u'), re.M)
+                if links:
+                    return links[0]
+            except OSError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError('ppsp-origin names no link')
+
+    def counters(self):
+        return {name: int(value) for name, value in
+                re.findall(r'^ppsp_(\w+)_total (\d+)$', self.get('/metrics'), re.M)}
+
+    def transfer(self, number):
+        target = os.path.join(self.folder, 'ours.out')
+        before, cpu = self.counters(), cpu_seconds(self.process.pid)
+        wall, leecher, memory = run_leecher(
+            [world.program('ppsp-peer'), self.link, '--peer', '127.0.0.1:0', '--peers', self.peer,
+             '--output', target], os.path.join(self.folder, 'peer.log'))
+        seeder, after = cpu_seconds(self.process.pid) - cpu, self.counters()
+        check_and_remove(self.path, target)
+        kib = os.path.getsize(self.path) / 1024
+        grown = {name: after[name] - before.get(name, 0) for name in after}
+        return {'wall': wall, 'leecher_cpu': leecher, 'seeder_cpu': seeder, 'leecher_kb': memory,
+                'datagrams_per_kib':
+                    (grown['engine_datagrams_sent'] + grown['engine_datagrams_received']) / kib,
+                'seeder_calls_per_kib':
+                    (grown['udp_send_calls'] + grown['udp_receive_calls']) / kib,
+                'lost': grown.get('engine_chunks_lost', 0)}
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
+# --- libtorrent
+
+
+class Torrent:
+    """python3-libtorrent on both sides, by one transport."""
+
+    def __init__(self, folder, path, transport):
+        self.folder, self.path, self.transport = folder, path, transport
+        self.name = f'libtorrent {transport}'
+        self.torrent = os.path.join(folder, 'bench.torrent')
+        self.port = free_port()
+        self.log = open(os.path.join(folder, f'{transport}-seed.log'), 'wb')
+        self.process = subprocess.Popen(
+            [DEBIAN_PYTHON, os.path.abspath(__file__), '--role', 'seed', transport,
+             str(self.port), path, self.torrent],
+            stdout=subprocess.PIPE, stderr=self.log, text=True, preexec_fn=pin(SEEDER_CORE))
+        assert self.process.stdout.readline() == 'ready\n', f'see {self.log.name}'
+
+    def transfer(self, number):
+        folder = os.path.join(self.folder, self.transport)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder)
+        cpu = cpu_seconds(self.process.pid)
+        log = os.path.join(self.folder, f'{self.transport}-leech.log')
+        if os.path.exists(log):
+            os.remove(log)
+        _, _, memory = run_leecher(
+            [DEBIAN_PYTHON, os.path.abspath(__file__), '--role', 'leech', self.transport,
+             str(self.port), folder, self.torrent], log)
+        with open(log, encoding='ascii') as file:
+            result = json.loads(file.read().splitlines()[-1])
+        result.update(seeder_cpu=cpu_seconds(self.process.pid) - cpu, leecher_kb=memory)
+        check_and_remove(self.path, os.path.join(folder, os.path.basename(self.path)))
+        return result
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+
+
+def torrent_session(transport):
+    import libtorrent
+    utp = transport == 'uTP'
+    return libtorrent, libtorrent.session({
+        'listen_interfaces': '127.0.0.1:0', 'enable_dht': False, 'enable_lsd': False,
+        'enable_upnp': False, 'enable_natpmp': False, 'allow_multiple_connections_per_ip': True,
+        'enable_incoming_utp': utp, 'enable_outgoing_utp': utp,
+        'enable_incoming_tcp': not utp, 'enable_outgoing_tcp': not utp,
+        'alert_mask': 0})
+
+
+def role_seed(transport, port, path, torrent):
+    libtorrent, session = torrent_session(transport)
+    session.apply_settings({'listen_interfaces': f'127.0.0.1:{port}'})
+    if not os.path.exists(torrent):
+        storage = libtorrent.file_storage()
+        libtorrent.add_files(storage, path)
+        maker = libtorrent.create_torrent(storage)
+        libtorrent.set_piece_hashes(maker, os.path.dirname(path))
+        with open(torrent, 'wb') as file:
+            file.write(libtorrent.bencode(maker.generate()))
+    session.add_torrent({'ti': libtorrent.torrent_info(torrent),
+                         'save_path': os.path.dirname(path),
+                         'flags': libtorrent.torrent_flags.seed_mode})
+    time.sleep(1)
+    print('ready', flush=True)
+    signal.pause()
+
+
+def role_leech(transport, port, folder, torrent):
+    """Told from the connection to the last verified piece; starting Python is not counted."""
+    libtorrent, session = torrent_session(transport)
+    handle = session.add_torrent({'ti': libtorrent.torrent_info(torrent), 'save_path': folder})
+    time.sleep(0.5)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    start, cpu = time.monotonic(), usage.ru_utime + usage.ru_stime
+    handle.connect_peer(('127.0.0.1', int(port)))
+    while not handle.status().is_seeding:
+        time.sleep(0.005)
+    wall = time.monotonic() - start
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = usage.ru_utime + usage.ru_stime - cpu
+    handle.flush_cache()
+    session.pause()
+    time.sleep(0.5)
+    print(json.dumps({'wall': wall, 'leecher_cpu': cpu}), flush=True)
+    os._exit(0)  # pylint: disable=protected-access
+
+
+# --- both
+
+
+def free_port(udp=False):
+    import socket
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def check_and_remove(sent, got):
+    assert filecmp.cmp(sent, got, shallow=False), f'{got} is not what was sent'
+    for name in os.listdir(os.path.dirname(got)):
+        if name.startswith(os.path.basename(got)):
+            os.remove(os.path.join(os.path.dirname(got), name))
+
+
+def has_libtorrent():
+    return subprocess.run([DEBIAN_PYTHON, '-c', 'import libtorrent'], check=False,
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
+def tell(name, result, size):
+    gb = size / 1e9
+    result['mbit_s'] = size * 8 / 1e6 / result['wall']
+    result['leecher_s_per_gb'] = result['leecher_cpu'] / gb
+    result['seeder_s_per_gb'] = result['seeder_cpu'] / gb
+    more = ''
+    if 'datagrams_per_kib' in result:
+        more = (f'  {result["datagrams_per_kib"]:.3f} datagrams/KiB, seeder '
+                f'{result["seeder_calls_per_kib"]:.3f} calls/KiB, {result["lost"]} lost')
+    print(f'{name:15} {result["mbit_s"]:7.0f} Mbit/s   CPU s/GB: leecher '
+          f'{result["leecher_s_per_gb"]:5.2f} seeder {result["seeder_s_per_gb"]:5.2f}{more}',
+          flush=True)
+
+
+def compare(results, other):
+    """Medians of the ratios ours / other, pair by pair; the goals for uTP are judged."""
+    ratios = {}
+    for figure in ('mbit_s', 'leecher_s_per_gb', 'seeder_s_per_gb'):
+        pairs = zip(results['ppsp'], results[other])
+        ratios[figure] = statistics.median(a[figure] / b[figure] for a, b in pairs)
+    print(f'ppsp / {other}: throughput {ratios["mbit_s"]:.2f}, CPU leecher '
+          f'{ratios["leecher_s_per_gb"]:.2f}, seeder {ratios["seeder_s_per_gb"]:.2f}')
+    return ratios
+
+
+def bench(folder, options):
+    size = options.megabytes * 1000 * 1000
+    path = os.path.join(folder, 'content.bin')
+    make_file(path, size)
+    contestants = []
+    try:
+        contestants.append(Ours(folder, path))
+        if has_libtorrent():
+            contestants += [Torrent(folder, path, transport) for transport in ('uTP', 'TCP')]
+        else:
+            print('python3-libtorrent is not there: ours alone is measured')
+        results = {contestant.name: [] for contestant in contestants}
+        for number in range(options.pairs):
+            for contestant in contestants:
+                result = contestant.transfer(number)
+                tell(contestant.name, result, size)
+                results[contestant.name].append(result)
+    finally:
+        for contestant in contestants:
+            contestant.close()
+    medians = {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+               for name, runs in results.items()}
+    print('medians')
+    for name, median in medians.items():
+        tell(name, median, size)
+    ratios = {name: compare(results, name) for name in results if name != 'ppsp'}
+    return {'bytes': size, 'runs': results, 'medians': medians, 'ratios': ratios}
+
+
+def judge(result):
+    """The goals: not slower than uTP, and less CPU for each GB on both sides."""
+    ratios = result['ratios'].get('libtorrent uTP')
+    if ratios is None:
+        return 0
+    good = (ratios['mbit_s'] >= 1 and ratios['leecher_s_per_gb'] < 1 and
+            ratios['seeder_s_per_gb'] < 1)
+    print('the goals against uTP are', 'met' if good else 'MISSED')
+    return 0 if good else 1
+
+
+def main():
+    if len(sys.argv) > 1 and sys.argv[1] == '--role':
+        role = {'seed': role_seed, 'leech': role_leech}[sys.argv[2]]
+        role(*sys.argv[3:])
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--megabytes', type=int, default=500)
+    parser.add_argument('--pairs', type=int, default=5)
+    parser.add_argument('--folder', default='/dev/shm', help='where the files lie (/dev/shm)')
+    parser.add_argument('--json', help='write the figures to this file')
+    options = parser.parse_args()
+    if os.cpu_count() < 2:
+        print('skipped: two cores are needed')
+        return world.SKIPPED
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(1))
+    with tempfile.TemporaryDirectory(prefix='ppsp-bench-', dir=options.folder) as folder:
+        try:
+            result = bench(folder, options)
+        except world.Skip as why:
+            print(f'skipped: {why}')
+            return world.SKIPPED
+    if options.json:
+        with open(options.json, 'w', encoding='utf-8') as file:
+            json.dump(result, file, indent=2)
+    return judge(result)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
