@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/crypto.h"
+#include "tests/lib/golden.h"
 
 #include <string.h>
 
@@ -136,6 +137,35 @@ test_sign_and_check (gconstpointer data)
   g_assert_false (peer_verifier_check (verifier, text, sizeof text, signature, size));
 }
 
+static const GByteArray *
+find_part (const GPtrArray *entries, PeerSignatureAlgorithm algorithm, const char *part)
+{
+  g_autofree char *name = g_strdup_printf ("%d %s", algorithm, part);
+
+  return golden_find (entries, name);
+}
+
+static void
+test_known_signatures (gconstpointer data)
+{
+  PeerSignatureAlgorithm algorithm = *(const PeerSignatureAlgorithm *)data;
+  g_autoptr (GPtrArray) entries = golden_read ("golden/signatures.txt");
+  const GByteArray *id = find_part (entries, algorithm, "id");
+  const GByteArray *text = find_part (entries, algorithm, "text");
+  const GByteArray *signature = find_part (entries, algorithm, "signature");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PeerVerifier) verifier = peer_verifier_new (id->data, id->len, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (peer_verifier_signature_size (verifier), ==, signature->len);
+  g_assert_true (
+      peer_verifier_check (verifier, text->data, text->len, signature->data, signature->len));
+  text->data[text->len / 2] ^= 1;
+  g_assert_false (
+      peer_verifier_check (verifier, text->data, text->len, signature->data, signature->len));
+  g_assert_cmpuint (peer_verifier_count (verifier), ==, 2);
+}
+
 static void
 test_pem (gconstpointer data)
 {
@@ -247,8 +277,10 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/crypto/parent-of-two-zeros-is-zero", test_parent);
   for (size_t i = 0; i < G_N_ELEMENTS (signatures); i++) {
     g_autofree char *sign = g_strdup_printf ("/peer/crypto/signs-and-checks/%d", signatures[i]);
+    g_autofree char *known = g_strdup_printf ("/peer/crypto/known-signatures/%d", signatures[i]);
     g_autofree char *pem = g_strdup_printf ("/peer/crypto/pem-keeps-the-key/%d", signatures[i]);
 
+    g_test_add_data_func (known, &signatures[i], test_known_signatures);
     g_test_add_data_func (sign, &signatures[i], test_sign_and_check);
     g_test_add_data_func (pem, &signatures[i], test_pem);
   }
