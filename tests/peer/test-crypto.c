@@ -204,6 +204,54 @@ test_bad_pem (void)
   }
 }
 
+/* Keys that are well, but of no use to a swarm: P-521, Ed25519 (RFC 8410, 10.3), RSA with 768 bits,
+ * and one that asks for a passphrase where nobody sits. */
+static void
+test_other_keys (void)
+{
+  static const char *const keys[] = {
+      "-----BEGIN PRIVATE KEY-----\n"
+      "MIHuAgEAMBAGByqGSM49AgEGBSuBBAAjBIHWMIHTAgEBBEIAHtHm0Mf6w688Hggd\n"
+      "2YoC1ms1T/EjHrCdQuNUygJ1ctHL8RKtKWjw343Wu6tuM7JtCXX2sgdlD131zRq/\n"
+      "GoDKKTShgYkDgYYABAEhILVf3tWUt26yd0uKdMKOHfaC8kgrMubS3zjo/fSQRmfp\n"
+      "e/oM+dQzr5+TCMVhY00iT+sBRmBbfKVgGsHHFYUHywCwPDGjzkw31lbNg0Mg9s/r\n"
+      "6TANO5bN9cq/1jaIpZF9r46MsgR5+M9r+nfmtnTV/NQ/DB4dh7BbuKNlJFurLnxM\n"
+      "tA==\n"
+      "-----END PRIVATE KEY-----\n",
+      "-----BEGIN PRIVATE KEY-----\n"
+      "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n"
+      "-----END PRIVATE KEY-----\n",
+      "-----BEGIN PRIVATE KEY-----\n"
+      "MIIB5QIBADANBgkqhkiG9w0BAQEFAASCAc8wggHLAgEAAmEA28/Mhs3FGJFyJlfg\n"
+      "8KC+H7IMDswUaWE+TeRPMQ2JBo8LYTRRKD7IGwvayRME8oCyvu381mLELRJpa71T\n"
+      "pQPt5G2ZI3OVb80Sed9oDjljWYGIFreatpZsePZYrq4+2ivxAgMBAAECYQDGimPn\n"
+      "YtbiwQTE411Wmyn/QPepKeZJ5L685jotSVd6KBwUOYgQfNyLqWJ9egNe8qRT9FPW\n"
+      "WTpXQdBxbA4Agctu/wu+Uzry64OMF88tx88yFZDnBYVssNjORhuq7zHQuAECMQD3\n"
+      "DjvsZCyJBMWAb5AOoQxJHNY6i3Cp+sgQAwsKtaivp0DHUBQS2bzUeKy3PP5a4nEC\n"
+      "MQDjxQ//KMSfyL2bVo3k3OpmUq7Ca+g3wN5qLMnVVei/cmUuvhUpxEPgBUgChL11\n"
+      "oYECMQDeSeFi3fMwSanG2Rp9/yvFsPuUa5gwaOOPfJ13wmGHwm5Hp2aYW29KoVWN\n"
+      "/YRClBECMBUBa4RAokGKJdJZnSRqK0PchDlx8iySIPDxyHtgPOLLDgHNje4YJ5pV\n"
+      "Ylq5Gy/qAQIwcarAF/9rwoy98C4nz0y9dFlYLvE2oAetzGO7Qhv79ECjSBAx4MVg\n"
+      "YPni/L71bMN0\n"
+      "-----END PRIVATE KEY-----\n",
+      "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+      "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgrQ5aFCvL2UQICCAAw\n"
+      "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEAQIEEHjjDTr4L6ntFOgoUZXF51gEgZA3\n"
+      "XzSgPuRbYcxfQz9rNOXSe+nFfNJxatMGTTOQ2eI2wXY4PCMy3Np/Ipyg8U2BAR1k\n"
+      "d7au6kBjwpweJWz9TImDQst5qGDGf/+9GrTbb6xTjwPowOiV7vavJ4aVdmi4Ob4X\n"
+      "S6nQWeiFMjfNnte8WEHJvuYyShAeeGZNDNLWOYWAxMdlhR5wMAX0Ulpf0pdw4Lc=\n"
+      "-----END ENCRYPTED PRIVATE KEY-----\n",
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (keys); i++) {
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (peer_key_from_pem (keys[i], &error));
+    g_assert_error (error, PEER_ERROR, PEER_ERROR_BAD_KEY);
+    g_assert_null (strchr (error->message, '\n'));
+  }
+}
+
 static void
 assert_bad_id (const uint8_t *id, size_t n)
 {
@@ -285,6 +333,7 @@ main (int argc, char **argv)
     g_test_add_data_func (pem, &signatures[i], test_pem);
   }
   g_test_add_func ("/peer/crypto/bad-pem-is-refused", test_bad_pem);
+  g_test_add_func ("/peer/crypto/keys-of-no-use-are-refused", test_other_keys);
   g_test_add_func ("/peer/crypto/bad-swarm-ids-are-refused", test_bad_ids);
   g_test_add_func ("/peer/crypto/rsa-keys-have-bounds", test_rsa_bounds);
   return g_test_run ();
