@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A PeerStore in a file, its hash tree and the record of what is verified beside it; survives
- * kill -9 and a full disk. */
+ * kill -9 and a full disk. One program at a time may have it open. */
 #pragma once
 
 #include "peer/content.h"
@@ -9,14 +9,16 @@
 
 /* Content of a known length at path; its tree at path + ".hashes", what is there at
  * path + ".have". Created and reserved (posix_fallocate) if absent, so a full disk is told here and
- * not in the middle. A record that does not fit the content, or that was not closed cleanly, is
- * not believed: chunks are then verified anew against the tree as they are first read.
+ * not in the middle. Nothing that the files say is believed for having been written once: each
+ * chunk is checked against the root when it is first read, and one that does not pass is ABSENT
+ * from then on. What was written less than 64 chunks before a kill may be forgotten.
  * hashes: out, for peer_integrity_new(); may outlive the store. */
 PeerStore *net_file_open (const char *path, const PeerContent *content, PeerHashStore **hashes,
                           GError **error);
 
 /* Hashes an existing file (origin: content on demand) and keeps the tree at hashes_path, so that a
- * restart need not hash again while size and time of change are the same. Fills swarm_id, length.
+ * restart need not hash again while size and time of change are the same. content: hash function
+ * and chunk size; its swarm_id and length are filled in. integrity: out.
  * progress: may be NULL; called with bytes done and in all. The store is read-only. */
 typedef void (*NetFileProgressFunc) (uint64_t done, uint64_t total, gpointer data);
 PeerStore *net_file_publish (const char *path, const char *hashes_path, PeerContent *content,

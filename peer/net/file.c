@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Three files: the content as it is, path + ".hashes" with its tree (peer/net/tree.c), and
+ * path + ".have", a record and then a bit for each chunk that is here:
+ *
+ *   record | chunks 0 to 7 | chunks 8 to 15 | ...
+ *
+ * A bit is written after its chunk and after the hashes of its chunk, and both after 64 chunks or
+ * when the store is closed. So after kill -9, where what was written stays in the page cache, a
+ * bit that is set tells the truth. After a power loss it may not: the disk writes in any order.
+ * Forcing the order would stop the data path for a disk's flush again and again; instead each
+ * chunk is checked when it is first read, which costs one hash of the chunk. */
+#define G_LOG_DOMAIN "peer/net"
+#include "peer/net/file.h"
+#include "peer/net/bits.h"
+#include "peer/net/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC "PPSPhave"
+#define FLUSH_CHUNKS 64
+#define READ_BYTES (1u << 20) /* at once when a file is hashed */
+
+typedef struct {
+  PeerStore parent;
+  char *path;
+  int fd, have_fd; /* have_fd: -1 = all of it is here, and nothing is written */
+  PeerContent content;
+  uint64_t n_chunks;
+  NetTree *tree;
+  PeerHasher *hasher;
+  NetBits *have;                /* NULL if have_fd is -1 */
+  NetBits *checked;             /* since it was opened */
+  uint64_t dirty[FLUSH_CHUNKS]; /* pages of have */
+  unsigned n_dirty, n_unflushed;
+  bool has_failed;      /* and has said so */
+  bool has_failed_tree; /* which has said so: what is written could not be proven */
+} File;
+
+static size_t
+size_of (const File *self, uint64_t chunk)
+{
+  uint64_t size = self->content.chunk_size;
+  return (size_t)MIN (size, self->content.length - chunk * size);
+}
+
+/* Logged once: a full or broken disk would say it for each chunk. */
+static PeerStoreResult
+fail (File *self, const char *what)
+{
+  int number = errno;
+  if (!self->has_failed)
+    g_warning ("cannot %s '%s': %s", what, self->path, g_strerror (number));
+  self->has_failed = true;
+  return PEER_STORE_FAILED;
+}
+
+/* --- the record of what is here --- */
+
+static bool
+write_dirty_pages (File *self)
+{
+  static const uint8_t clear[NET_BITS_PAGE];
+  for (; self->n_dirty > 0; self->n_dirty--) {
+    uint64_t page = self->dirty[self->n_dirty - 1];
+    const uint8_t *bytes = net_bits_page (self->have, page);
+    if (!net_disk_write (self->have_fd, bytes ? bytes : clear, NET_BITS_PAGE,
+                         NET_DISK_FRONT + page * NET_BITS_PAGE))
+      return false;
+  }
+  return true;
+}
+
+/* The hashes first: a bit must not be there before what proves its chunk. */
+static void
+flush (File *self)
+{
+  self->n_unflushed = 0;
+  if (self->have_fd < 0 || self->n_dirty == 0)
+    return;
+  if (!net_tree_flush (self->tree))
+    self->has_failed_tree = true;
+  else if (!write_dirty_pages (self))
+    fail (self, "write the record of");
+}
+
+static void
+set_have (File *self, uint64_t chunk, bool value)
+{
+  uint64_t page = chunk / (8 * NET_BITS_PAGE);
+  bool is_listed = false;
+  net_bits_set (self->have, chunk, value);
+  for (unsigned i = 0; i < self->n_dirty; i++)
+    is_listed = is_listed || self->dirty[i] == page;
+  if (!is_listed)
+    self->dirty[self->n_dirty++] = page;
+  if (++self->n_unflushed >= FLUSH_CHUNKS || self->n_dirty == FLUSH_CHUNKS)
+    flush (self);
+}
+
+static bool
+has (const File *self, uint64_t chunk)
+{
+  return chunk < self->n_chunks && (!self->have || net_bits_get (self->have, chunk));
+}
+
+/* --- as a PeerStore --- */
+
+/* What is on the disk is not what it was. */
+static PeerStoreResult
+drop (File *self, uint64_t chunk)
+{
+  if (self->have) {
+    set_have (self, chunk, false);
+    return PEER_STORE_ABSENT;
+  }
+  if (!self->has_failed) {
+    g_warning ("'%s' has changed since it was hashed, and is hashed anew at the next start",
+               self->path);
+    net_tree_spoil (self->tree);
+  }
+  self->has_failed = true;
+  return PEER_STORE_FAILED;
+}
+
+static bool
+is_content (File *self, uint64_t chunk, const uint8_t *bytes, size_t n)
+{
+  uint8_t expected[PEER_HASH_MAX], hash[PEER_HASH_MAX];
+  peer_hasher_chunk (self->hasher, bytes, n, hash);
+  if (self->n_chunks == 1)
+    memcpy (expected, self->content.swarm_id, self->content.swarm_id_size);
+  else if (!net_tree_read (self->tree, peer_bin_from_range ((PeerRange){chunk, chunk + 1}),
+                           expected))
+    return false;
+  return memcmp (hash, expected, peer_hash_size (self->content.hash)) == 0;
+}
+
+static PeerStoreResult
+file_read (PeerStore *store, uint64_t chunk, uint8_t *out, size_t room, size_t *n)
+{
+  File *self = (File *)store;
+  if (!has (self, chunk))
+    return PEER_STORE_ABSENT;
+  size_t size = size_of (self, chunk);
+  if (room < size)
+    return PEER_STORE_FAILED;
+  if (!net_disk_read (self->fd, out, size, chunk * self->content.chunk_size))
+    return errno == ENODATA ? drop (self, chunk) : fail (self, "read");
+  if (!net_bits_get (self->checked, chunk)) {
+    if (!is_content (self, chunk, out, size))
+      return drop (self, chunk);
+    net_bits_set (self->checked, chunk, true);
+  }
+  *n = size;
+  return PEER_STORE_OK;
+}
+
+static PeerStoreResult
+file_write (PeerStore *store, uint64_t chunk, const uint8_t *bytes, size_t n)
+{
+  File *self = (File *)store;
+  if (self->have_fd < 0 || chunk >= self->n_chunks || n != size_of (self, chunk) ||
+      self->has_failed_tree)
+    return PEER_STORE_FAILED;
+  if (!net_disk_write (self->fd, bytes, n, chunk * self->content.chunk_size))
+    return fail (self, "write");
+  net_bits_set (self->checked, chunk, true);
+  set_have (self, chunk, true);
+  return PEER_STORE_OK;
+}
+
+static void
+file_discard (PeerStore *store, PeerRange run)
+{
+  File *self = (File *)store;
+  run = peer_range_intersection (run, (PeerRange){0, self->n_chunks});
+  if (self->have_fd < 0 || peer_range_is_empty (run))
+    return;
+  for (uint64_t chunk = run.first; chunk < run.end; chunk++) {
+    /* Whole pages at once where nothing is here. */
+    if (chunk % (8 * NET_BITS_PAGE) == 0 &&
+        !net_bits_page (self->have, chunk / (8 * NET_BITS_PAGE))) {
+      chunk += 8 * NET_BITS_PAGE - 1;
+      continue;
+    }
+    if (net_bits_get (self->have, chunk))
+      set_have (self, chunk, false);
+  }
+  flush (self);
+  /* Gives the disk back what it can; where it cannot, the room is used again later. */
+  uint64_t first = run.first * self->content.chunk_size;
+  uint64_t end = MIN (run.end * self->content.chunk_size, self->content.length);
+  if (fallocate (self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
+                 (off_t)(end - first)) < 0)
+    g_debug ("cannot give back room of '%s': %s", self->path, g_strerror (errno));
+}
+
+static void
+file_chunks (PeerStore *store, PeerChunks *out)
+{
+  File *self = (File *)store;
+  if (!self->have) {
+    peer_chunks_add (out, (PeerRange){0, self->n_chunks});
+    return;
+  }
+  uint64_t first = 0;
+  for (uint64_t chunk = 0; chunk <= self->n_chunks; chunk++) {
+    if (chunk % (8 * NET_BITS_PAGE) == 0 && first == chunk &&
+        chunk + 8 * NET_BITS_PAGE <= self->n_chunks &&
+        !net_bits_page (self->have, chunk / (8 * NET_BITS_PAGE))) {
+      first = chunk + 8 * NET_BITS_PAGE;
+      chunk = first - 1;
+      continue;
+    }
+    if (chunk < self->n_chunks && net_bits_get (self->have, chunk))
+      continue;
+    if (first < chunk)
+      peer_chunks_add (out, (PeerRange){first, chunk});
+    first = chunk + 1;
+  }
+}
+
+static void
+file_free (PeerStore *store)
+{
+  File *self = (File *)store;
+  if (self->tree && self->have)
+    flush (self);
+  net_tree_unref (self->tree);
+  peer_hasher_free (self->hasher);
+  net_bits_free (self->have);
+  net_bits_free (self->checked);
+  if (self->have_fd >= 0)
+    close (self->have_fd);
+  if (self->fd >= 0)
+    close (self->fd);
+  g_free (self->path);
+  g_free (self);
+}
+
+static File *
+file_new (const char *path)
+{
+  static const PeerStoreClass class = {file_read, file_write, file_discard, file_chunks, file_free};
+  File *self = g_new0 (File, 1);
+  self->parent.class = &class;
+  self->path = g_strdup (path);
+  self->fd = -1;
+  self->have_fd = -1;
+  return self;
+}
+
+static void
+set_content (File *self, const PeerContent *content)
+{
+  self->content = *content;
+  self->n_chunks = peer_content_n_chunks (content);
+  self->hasher = peer_hasher_new (content->hash);
+  self->checked = net_bits_new (self->n_chunks);
+}
+
+/* --- content that is fetched --- */
+
+/* Reads what is here from the record, or begins it anew. */
+static bool
+load_have (File *self, const char *path, GError **error)
+{
+  NetDiskRecord record;
+  uint8_t page[NET_BITS_PAGE];
+  self->have = net_bits_new (self->n_chunks);
+  if (!net_disk_read_record (self->have_fd, MAGIC, &record) ||
+      !net_disk_same_content (&record.content, &self->content)) {
+    record = (NetDiskRecord){.magic = MAGIC, .content = self->content};
+    if (ftruncate (self->have_fd, 0) == 0 && net_disk_write_record (self->have_fd, &record))
+      return net_disk_reserve (self->have_fd, path,
+                               NET_DISK_FRONT + net_bits_n_pages (self->have) * NET_BITS_PAGE,
+                               error);
+    net_disk_set_error (error, errno, "cannot write", path);
+    return false;
+  }
+  for (uint64_t i = 0; i < net_bits_n_pages (self->have); i++)
+    if (net_disk_read (self->have_fd, page, sizeof page, NET_DISK_FRONT + i * NET_BITS_PAGE))
+      net_bits_set_page (self->have, i, page);
+  return true;
+}
+
+/* As long as the content, neither more nor less. */
+static bool
+fit_file (File *self, GError **error)
+{
+  struct stat stat;
+  if (!net_disk_reserve (self->fd, self->path, self->content.length, error))
+    return false;
+  if (fstat (self->fd, &stat) == 0 && (uint64_t)stat.st_size > self->content.length &&
+      ftruncate (self->fd, (off_t)self->content.length) < 0) {
+    net_disk_set_error (error, errno, "cannot write", self->path);
+    return false;
+  }
+  return true;
+}
+
+/* Each file that is new is removed again when what follows fails. */
+static bool
+open_files (File *self, GError **error)
+{
+  g_autofree char *tree_path = g_strconcat (self->path, ".hashes", NULL);
+  g_autofree char *have_path = g_strconcat (self->path, ".have", NULL);
+  bool is_new = false, is_new_have = false;
+  self->fd = net_disk_open (self->path, &is_new, error);
+  if (self->fd < 0)
+    return false;
+  if (fit_file (self, error)) {
+    self->tree = net_tree_open (tree_path, &self->content, error);
+    if (self->tree)
+      self->have_fd = net_disk_open (have_path, &is_new_have, error);
+    if (self->have_fd >= 0 && load_have (self, have_path, error))
+      return true;
+  }
+  if (is_new) {
+    unlink (self->path);
+    if (self->tree)
+      unlink (tree_path);
+  }
+  if (is_new_have)
+    unlink (have_path);
+  return false;
+}
+
+PeerStore *
+net_file_open (const char *path, const PeerContent *content, PeerHashStore **hashes, GError **error)
+{
+  if (!peer_content_check (content, error))
+    return NULL;
+  if (peer_content_is_live (content) || content->length == 0) {
+    g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_CONTENT,
+                 "'%s' cannot be kept in a file: the length of the content is not known", path);
+    return NULL;
+  }
+  File *self = file_new (path);
+  set_content (self, content);
+  if (!open_files (self, error)) {
+    g_clear_pointer (&self->have, net_bits_free);
+    file_free (&self->parent);
+    return NULL;
+  }
+  *hashes = net_tree_hashes (self->tree);
+  return &self->parent;
+}
+
+/* --- content that is published --- */
+
+static bool
+has_changed (const struct stat *a, const struct stat *b)
+{
+  return a->st_size != b->st_size || a->st_mtim.tv_sec != b->st_mtim.tv_sec ||
+         a->st_mtim.tv_nsec != b->st_mtim.tv_nsec;
+}
+
+/* One pass over the file; big reads of whole chunks. */
+static bool
+hash_file (File *self, const struct stat *before, PeerIntegrity *integrity,
+           NetFileProgressFunc progress, gpointer data, GError **error)
+{
+  size_t chunk_size = self->content.chunk_size;
+  size_t size = READ_BYTES / chunk_size * chunk_size;
+  g_autofree uint8_t *bytes = g_malloc (size);
+  struct stat after;
+  posix_fadvise (self->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* advice: its failure changes nothing */
+  for (uint64_t done = 0; done < self->content.length;) {
+    size_t n = (size_t)MIN (size, self->content.length - done);
+    if (!net_disk_read (self->fd, bytes, n, done)) {
+      net_disk_set_error (error, errno, "cannot read", self->path);
+      return false;
+    }
+    for (size_t i = 0; i < n; i += chunk_size)
+      peer_integrity_append (integrity, bytes + i, MIN (chunk_size, n - i));
+    done += n;
+    if (progress)
+      progress (done, self->content.length, data);
+  }
+  if (fstat (self->fd, &after) < 0 || has_changed (before, &after)) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "'%s' was changed while it was being hashed",
+                 self->path);
+    return false;
+  }
+  return true;
+}
+
+/* The file, and what it must be. */
+static bool
+open_published (File *self, struct stat *stat, GError **error)
+{
+  self->fd = open (self->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (self->fd < 0 || fstat (self->fd, stat) < 0) {
+    net_disk_set_error (error, errno, "cannot read", self->path);
+    return false;
+  }
+  if (!S_ISREG (stat->st_mode) || stat->st_size == 0) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "cannot publish '%s': it is %s",
+                 self->path, S_ISREG (stat->st_mode) ? "empty" : "no regular file");
+    return false;
+  }
+  return true;
+}
+
+/* The tree as it was completed before, or else made now. NULL with error. */
+static PeerIntegrity *
+make_tree (File *self, const char *hashes_path, const struct stat *stat,
+           NetFileProgressFunc progress, gpointer data, GError **error)
+{
+  PeerContent *content = &self->content;
+  self->tree = net_tree_open_published (hashes_path, content, stat->st_mtim.tv_sec,
+                                        (uint32_t)stat->st_mtim.tv_nsec, error);
+  if (!self->tree)
+    return NULL;
+  g_autoptr (PeerIntegrity) integrity =
+      peer_integrity_new (content, 0, net_tree_hashes (self->tree), error);
+  if (!integrity || content->swarm_id_size > 0)
+    return g_steal_pointer (&integrity);
+  if (!hash_file (self, stat, integrity, progress, data, error))
+    return NULL;
+  content->swarm_id_size = (uint16_t)peer_hash_size (content->hash);
+  peer_integrity_finish (integrity, content->swarm_id);
+  if (!net_tree_complete (self->tree, content, error))
+    return NULL;
+  return g_steal_pointer (&integrity);
+}
+
+PeerStore *
+net_file_publish (const char *path, const char *hashes_path, PeerContent *content,
+                  PeerIntegrity **integrity, NetFileProgressFunc progress, gpointer data,
+                  GError **error)
+{
+  struct stat stat;
+  PeerContent wanted = *content;
+  File *self = file_new (path);
+  if (open_published (self, &stat, error)) {
+    wanted.length = (uint64_t)stat.st_size;
+    wanted.swarm_id_size = (uint16_t)peer_content_hash_size (content);
+    memset (wanted.swarm_id, 0, sizeof wanted.swarm_id);
+    if (peer_content_check (&wanted, error)) {
+      set_content (self, &wanted);
+      *integrity = make_tree (self, hashes_path, &stat, progress, data, error);
+      if (*integrity) {
+        *content = self->content;
+        return &self->parent;
+      }
+    }
+  }
+  file_free (&self->parent);
+  return NULL;
+}
