@@ -412,9 +412,11 @@ tell_changes (gpointer data)
   g_free (self->told);
   self->told = list_changes (self->changed);
   g_hash_table_remove_all (self->changed);
+  gupnp_service_freeze_notify (self->service); /* both in one event */
   gupnp_service_notify (self->service, "SystemUpdateID", G_TYPE_UINT,
                         dlna_library_update_id (self->library), "ContainerUpdateIDs", G_TYPE_STRING,
                         self->told, NULL);
+  gupnp_service_thaw_notify (self->service);
   return G_SOURCE_CONTINUE;
 }
 

@@ -78,16 +78,27 @@ static const char *const actions[] = {"Browse",
 static void
 on_library_warning (const char *domain, GLogLevelFlags level, const char *message, gpointer data)
 {
-  g_log_structured ("dlna", G_LOG_LEVEL_DEBUG, "MESSAGE", "%s: %s", domain, message);
+  g_log_structured ("dlna", G_LOG_LEVEL_DEBUG, "MESSAGE", "%s: %s",
+                    domain != NULL ? domain : "gssdp", message);
 }
 
 static void
 quieten_libraries (void)
 {
+  /* gssdp logs from some of its files without a domain; ours have one. */
   static const char *const domains[] = {
-      "gssdp",         "gssdp-client",  "gssdp-net",           "gupnp",
-      "gupnp-acl",     "gupnp-context", "gupnp-device",        "gupnp-root-device",
-      "gupnp-service", "gupnp-xml-doc", "gupnp-service-proxy",
+      NULL,
+      "gssdp",
+      "gssdp-client",
+      "gssdp-net",
+      "gupnp",
+      "gupnp-acl",
+      "gupnp-context",
+      "gupnp-device",
+      "gupnp-service",
+      "gupnp-xml-doc",
+      "gupnp-root-device",
+      "gupnp-service-proxy",
   };
   static gsize once;
 

@@ -29,7 +29,7 @@ fill (FakeLibrary *library)
   fake_library_add (library, fake_library_film ("film", "A film", 1000000));
   for (int i = 1; i <= 1000; i++) {
     g_autofree char *id = g_strdup_printf ("channel-%d", i);
-    g_autofree char *title = g_strdup_printf ("Channel <%d>", 1001 - i);
+    g_autofree char *title = g_strdup_printf ("Channel & %d", 1001 - i);
     DlnaItem *item = fake_library_channel (id, title, i);
     g_free (item->parent_id);
     item->parent_id = g_strdup ("live");
