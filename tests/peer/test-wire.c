@@ -514,6 +514,30 @@ test_no_room (gconstpointer user_data)
   }
 }
 
+static void
+test_no_room_for_options (void)
+{
+  g_autoptr (GPtrArray) entries = golden_read ("golden/wire-handshake.txt");
+
+  for (guint i = 0; i < entries->len; i++) {
+    const GoldenEntry *entry = entries->pdata[i];
+    PeerReader bytes = {entry->bytes->data + 5, entry->bytes->len - 5};
+    PeerOptions options;
+
+    g_assert_true (peer_options_read (bytes, &options));
+    for (size_t room = 0; room <= bytes.left; room++) {
+      uint8_t out[256];
+      PeerWriter writer = {out, 2, 2 + room};
+
+      memset (out, 0xa5, sizeof out);
+      g_assert_cmpint (peer_options_write (&writer, &options), ==, room == bytes.left);
+      g_assert_cmpuint (writer.used, ==, room == bytes.left ? 2 + room : 2);
+      for (size_t j = 2 + room; j < sizeof out; j++)
+        g_assert_cmphex (out[j], ==, 0xa5);
+    }
+  }
+}
+
 /* --- parts --- */
 
 static void
@@ -708,6 +732,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/wire/bad-data-is-malformed", test_bad_data);
   g_test_add_func ("/peer/wire/what-has-no-form-is-not-written", test_no_form);
   add_for_addressings ("no-room-writes-nothing", test_no_room);
+  g_test_add_func ("/peer/wire/no-room-writes-no-options", test_no_room_for_options);
   g_test_add_func ("/peer/wire/parts-are-nodes-and-cover-exactly", test_parts);
   g_test_add_func ("/peer/wire/parts-are-few", test_parts_are_few);
   add_for_addressings ("mutations-read-as-they-write", test_mutations);
