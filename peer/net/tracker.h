@@ -9,12 +9,13 @@
 typedef struct NetTracker NetTracker;
 
 typedef struct {
-  const char *const *uris;    /* NULL-terminated */
-  const char *swarm_id;       /* hex */
-  bool seeder;                /* JOIN as SEEDER, else LEECH */
-  uint16_t port;              /* where our peer protocol listens */
-  bool allow_plain;           /* http: also to addresses that are neither loopback nor private */
-  GTlsDatabase *trust;        /* NULL = the system's */
+  const char *const *uris; /* NULL-terminated */
+  const char *swarm_id;    /* hex */
+  bool seeder;             /* JOIN as SEEDER, else LEECH */
+  uint16_t port;           /* where our peer protocol listens */
+  bool allow_plain;        /* http: also to addresses that are neither loopback nor private */
+  unsigned timeout_ms;     /* for a whole exchange; 0 = 10,000 */
+  GTlsDatabase *trust;     /* NULL = the system's */
 } NetTrackerOptions;
 
 /* Peers that a tracker named: those that must not be contacted (unusable; private ones from a
@@ -36,9 +37,9 @@ void net_tracker_find (NetTracker *self);
 void net_tracker_report (NetTracker *self, uint64_t uploaded, uint64_t downloaded, uint32_t links);
 
 typedef struct {
-  bool joined;              /* at one of the trackers at least */
+  bool joined; /* at one of the trackers at least */
   uint64_t requests, failures, refused_peers;
-  char *last_error;         /* NULL, or what went wrong last; owned by the tracker */
+  char *last_error; /* NULL, or what went wrong last; owned by the tracker */
 } NetTrackerStatus;
 void net_tracker_status (const NetTracker *self, NetTrackerStatus *out);
 

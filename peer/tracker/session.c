@@ -284,15 +284,44 @@ refused (TrackerSession *self, int64_t now, TrackerStatus status, int64_t retry_
   back_off (self, now, retry_after);
 }
 
+const TrackerRequest *
+tracker_session_request (const TrackerSession *self)
+{
+  return self->under_way ? self->request : NULL;
+}
+
+void
+tracker_session_unsent (TrackerSession *self)
+{
+  if (!self->under_way)
+    return;
+  self->under_way = false;
+  if (self->state == STATE_LEAVING)
+    self->leaves--;
+  g_clear_pointer (&self->request, tracker_request_free);
+}
+
+bool
+tracker_session_is_answer (const TrackerSession *self, const TrackerResponse *response)
+{
+  if (!self->under_way)
+    return false;
+  /* A tracker that could not read our request could not read its ID either. */
+  return strcmp (response->transaction_id, self->request->transaction_id) == 0 ||
+         (response->status != TRACKER_STATUS_OK && *response->transaction_id == 0);
+}
+
 bool
 tracker_session_answer (TrackerSession *self, int64_t now, const TrackerResponse *response,
                         int64_t retry_after)
 {
   g_return_val_if_fail (self->under_way, false);
-  bool ours = response != NULL &&
-              (strcmp (response->transaction_id, self->request->transaction_id) == 0 ||
-               (response->status != TRACKER_STATUS_OK && *response->transaction_id == 0));
+  bool ours = response != NULL && tracker_session_is_answer (self, response);
   self->under_way = false;
+  if (self->state == STATE_ENDED) {
+    g_clear_pointer (&self->request, tracker_request_free);
+    return ours;
+  }
   if (self->state == STATE_LEAVING && self->request->swarms->len == 1) {
     const TrackerSwarm *swarm = g_ptr_array_index (self->request->swarms, 0);
     bool leaving =
@@ -349,6 +378,12 @@ tracker_session_leave (TrackerSession *self, int64_t now)
   self->failures = 0;
   if (!self->under_way)
     g_clear_pointer (&self->request, tracker_request_free);
+}
+
+void
+tracker_session_abandon (TrackerSession *self)
+{
+  self->state = STATE_ENDED;
 }
 
 bool

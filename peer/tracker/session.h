@@ -26,6 +26,12 @@ void tracker_session_listen (TrackerSession *self, const PeerAddress *address);
 
 /* The request that is due, or NULL. It belongs to the session, and is valid until its answer. */
 const TrackerRequest *tracker_session_next (TrackerSession *self, int64_t now);
+/* The one under way, again; or NULL. */
+const TrackerRequest *tracker_session_request (const TrackerSession *self);
+/* It was not sent, and is composed anew by the next tracker_session_next(). */
+void tracker_session_unsent (TrackerSession *self);
+/* Does it answer the one under way? */
+bool tracker_session_is_answer (const TrackerSession *self, const TrackerResponse *response);
 /* How the request ended: response NULL = not at all, or in nothing that could be read. Then, as
  * section 4.3 demands, the same request is made again, with the same transaction ID. retry_after:
  * what the tracker asks for, us; 0 = nothing. false = the response is not one to this request,
@@ -43,6 +49,8 @@ void tracker_session_report (TrackerSession *self, uint64_t uploaded, uint64_t d
 /* The last request, as soon as possible; none if the tracker does not know us. After that,
  * tracker_session_ended() and nothing more. */
 void tracker_session_leave (TrackerSession *self, int64_t now);
+/* Nothing more at all, whether it has left or not. */
+void tracker_session_abandon (TrackerSession *self);
 bool tracker_session_ended (const TrackerSession *self);
 
 bool tracker_session_joined (const TrackerSession *self);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS on both ends: the listener's and the tracker client's. A program of its own, because the
+ * leak checker dies of the TLS library's threads. */
+#include "peer/net/listener.h"
+#include "peer/net/tracker.h"
+#include "peer/trackerd/server.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define SWARM "00112233445566778899aabbccddeeff00112233"
+
+static void
+run (const char *const *argv)
+{
+  g_autoptr (GError) error = NULL;
+  int status = 1;
+  g_spawn_sync (NULL, (char **)argv, NULL,
+                G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
+                NULL, NULL, NULL, &status, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_spawn_check_wait_status (status, NULL));
+}
+
+typedef struct {
+  char *folder, *cert, *key;
+  GTlsCertificate *certificate;
+  GTlsDatabase *trust; /* this certificate, and no other */
+} Identity;
+
+static Identity
+identity_new (void)
+{
+  g_autoptr (GError) error = NULL;
+  Identity self = {.folder = g_dir_make_tmp ("ppsp-XXXXXX", &error)};
+  self.cert = g_build_filename (self.folder, "cert.pem", NULL);
+  self.key = g_build_filename (self.folder, "key.pem", NULL);
+  const char *const make[] = {"openssl",
+                              "req",
+                              "-x509",
+                              "-newkey",
+                              "ec",
+                              "-pkeyopt",
+                              "ec_paramgen_curve:P-256",
+                              "-nodes",
+                              "-keyout",
+                              self.key,
+                              "-out",
+                              self.cert,
+                              "-days",
+                              "2",
+                              "-subj",
+                              "/CN=localhost",
+                              "-addext",
+                              "subjectAltName=DNS:localhost",
+                              NULL};
+  run (make);
+  self.certificate = g_tls_certificate_new_from_files (self.cert, self.key, &error);
+  g_assert_no_error (error);
+  self.trust = g_tls_file_database_new (self.cert, &error);
+  g_assert_no_error (error);
+  return self;
+}
+
+static void
+identity_clear (Identity *self)
+{
+  g_remove (self->cert);
+  g_remove (self->key);
+  g_rmdir (self->folder);
+  g_free (self->cert);
+  g_free (self->key);
+  g_free (self->folder);
+  g_object_unref (self->certificate);
+  g_object_unref (self->trust);
+}
+
+static void
+on_peers (const PeerAddress *peers, size_t n, gpointer data)
+{
+}
+
+/* What became of one join: NULL = joined, else why not. The caller frees. */
+static char *
+join (TrackerdServer *server, GTlsDatabase *trust)
+{
+  g_autofree char *uri = g_strdup_printf ("https://localhost:%u/", trackerd_server_port (server));
+  const char *uris[] = {uri, NULL};
+  NetTrackerOptions options = {.uris = uris, .swarm_id = SWARM, .port = 7574, .trust = trust};
+  g_autoptr (GError) error = NULL;
+  NetTracker *client = net_tracker_new (&options, on_peers, NULL, &error);
+  g_assert_no_error (error);
+  NetTrackerStatus status;
+  int64_t end = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
+  do {
+    if (!g_main_context_iteration (NULL, FALSE))
+      g_usleep (500);
+    net_tracker_status (client, &status);
+  } while (!status.joined && status.failures == 0 && g_get_monotonic_time () < end);
+  char *why = status.joined ? NULL : g_strdup (status.last_error);
+  g_assert_true (status.joined || why != NULL);
+  net_tracker_free (client);
+  net_tracker_flush (2000);
+  return why;
+}
+
+static void
+https_needs_a_trusted_certificate (void)
+{
+  static const char *const listen[] = {"127.0.0.1:0", NULL};
+  g_autoptr (GError) error = NULL;
+  Identity first = identity_new (), second = identity_new ();
+  TrackerdServerOptions options = {.listen = listen, .certificate = first.certificate};
+  TrackerdServer *server = trackerd_server_new (&options, &error);
+  g_assert_no_error (error);
+  g_autofree char *good = join (server, first.trust);
+  g_assert_cmpstr (good, ==, NULL);
+  g_autofree char *wrong = join (server, second.trust);
+  g_assert_nonnull (strstr (wrong, "certificate"));
+  g_autofree char *unknown = join (server, NULL);
+  g_assert_nonnull (strstr (unknown, "certificate"));
+  /* SIGHUP: another one for those who come from now on. */
+  trackerd_server_set_certificate (server, second.certificate);
+  g_autofree char *renewed = join (server, second.trust);
+  g_assert_cmpstr (renewed, ==, NULL);
+  trackerd_server_free (server);
+  identity_clear (&first);
+  identity_clear (&second);
+}
+
+/* Neither who never begins the handshake, nor who sends no TLS, is kept. */
+static void
+handshake_has_a_time_limit (void)
+{
+  g_autoptr (GError) error = NULL;
+  Identity identity = identity_new ();
+  NetListenerOptions options = {.certificate = identity.certificate, .header_timeout = 1};
+  g_autoptr (SoupServer) server = soup_server_new (NULL, NULL);
+  NetListener *listener = net_listener_new (server, &options);
+  uint16_t port = net_listener_add (listener, "127.0.0.1:0", &error);
+  g_assert_no_error (error);
+  g_autoptr (GSocketAddress) to = g_inet_socket_address_new_from_string ("127.0.0.1", port);
+  GSocket *sockets[2];
+  for (unsigned i = 0; i < G_N_ELEMENTS (sockets); i++) {
+    sockets[i] = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM,
+                               G_SOCKET_PROTOCOL_DEFAULT, &error);
+    g_assert_true (g_socket_connect (sockets[i], to, NULL, &error));
+  }
+  g_socket_send (sockets[1], "GET / HTTP/1.1\r\n\r\n", 18, NULL, NULL);
+  NetListenerStats stats = {0};
+  unsigned most = 0;
+  int64_t end = g_get_monotonic_time () + 4 * G_USEC_PER_SEC;
+  do {
+    if (!g_main_context_iteration (NULL, FALSE))
+      g_usleep (500);
+    net_listener_stats (listener, &stats);
+    most = MAX (most, stats.connections);
+  } while ((most < 2 || stats.connections > 0) && g_get_monotonic_time () < end);
+  g_assert_cmpuint (most, ==, 2);
+  g_assert_cmpuint (stats.connections, ==, 0);
+  g_assert_cmpuint (stats.timed_out, ==, 1);
+  for (unsigned i = 0; i < G_N_ELEMENTS (sockets); i++)
+    g_object_unref (sockets[i]);
+  net_listener_free (listener);
+  identity_clear (&identity);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/net/tls/https-needs-a-trusted-certificate", https_needs_a_trusted_certificate);
+  g_test_add_func ("/net/tls/handshake-has-a-time-limit", handshake_has_a_time_limit);
+  return g_test_run ();
+}
