@@ -120,9 +120,9 @@ take_quoted (Parser *parser)
   g_autoptr (GString) out = g_string_new (NULL);
 
   skip_space (parser);
-  if (*parser->text++ != '"')
+  if (*parser->text != '"')
     return NULL;
-  for (; *parser->text != '"'; parser->text++) {
+  for (parser->text++; *parser->text != '"'; parser->text++) {
     if (*parser->text == '\\')
       parser->text++;
     if (*parser->text == '\0')
@@ -167,8 +167,9 @@ parse_one (Parser *parser)
   inner = parse_any (parser);
   parser->depth--;
   skip_space (parser);
-  if (inner == NULL || *parser->text++ != ')')
+  if (inner == NULL || *parser->text != ')')
     return NULL;
+  parser->text++;
   return g_steal_pointer (&inner);
 }
 

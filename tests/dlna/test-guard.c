@@ -211,11 +211,15 @@ test_body (Fixture *self, gconstpointer data)
   g_assert_true (status == 413 || status == 0);
   status = exchange_body (self, chunked, HUGE_BODY, 65536);
   g_assert_true (status == 413 || status == 0);
-  status = exchange_body (self, elsewhere, 65537, 65537);
+  status = exchange_body (self, elsewhere, 65537, 4096);
   g_assert_true (status == 413 || status == 0);
   g_assert_cmpuint (stats_of (self).too_large, ==, 3);
   g_assert_cmpuint (self->let_through, ==, 1);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what is freed for a while */
   g_assert_cmpuint (peak_memory () - before, <, 4096);
+#else
+  (void)before;
+#endif
 }
 
 static int
