@@ -483,7 +483,7 @@ proxy_catalog_slug (const char *text)
   return g_string_free (out, out->len == 0);
 }
 
-/* A free ID: as wished, or by name, or with a piece of the swarm ID behind it. */
+/* A free ID: as wished, or by name, or with a hash of the swarm ID behind it. */
 static char *
 choose_id (const ProxyCatalog *self, const ProxyDraft *draft)
 {
@@ -495,17 +495,12 @@ choose_id (const ProxyCatalog *self, const ProxyDraft *draft)
   if (!g_hash_table_contains (self->by_id, base))
     return base;
   g_autofree char *taken = base;
-  /* The beginning of a live swarm's ID is the same for all: the algorithm and the key's form. */
-  const char *swarm = draft->swarm_id + MIN (strlen (draft->swarm_id), 4);
-  for (int length = 6; length <= 32; length += 2) {
-    int room = PROXY_ID_MAX - length - 1;
-    char *id = g_strdup_printf ("%.*s-%.*s", room, taken, length, swarm);
-    if (!g_hash_table_contains (self->by_id, id))
-      return id;
-    g_free (id);
-  }
-  for (unsigned i = 2;; i++) {
-    char *id = g_strdup_printf ("%.50s-%u", taken, i);
+  for (uint64_t seed = 0;; seed++) {
+    uint64_t hash = 14695981039346656037u + seed; /* FNV-1a */
+    for (const char *c = draft->swarm_id; *c; c++)
+      hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    char *id =
+        g_strdup_printf ("%.*s-%08x", PROXY_ID_MAX - 9, taken, (unsigned)(hash ^ hash >> 32));
     if (!g_hash_table_contains (self->by_id, id))
       return id;
     g_free (id);
