@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/config.h"
+#include "scratch.h"
+#include <string.h>
+
+#define READ(config, error, ...)                                                                   \
+  read_config (config, error, (const char *[]){"ppsp-proxy", __VA_ARGS__, NULL})
+
+static ProxyConfigResult
+read_config (ProxyConfig *config, GError **error, const char *const *arguments)
+{
+  memset (config, 0, sizeof *config);
+  return proxy_config_read (config, (int)g_strv_length ((char **)arguments), (char **)arguments,
+                            error);
+}
+
+static void
+test_defaults (void)
+{
+  g_auto (ProxyConfig) config = {0};
+  g_autoptr (GError) error = NULL;
+  g_setenv ("STATE_DIRECTORY", "/var/lib/ppsp-proxy:/other", TRUE);
+  g_assert_cmpint (READ (&config, &error, "--verbose"), ==, PROXY_CONFIG_RUN);
+  g_assert_cmpuint (config.listen_port, ==, 8574);
+  g_assert_null (config.listen);
+  g_assert_cmpuint (config.dlna_port, ==, 8575);
+  g_assert_cmpstr (config.peer, ==, "[::]:7574");
+  g_assert_cmpuint (g_strv_length (config.channels), ==, 0);
+  g_assert_null (config.interfaces);
+  g_assert_cmpstr (config.state, ==, "/var/lib/ppsp-proxy");
+  g_assert_true (g_str_has_prefix (config.name, "PPSP on "));
+  g_assert_cmpuint (config.cache, ==, 1073741824);
+  g_assert_cmpuint (config.memory, ==, 12582912);
+  g_assert_cmpuint (config.linger, ==, 30);
+  g_assert_false (config.allow_plain_tracker);
+  g_assert_true (config.verbose);
+}
+
+static void
+test_options (void)
+{
+  g_auto (ProxyConfig) config = {0};
+  g_autoptr (GError) error = NULL;
+  g_assert_cmpint (READ (&config, &error, "--listen", "127.0.0.1:80", "--listen=[::1]:81",
+                         "--channels", "http://a/", "--channels", "file:///b", "--interface", "lo",
+                         "--memory", "8M", "--cache", "1.5 GiB", "--linger=0",
+                         "--allow-plain-tracker", "--allow-host", "tv.example", "--name", "A",
+                         "--tracker", "http://10.0.0.1/"),
+                   ==, PROXY_CONFIG_RUN);
+  g_assert_cmpstr (config.listen[0], ==, "127.0.0.1:80");
+  g_assert_cmpstr (config.listen[1], ==, "[::1]:81");
+  g_assert_cmpstr (config.channels[1], ==, "file:///b");
+  g_assert_cmpstr (config.interfaces[0], ==, "lo");
+  g_assert_cmpuint (config.memory, ==, 8 << 20);
+  g_assert_cmpuint (config.cache, ==, 1610612736);
+  g_assert_cmpuint (config.linger, ==, 0);
+  g_assert_true (config.allow_plain_tracker);
+  g_assert_cmpstr (config.allow_hosts[0], ==, "tv.example");
+  g_assert_cmpstr (config.trackers[0], ==, "http://10.0.0.1/");
+}
+
+static void
+test_file (void)
+{
+  char *folder = scratch_new ();
+  g_autofree char *path = g_build_filename (folder, "proxy.conf", NULL);
+  g_assert_true (g_file_set_contents (path,
+                                      "# a comment\n[network]\nlisten=9000\npeer=0.0.0.0:1\n"
+                                      "allow-plain-tracker=true\n[home]\nname=From the file\n"
+                                      "[channels]\nchannels=http://a/;http://b/\n",
+                                      -1, NULL));
+  g_auto (ProxyConfig) config = {0};
+  g_autoptr (GError) error = NULL;
+  g_assert_cmpint (READ (&config, &error, "--config", path, "--name", "From the line", "--channels",
+                         "http://c/"),
+                   ==, PROXY_CONFIG_RUN);
+  g_assert_cmpuint (config.listen_port, ==, 9000);
+  g_assert_cmpstr (config.peer, ==, "0.0.0.0:1");
+  g_assert_true (config.allow_plain_tracker);
+  g_assert_cmpstr (config.name, ==, "From the line");
+  g_assert_cmpuint (g_strv_length (config.channels), ==, 1);
+  g_assert_cmpstr (config.channels[0], ==, "http://c/");
+  scratch_free (folder);
+}
+
+/* Each mistake gives one line that names it. */
+static void
+test_mistakes (void)
+{
+  static const char *const mistakes[][3] = {
+      {"--nonsense", NULL, "nonsense"},
+      {"stray", NULL, "stray"},
+      {"--listen", "70000", "--listen 70000"},
+      {"--listen", "x", "--listen x"},
+      {"--dlna-port", "-1", "--dlna-port -1"},
+      {"--memory", "12 apples", "--memory 12 apples"},
+      {"--memory", "10", "--memory"},
+      {"--linger", "forever", "--linger forever"},
+      {"--channels", "gopher://x/", "gopher://x/"},
+      {"--channels", "list.m3u", "list.m3u"},
+      {"--tracker", "udp://x/", "udp://x/"},
+      {"--config", "/nowhere/proxy.conf", "/nowhere/proxy.conf"},
+      {"--peer", "", "--peer"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS (mistakes); i++) {
+    ProxyConfig config;
+    g_autoptr (GError) error = NULL;
+    g_assert_cmpint (READ (&config, &error, mistakes[i][0], mistakes[i][1]), ==,
+                     PROXY_CONFIG_WRONG);
+    g_assert_nonnull (strstr (error->message, mistakes[i][2]));
+    g_assert_null (strchr (error->message, '\n'));
+  }
+}
+
+static void
+test_file_mistakes (void)
+{
+  char *folder = scratch_new ();
+  g_autofree char *path = g_build_filename (folder, "proxy.conf", NULL);
+  static const char *const texts[][2] = {
+      {"[home]\nnmae=x\n", "nmae"},
+      {"name=x\n", "proxy.conf"},
+      {"[home]\nallow-plain-tracker=perhaps\n", "perhaps"},
+      {"[home]\nlinger=1h\n", "linger"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS (texts); i++) {
+    ProxyConfig config;
+    g_autoptr (GError) error = NULL;
+    g_assert_true (g_file_set_contents (path, texts[i][0], -1, NULL));
+    g_assert_cmpint (READ (&config, &error, "--config", path), ==, PROXY_CONFIG_WRONG);
+    g_assert_nonnull (strstr (error->message, texts[i][1]));
+  }
+  scratch_free (folder);
+}
+
+static void
+test_sizes (void)
+{
+  static const struct {
+    const char *text;
+    uint64_t bytes;
+  } good[] = {{"0", 0},          {"4096", 4096},    {"1k", 1024},        {"3M", 3145728},
+              {"3MiB", 3145728}, {"3 MB", 3145728}, {"0.5G", 536870912}, {"2T", 2199023255552}};
+  static const char *const bad[] = {"",    "M",   "-1",   "1X",    "1MM",
+                                    "nan", "inf", "1e30", "0x10Q", "5 M x"};
+  uint64_t bytes;
+  for (size_t i = 0; i < G_N_ELEMENTS (good); i++) {
+    g_assert_true (proxy_config_parse_size (good[i].text, &bytes));
+    g_assert_cmpuint (bytes, ==, good[i].bytes);
+  }
+  for (size_t i = 0; i < G_N_ELEMENTS (bad); i++)
+    g_assert_false (proxy_config_parse_size (bad[i], &bytes));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/proxy/config/defaults-are-the-contract", test_defaults);
+  g_test_add_func ("/proxy/config/reads-all-options", test_options);
+  g_test_add_func ("/proxy/config/command-line-wins-over-file", test_file);
+  g_test_add_func ("/proxy/config/mistakes-are-named", test_mistakes);
+  g_test_add_func ("/proxy/config/mistakes-in-the-file-are-named", test_file_mistakes);
+  g_test_add_func ("/proxy/config/sizes", test_sizes);
+  return g_test_run ();
+}
