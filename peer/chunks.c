@@ -22,8 +22,6 @@
 
 #include <string.h>
 
-#define RUNS_AT_FIRST 4
-
 struct PeerChunks {
   PeerRange *runs;
   size_t head, n, size; /* runs */
@@ -157,22 +155,36 @@ find (const PeerChunks *self, uint64_t chunk)
   return low;
 }
 
-/* Makes room for one more run before run i. */
+/* Moves all runs to one end of the array, so that half as many again fit at the other. */
+static void
+make_room (PeerChunks *self, bool in_front)
+{
+  size_t room = self->n / 2 + 2;
+  size_t head = in_front ? room : 0;
+
+  if (self->size < self->n + room) {
+    self->size = self->n + 2 * room;
+    self->runs = g_renew (PeerRange, self->runs, self->size);
+  }
+  if (self->n > 0)
+    memmove (&self->runs[head], run_at (self, 0), self->n * sizeof (PeerRange));
+  self->head = head;
+}
+
+/* Makes a place for one more run before run i: on the side where fewer are moved. */
 static void
 open_gap (PeerChunks *self, size_t i)
 {
-  if (self->head > 0 && (i == 0 || self->head + self->n == self->size)) {
-    /* There is room on the left: half of it goes to the right, so that neither end starves. */
-    size_t head = i == 0 && self->n > 0 ? self->head : (self->head + 1) / 2;
-
-    memmove (&self->runs[self->head - head], run_at (self, 0), self->n * sizeof (PeerRange));
-    self->head -= head;
+  if (i == 0 && self->n > 0 && self->head == 0)
+    make_room (self, true);
+  if (self->head > 0 && self->n > 0 && i <= self->n / 2) {
+    memmove (&self->runs[self->head - 1], run_at (self, 0), i * sizeof (PeerRange));
+    self->head--;
+  } else {
+    if (self->head + self->n == self->size)
+      make_room (self, false);
+    memmove (run_at (self, i) + 1, run_at (self, i), (self->n - i) * sizeof (PeerRange));
   }
-  if (self->head + self->n == self->size) {
-    self->size = MAX (self->size * 2, RUNS_AT_FIRST);
-    self->runs = g_renew (PeerRange, self->runs, self->size);
-  }
-  memmove (run_at (self, i) + 1, run_at (self, i), (self->n - i) * sizeof (PeerRange));
   self->n++;
 }
 
@@ -346,6 +358,12 @@ size_t
 peer_chunks_n_runs (const PeerChunks *self)
 {
   return self->n;
+}
+
+size_t
+peer_chunks_memory (const PeerChunks *self)
+{
+  return sizeof *self + self->size * sizeof (PeerRange);
 }
 
 PeerRange

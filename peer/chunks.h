@@ -79,6 +79,7 @@ bool peer_chunks_is_empty (const PeerChunks *self);
 uint64_t peer_chunks_count (const PeerChunks *self); /* chunks */
 size_t peer_chunks_n_runs (const PeerChunks *self);
 PeerRange peer_chunks_run (const PeerChunks *self, size_t i);
+size_t peer_chunks_memory (const PeerChunks *self); /* bytes */
 /* The smallest range that covers all of it; {0, 0} if empty. */
 PeerRange peer_chunks_span (const PeerChunks *self);
 

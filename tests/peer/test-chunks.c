@@ -138,6 +138,7 @@ test_sliding_window (void)
     if (i >= 50)
       peer_chunks_remove (chunks, (PeerRange){0, 3 * (i - 50) + 1});
     g_assert_cmpuint (peer_chunks_n_runs (chunks), ==, MIN (i + 1, 50));
+    g_assert_cmpuint (peer_chunks_memory (chunks), <, 200 * sizeof (PeerRange));
   }
   for (uint64_t i = 200000; i > 0; i--) { /* and back: runs come at the front */
     peer_chunks_remove (chunks, (PeerRange){3 * i, UINT64_MAX});
@@ -145,6 +146,27 @@ test_sliding_window (void)
       g_assert_true (peer_chunks_add (chunks, (PeerRange){3 * (i - 60), 3 * (i - 60) + 1}));
   }
   g_assert_cmpuint (peer_chunks_n_runs (chunks), ==, 0);
+  g_assert_cmpuint (peer_chunks_memory (chunks), <, 200 * sizeof (PeerRange));
+}
+
+/* Runs at either end cost the same, however many there are: a quadratic set would take minutes. */
+static void
+test_many_runs (void)
+{
+  g_autoptr (PeerChunks) up = peer_chunks_new (0), down = peer_chunks_new (0);
+  const uint64_t n = 300000;
+
+  for (uint64_t i = 0; i < n; i++) {
+    g_assert_true (peer_chunks_add (up, (PeerRange){2 * i, 2 * i + 1}));
+    g_assert_true (peer_chunks_add (down, (PeerRange){2 * (n - i), 2 * (n - i) + 1}));
+  }
+  g_assert_cmpuint (peer_chunks_n_runs (up), ==, n);
+  g_assert_cmpuint (peer_chunks_n_runs (down), ==, n);
+  for (uint64_t i = 0; i < n; i++) {
+    peer_chunks_remove (up, (PeerRange){2 * i, 2 * i + 1});
+    peer_chunks_remove (down, (PeerRange){2 * (n - i), 2 * (n - i) + 1});
+  }
+  g_assert_true (peer_chunks_is_empty (up) && peer_chunks_is_empty (down));
 }
 
 static PeerRange
@@ -238,6 +260,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/chunks/limit-of-runs-holds", test_limit);
   g_test_add_func ("/peer/chunks/everything-fits", test_everything);
   g_test_add_func ("/peer/chunks/window-slides-for-ever", test_sliding_window);
+  g_test_add_func ("/peer/chunks/many-runs-are-cheap-at-the-ends", test_many_runs);
   g_test_add_func ("/peer/chunks/answers-like-a-bitmap", test_like_a_bitmap);
   return g_test_run ();
 }
