@@ -15,7 +15,7 @@ enum {
   MAX_REDIRECTS = 3,
   READ_PIECE = 65536,
   REFRESH_S = 3600,
-  RETRY_S = 60, /* after a failure; doubled up to REFRESH_S */
+  RETRY_S = 2,  /* after a failure; doubled up to REFRESH_S */
   FETCH_S = 30, /* for a whole list */
   REQUEST_S = 10,
 };
@@ -342,7 +342,7 @@ plan_refresh (ProxyGuide *self)
   for (guint i = 0; i < self->lists->len; i++) {
     const List *list = self->lists->pdata[i];
     if (list->failures > 0)
-      seconds = MIN (seconds, (unsigned)RETRY_S << MIN (list->failures - 1, 6));
+      seconds = MIN (seconds, (unsigned)RETRY_S << MIN (list->failures - 1, 11));
   }
   /* Not all gateways in the same second. */
   seconds += (unsigned)g_random_int_range (0, (gint32)(seconds / 10 + 1));
@@ -502,9 +502,9 @@ request (ProxyGuide *self)
     return;
   }
   if (!self->session)
-    self->session =
-        soup_session_new_with_options ("timeout", REQUEST_S, "idle-timeout", 1, "max-conns", 2,
-                                       "user-agent", "ppsp-proxy/" PPSP_VERSION, NULL);
+    self->session = soup_session_new_with_options (
+        "timeout", REQUEST_S, "idle-timeout", 1, "max-conns", 2, "user-agent",
+        "ppsp-proxy/" PPSP_VERSION, "proxy-resolver", NULL, NULL);
   soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);
   soup_session_send_async (self->session, message, G_PRIORITY_LOW, self->cancellable, on_response,
                            self);

@@ -193,7 +193,8 @@ static void
 set_up_process (const ProxyConfig *config)
 {
   g_log_writer_default_set_use_stderr (TRUE);
-  g_log_set_debug_enabled (config->verbose);
+  if (config->verbose) /* ours, not those of all libraries */
+    g_setenv ("G_MESSAGES_DEBUG", "proxy dlna peer peer/net peer/tracker", FALSE);
   g_set_prgname ("ppsp-proxy");
   /* One thread does the work; a second arena would only hold memory back. */
   mallopt (M_ARENA_MAX, 1);

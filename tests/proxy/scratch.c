@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "scratch.h"
+#include "tests/proxy/scratch.h"
 #include <glib/gstdio.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/cache.h"
-#include "scratch.h"
+#include "tests/proxy/scratch.h"
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/catalog.h"
-#include "scratch.h"
+#include "tests/proxy/scratch.h"
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/config.h"
-#include "scratch.h"
+#include "tests/proxy/scratch.h"
 #include <string.h>
 
 #define READ(config, error, ...)                                                                   \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/guide.h"
-#include "scratch.h"
+#include "tests/proxy/scratch.h"
 #include <glib/gstdio.h>
 #include <libsoup/soup.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/stream.h"
-#include "ts.h"
+#include "tests/proxy/ts.h"
 #include <string.h>
 
 enum { CHUNK = 1128 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ts.h"
+#include "tests/proxy/ts.h"
 #include <string.h>
 
 enum { PACKET = 188 };
