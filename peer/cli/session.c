@@ -126,7 +126,7 @@ pump_live (CliSession *self)
       uint64_t skipped;
       PeerRange run = peer_playout_next (self->playout, now, have, &skipped);
       self->skipped += skipped;
-      if (peer_range_is_empty (run))
+      if (peer_range_is_empty (run) && skipped == 0)
         break;
       self->position = run.first;
       self->wanted = run.end;
@@ -142,7 +142,8 @@ pump_live (CliSession *self)
   }
   if (self->output == NULL) { /* keeps the stream coming, for others */
     uint64_t skipped;
-    while (!peer_range_is_empty (peer_playout_next (self->playout, now, have, &skipped)))
+    while (!peer_range_is_empty (peer_playout_next (self->playout, now, have, &skipped)) ||
+           skipped > 0)
       ;
   }
   PeerWant want;

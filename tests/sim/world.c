@@ -261,7 +261,7 @@ play (SimWorld *self, Peer *peer)
     uint64_t skipped;
     PeerRange run =
         peer_playout_next (peer->playout, now, peer_swarm_chunks (peer->swarm), &skipped);
-    if (peer_range_is_empty (run))
+    if (peer_range_is_empty (run) && skipped == 0)
       break;
     /* numbers that a source has never used are nothing to miss */
     for (uint64_t chunk = run.first - skipped; chunk < run.first; chunk++)
