@@ -148,6 +148,7 @@ collect (const PeerPickInput *input, const PeerWant *want, GArray *candidates)
 {
   PeerRange window = want->window;
   window.first = MAX (window.first, due_soon (input, want).end);
+  window.first = next_missing (input, window).first; /* or what is here would fill the look-ahead */
   window.end = MIN (window.end, window.first + LOOKAHEAD);
   while (!peer_range_is_empty (window)) {
     PeerRange run = next_missing (input, window);
