@@ -91,7 +91,7 @@ class Ours:
         self.peer = f'127.0.0.1:{free_port(udp=True)}'
         self.process = subprocess.Popen(
             [world.program('ppsp-origin'), '--http', self.http[7:], '--peer', self.peer, '--state',
-             os.path.join(folder, 'state'), '--file', f'bench={path}'],
+             os.path.join(folder, 'state'), '--file', f'bench,{path}'],
             stdout=log, stderr=log, preexec_fn=pin(SEEDER_CORE))
         log.close()
         self.link = self.wait_link()

@@ -256,7 +256,7 @@ check_file (uint64_t seed, uint64_t length, unsigned peers, double loss, bool to
 static void
 test_file_is_fetched_whole (void)
 {
-  check_file (11, 4 << 20, 5, 0.02, true, false, 60 * S, "file");
+  check_file (11, 6 << 20, 5, 0.02, true, false, 60 * S, "file");
 }
 
 static void
