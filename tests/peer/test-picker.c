@@ -111,6 +111,20 @@ test_rarest (Fixture *f, gconstpointer data)
   g_assert_cmpuint (picks[0].channel, ==, 2);
 }
 
+/* What is here already must not use up how far the picker looks ahead. */
+static void
+test_far_into_a_file (Fixture *f, gconstpointer data)
+{
+  PeerPick picks[64];
+  f->want = (PeerWant){{0, 1000000}, 10000000, 0};
+  f->input.n_channels = 1;
+  peer_chunks_add (f->theirs[0], (PeerRange){0, 1000000});
+  peer_chunks_add (f->have, (PeerRange){0, 500000});
+  g_assert_cmpuint (peer_picker_pick (&f->input, picks, 64), >, 0);
+  g_assert_cmpuint (peer_chunks_count (f->requested), >=, 48);
+  g_assert_cmpuint (picks[0].run.first, >=, 500000);
+}
+
 static void
 test_reserve (Fixture *f, gconstpointer data)
 {
@@ -162,6 +176,7 @@ main (int argc, char **argv)
   ADD ("the-quickest-is-asked", test_quickest);
   ADD ("equal-channels-share", test_load_is_shared);
   ADD ("the-rarest-comes-first-behind-the-horizon", test_rarest);
+  ADD ("far-into-a-file-there-is-more-to-ask", test_far_into_a_file);
   ADD ("the-reserve-is-left", test_reserve);
   ADD ("each-peer-has-its-own-order", test_own_order);
   ADD ("what-a-peer-forgot-is-not-asked-of-it", test_forgotten);
