@@ -8,7 +8,12 @@
  * when the store is closed. So after kill -9, where what was written stays in the page cache, a
  * bit that is set tells the truth. After a power loss it may not: the disk writes in any order.
  * Forcing the order would stop the data path for a disk's flush again and again; instead each
- * chunk is checked when it is first read, which costs one hash of the chunk. */
+ * chunk is checked when it is first read, which costs one hash of the chunk.
+ *
+ * One thing must hold before the first datagram: a peer that hears that we have a chunk leaves out
+ * the hashes that prove it, and those around it. So bits whose hashes are not there, or do not
+ * climb to the root, are cleared at opening: always where that takes no time, and for long content
+ * when the machine has been started anew since the record was last open. */
 #define G_LOG_DOMAIN "peer/net"
 #include "peer/net/file.h"
 #include "peer/net/bits.h"
@@ -22,7 +27,10 @@
 #include <unistd.h>
 
 #define MAGIC "PPSPhave"
+enum { STATE_OPEN, STATE_CLOSED };
+
 #define FLUSH_CHUNKS 64
+#define QUICK_CHUNKS 262144   /* a tenth of a second on a small machine's core */
 #define READ_BYTES (1u << 20) /* at once when a file is hashed */
 
 typedef struct {
@@ -106,6 +114,25 @@ static bool
 has (const File *self, uint64_t chunk)
 {
   return chunk < self->n_chunks && (!self->have || net_bits_get (self->have, chunk));
+}
+
+/* Another number after each start of the machine; 0 = not known. */
+static int64_t
+boot_number (void)
+{
+  g_autofree char *text = NULL;
+  if (!g_file_get_contents ("/proc/sys/kernel/random/boot_id", &text, NULL, NULL))
+    return 0;
+  text[strcspn (text, "-")] = '\0';
+  return g_ascii_strtoll (text, NULL, 16);
+}
+
+static bool
+write_state (File *self, uint32_t state)
+{
+  NetDiskRecord record = {
+      .magic = MAGIC, .state = state, .changed_s = boot_number (), .content = self->content};
+  return net_disk_write_record (self->have_fd, &record);
 }
 
 /* --- as a PeerStore --- */
@@ -229,8 +256,11 @@ static void
 file_free (PeerStore *store)
 {
   File *self = (File *)store;
-  if (self->tree && self->have)
+  if (self->tree && self->have) {
     flush (self);
+    if (!self->has_failed && !self->has_failed_tree && !write_state (self, STATE_CLOSED))
+      fail (self, "write the record of");
+  }
   net_tree_unref (self->tree);
   peer_hasher_free (self->hasher);
   net_bits_free (self->have);
@@ -266,26 +296,46 @@ set_content (File *self, const PeerContent *content)
 
 /* --- content that is fetched --- */
 
+static void
+clear_unproven (File *self)
+{
+  uint8_t hash[PEER_HASH_MAX];
+  uint64_t n = 0;
+  /* A single chunk is proven by the root. */
+  for (uint64_t chunk = 0; chunk < self->n_chunks && self->n_chunks > 1; chunk++)
+    if (net_bits_get (self->have, chunk) &&
+        !net_tree_read (self->tree, peer_bin_from_range ((PeerRange){chunk, chunk + 1}), hash)) {
+      set_have (self, chunk, false);
+      n++;
+    }
+  if (n > 0)
+    g_message ("%" G_GUINT64_FORMAT " chunks of '%s' have lost their hashes and are fetched anew",
+               n, self->path);
+}
+
 /* Reads what is here from the record, or begins it anew. */
 static bool
-load_have (File *self, const char *path, GError **error)
+load_have (File *self, const char *path, bool is_tree_empty, GError **error)
 {
   NetDiskRecord record;
   uint8_t page[NET_BITS_PAGE];
   self->have = net_bits_new (self->n_chunks);
-  if (!net_disk_read_record (self->have_fd, MAGIC, &record) ||
-      !net_disk_same_content (&record.content, &self->content)) {
-    record = (NetDiskRecord){.magic = MAGIC, .content = self->content};
-    if (ftruncate (self->have_fd, 0) == 0 && net_disk_write_record (self->have_fd, &record))
-      return net_disk_reserve (self->have_fd, path,
-                               NET_DISK_FRONT + net_bits_n_pages (self->have) * NET_BITS_PAGE,
-                               error);
+  uint64_t n_pages = net_bits_n_pages (self->have);
+  bool fits = !is_tree_empty && net_disk_read_record (self->have_fd, MAGIC, &record) &&
+              net_disk_same_content (&record.content, &self->content);
+  if ((!fits && ftruncate (self->have_fd, 0) < 0) || !write_state (self, STATE_OPEN)) {
     net_disk_set_error (error, errno, "cannot write", path);
     return false;
   }
-  for (uint64_t i = 0; i < net_bits_n_pages (self->have); i++)
+  if (!net_disk_reserve (self->have_fd, path, NET_DISK_FRONT + n_pages * NET_BITS_PAGE, error))
+    return false;
+  for (uint64_t i = 0; fits && i < n_pages; i++)
     if (net_disk_read (self->have_fd, page, sizeof page, NET_DISK_FRONT + i * NET_BITS_PAGE))
       net_bits_set_page (self->have, i, page);
+  bool is_trusted = fits && (record.state == STATE_CLOSED ||
+                             (record.changed_s != 0 && record.changed_s == boot_number ()));
+  if (!is_trusted || self->n_chunks <= QUICK_CHUNKS)
+    clear_unproven (self);
   return true;
 }
 
@@ -310,15 +360,15 @@ open_files (File *self, GError **error)
 {
   g_autofree char *tree_path = g_strconcat (self->path, ".hashes", NULL);
   g_autofree char *have_path = g_strconcat (self->path, ".have", NULL);
-  bool is_new = false, is_new_have = false;
+  bool is_new = false, is_new_have = false, is_tree_empty = true;
   self->fd = net_disk_open (self->path, &is_new, error);
   if (self->fd < 0)
     return false;
   if (fit_file (self, error)) {
-    self->tree = net_tree_open (tree_path, &self->content, error);
+    self->tree = net_tree_open (tree_path, &self->content, &is_tree_empty, error);
     if (self->tree)
       self->have_fd = net_disk_open (have_path, &is_new_have, error);
-    if (self->have_fd >= 0 && load_have (self, have_path, error))
+    if (self->have_fd >= 0 && load_have (self, have_path, is_tree_empty, error))
       return true;
   }
   if (is_new) {

@@ -302,7 +302,7 @@ set_content (NetTree *self, const PeerContent *content)
 }
 
 NetTree *
-net_tree_open (const char *path, const PeerContent *content, GError **error)
+net_tree_open (const char *path, const PeerContent *content, bool *is_empty, GError **error)
 {
   NetDiskRecord record;
   bool is_new;
@@ -317,6 +317,7 @@ net_tree_open (const char *path, const PeerContent *content, GError **error)
       unlink (path);
     return NULL;
   }
+  *is_empty = !fits;
   return g_steal_pointer (&self);
 }
 

@@ -9,8 +9,10 @@
 
 typedef struct NetTree NetTree;
 
-/* The tree of content of known root and length; begun anew if it is another's. */
-NetTree *net_tree_open (const char *path, const PeerContent *content, GError **error);
+/* The tree of content of known root and length; begun anew if it is another's, or damaged in
+ * front: then is_empty. */
+NetTree *net_tree_open (const char *path, const PeerContent *content, bool *is_empty,
+                        GError **error);
 /* The tree of a file whose root is to be computed. changed_*: the file's time of change. If the
  * tree was completed for that length and time, fills in the swarm ID; otherwise it is begun anew
  * and swarm_id_size is 0. */
