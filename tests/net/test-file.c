@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "peer/net/disk.h"
 #include "peer/net/file.h"
 
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define CHUNK 1024
+static uint32_t chunk_size = CHUNK;
 
 /* A folder, a film in it that is published, and the path where a receiver keeps it. */
 typedef struct {
@@ -38,7 +40,7 @@ publish (World *self)
 {
   g_autoptr (GError) error = NULL;
   peer_content_init_static (&self->content);
-  self->content.chunk_size = CHUNK;
+  self->content.chunk_size = chunk_size;
   self->published = net_file_publish (self->film, self->hashes, &self->content, &self->source, NULL,
                                       NULL, &error);
   g_assert_no_error (error);
@@ -63,7 +65,7 @@ world_init (World *self, size_t length)
   self->hashes = g_build_filename (self->folder, "film.tree", NULL);
   self->path = g_build_filename (self->folder, "copy", NULL);
   self->length = length;
-  self->n_chunks = (length + CHUNK - 1) / CHUNK;
+  self->n_chunks = (length + chunk_size - 1) / chunk_size;
   self->bytes = g_malloc (length);
   for (size_t i = 0; i < length; i++)
     self->bytes[i] = (uint8_t)g_rand_int (rand);
@@ -142,8 +144,8 @@ receiver_close (Receiver *self, bool is_store_first)
 static const uint8_t *
 chunk_of (const World *world, uint64_t chunk, size_t *n)
 {
-  *n = MIN (CHUNK, world->length - (size_t)chunk * CHUNK);
-  return world->bytes + chunk * CHUNK;
+  *n = MIN (chunk_size, world->length - (size_t)chunk * chunk_size);
+  return world->bytes + chunk * chunk_size;
 }
 
 static PeerStoreResult
@@ -406,6 +408,96 @@ test_survives_damage (void)
   }
 }
 
+/* Chunks and a tree that fit each other, and not the root: another film in place of ours, under
+ * our record. */
+static void
+test_believes_the_root_alone (void)
+{
+  World ours, other;
+  Receiver receiver;
+  world_init (&ours, 200 * CHUNK);
+  world_init (&other, 200 * CHUNK - 1);
+  g_free (other.bytes);
+  unpublish (&other);
+  other.length = ours.length;
+  other.bytes = g_memdup2 (ours.bytes, ours.length);
+  for (size_t i = 0; i < other.length; i++)
+    other.bytes[i] ^= 85;
+  write_film (&other);
+  publish (&other);
+  for (unsigned i = 0; i < 2; i++) {
+    const World *world = i == 0 ? &ours : &other;
+    receiver_open_well (&receiver, world);
+    for (uint64_t c = 0; c < 200; c++)
+      g_assert_cmpint (fetch (&receiver, world, c), ==, PEER_STORE_OK);
+    receiver_close (&receiver, true);
+  }
+  static const struct {
+    const char *ending;
+    goffset front;
+  } files[] = {{"", 0}, {".hashes", 4096}};
+  for (unsigned i = 0; i < G_N_ELEMENTS (files); i++) {
+    g_autofree char *from = beside (&other, files[i].ending), *to = beside (&ours, files[i].ending);
+    g_autofree char *bytes = NULL;
+    gsize n;
+    g_assert_true (g_file_get_contents (from, &bytes, &n, NULL));
+    int fd = open (to, O_WRONLY);
+    g_assert_cmpint (pwrite (fd, bytes + files[i].front, n - (gsize)files[i].front, files[i].front),
+                     ==, (gssize)n - files[i].front);
+    close (fd);
+  }
+  receiver_open_well (&receiver, &ours);
+  g_assert_true (peer_chunks_is_empty (receiver.known));
+  g_assert_cmpuint (count_held (&receiver, &ours), ==, 0);
+  for (uint64_t c = 0; c < 200; c++)
+    g_assert_cmpint (fetch (&receiver, &ours, c), ==, PEER_STORE_OK);
+  receiver_close (&receiver, true);
+  assert_file_is_content (&ours);
+  world_clear (&ours);
+  world_clear (&other);
+}
+
+/* Content so long that its hashes are not all checked at opening: only if the machine has been
+ * started anew since. 300,000 chunks, small ones. */
+static void
+test_long_content_after_power_loss (void)
+{
+  World world;
+  Receiver receiver;
+  NetDiskRecord record;
+  chunk_size = 16;
+  world_init (&world, 300000 * 16);
+  g_autofree char *have = beside (&world, ".have"), *tree = beside (&world, ".hashes");
+  for (unsigned round = 0; round < 3; round++) {
+    receiver_open_well (&receiver, &world);
+    for (uint64_t c = 200000; c < 200200; c++)
+      g_assert_cmpint (fetch (&receiver, &world, c), ==, PEER_STORE_OK);
+    receiver_close (&receiver, true);
+    int fd = open (have, O_RDWR);
+    g_assert_true (net_disk_read_record (fd, "PPSPhave", &record));
+    g_assert_cmpuint (record.state, ==, 1);
+    if (round > 0)
+      record.state = 0; /* as a kill leaves it */
+    if (round > 1)
+      record.changed_s ^= 1; /* as before another start of the machine */
+    g_assert_true (net_disk_write_record (fd, &record));
+    close (fd);
+    fd = open (tree, O_RDWR);
+    g_assert_cmpint (pwrite (fd, "x", 1, 4096 + 2 * 200100 * 32), ==, 1);
+    close (fd);
+    receiver_open_well (&receiver, &world);
+    bool is_claimed = peer_chunks_has (receiver.known, 200100);
+    g_assert_true (is_claimed == (round < 2));
+    /* It is not given in any case. */
+    g_assert_false (holds (&receiver, &world, 200100));
+    receiver.store->class->discard (receiver.store, (PeerRange){0, UINT64_MAX});
+    receiver_close (&receiver, true);
+    g_assert_cmpint (g_unlink (tree), ==, 0);
+  }
+  world_clear (&world);
+  chunk_size = CHUNK;
+}
+
 /* The files of another content under the same name. */
 static void
 test_begins_anew_for_other_content (void)
@@ -527,6 +619,13 @@ test_failing_tree (void)
   while (chunk < 200 && fetch (&receiver, &world, chunk) == PEER_STORE_OK)
     chunk++;
   g_assert_cmpuint (chunk, ==, 64);
+  /* What is in play goes on from memory. */
+  for (chunk = 4800; chunk < world.n_chunks; chunk++)
+    g_assert_cmpint (fetch (&receiver, &world, chunk), ==, PEER_STORE_FAILED);
+  for (chunk = 4800; chunk < world.n_chunks; chunk++) {
+    PeerHash proof[PEER_PROOF_MAX];
+    g_assert_cmpint (peer_integrity_proof (receiver.integrity, chunk, NULL, NULL, proof), >=, 0);
+  }
   receiver_close (&receiver, true);
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &before), ==, 0);
   assert_warned (1, "cannot write '*/copy.hashes': File too large");
@@ -763,6 +862,8 @@ main (int argc, char **argv)
   g_test_add_func ("/net/file/discards-and-gives-back-room", test_discards);
   g_test_add_func ("/net/file/survives-kill", test_survives_kill);
   g_test_add_func ("/net/file/survives-damage", test_survives_damage);
+  g_test_add_func ("/net/file/believes-the-root-alone", test_believes_the_root_alone);
+  g_test_add_func ("/net/file/long-content-after-power-loss", test_long_content_after_power_loss);
   g_test_add_func ("/net/file/begins-anew-for-other-content", test_begins_anew_for_other_content);
   g_test_add_func ("/net/file/full-disk-is-told-at-opening", test_full_disk_is_told_at_opening);
   g_test_add_func ("/net/file/failing-medium-is-logged-once", test_failing_medium);

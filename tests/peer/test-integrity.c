@@ -534,6 +534,69 @@ test_overstated_size_shrinks (void)
   }
 }
 
+/* Once the height is known, no peaks make the content longer. */
+static void
+test_size_never_grows (void)
+{
+  Film film;
+  PeerHash proof[PEER_PROOF_MAX];
+  uint8_t node[PEER_HASH_MAX];
+  size_t n;
+  film_init (&film, 32, 5 * 32);
+  g_autoptr (PeerIntegrity) receiver = film_receiver (&film, false);
+  g_autoptr (PeerHasher) hasher = peer_hasher_new (PEER_HASH_SHA256);
+  g_autoptr (PeerChunks) known = peer_chunks_new (0);
+  PeerPendingHashes pending = {0}, liar = {0};
+  g_assert_cmpint (give (&film, receiver, &pending, 0, known), ==, PEER_INTEGRITY_GOOD);
+  g_assert_cmpuint (peer_integrity_n_chunks (receiver), ==, 5);
+  g_assert_cmpint (peer_integrity_proof (film.source, 0, NULL, NULL, proof), ==, 4);
+  add_node (&film, &liar, 0, 4, proof[0].hash);
+  const uint8_t *bytes = chunk_of (&film, 4, &n);
+  uint8_t zeros[PEER_HASH_MAX] = {0};
+  peer_hasher_chunk (hasher, bytes, n, node);
+  peer_hasher_parent (hasher, node, zeros, node);
+  add_node (&film, &liar, 4, 6, node);
+  bytes = chunk_of (&film, 2, &n);
+  g_assert_cmpint (peer_integrity_check (receiver, &liar, 2, bytes, n), ==, PEER_INTEGRITY_MISSING);
+  g_assert_cmpuint (peer_integrity_n_chunks (receiver), ==, 5);
+  film_clear (&film);
+}
+
+/* Who made the content broke the rule that only the last chunk may be short. */
+static void
+test_short_chunk_in_the_middle (void)
+{
+  static const uint8_t bytes[3][32] = {"the first", "short", "the last"};
+  static const size_t sizes[3] = {32, 20, 32};
+  for (unsigned knows_length = 0; knows_length < 2; knows_length++) {
+    PeerContent content;
+    PeerPendingHashes pending = {0};
+    uint8_t rows[4][PEER_HASH_MAX] = {{0}}, left[PEER_HASH_MAX], right[PEER_HASH_MAX];
+    g_autoptr (PeerHasher) hasher = peer_hasher_new (PEER_HASH_SHA256);
+    peer_content_init_static (&content);
+    content.chunk_size = 32;
+    content.length = knows_length ? 96 : 0;
+    content.swarm_id_size = 32;
+    for (unsigned i = 0; i < 3; i++)
+      peer_hasher_chunk (hasher, bytes[i], sizes[i], rows[i]);
+    peer_hasher_parent (hasher, rows[0], rows[1], left);
+    peer_hasher_parent (hasher, rows[2], rows[3], right);
+    peer_hasher_parent (hasher, left, right, content.swarm_id);
+    g_autoptr (PeerIntegrity) receiver = peer_integrity_new (&content, 0, NULL, NULL);
+    for (unsigned round = 0; round < 3; round++) {
+      peer_pending_hashes_add (&pending, (PeerRange){0, 2}, left, 32);
+      for (unsigned i = 0; i < 3; i++)
+        peer_pending_hashes_add (&pending, (PeerRange){i, i + 1}, rows[i], 32);
+      g_assert_cmpint (peer_integrity_check (receiver, &pending, 1, bytes[1], 20), !=,
+                       PEER_INTEGRITY_GOOD);
+      g_assert_cmpint (
+          peer_integrity_check (receiver, &pending, 2 * (round % 2), bytes[2 * (round % 2)], 32),
+          ==, PEER_INTEGRITY_GOOD);
+    }
+    g_assert_cmpuint (peer_integrity_n_chunks (receiver), ==, 3);
+  }
+}
+
 /* The hashes of two siblings, taken for a chunk, hash to their parent. */
 static void
 test_two_hashes_are_no_chunk (void)
@@ -725,6 +788,9 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/integrity/blames-the-liar-alone", test_blames_the_liar);
   g_test_add_func ("/peer/integrity/peaks-that-lie-settle-nothing", test_peaks_that_lie);
   g_test_add_func ("/peer/integrity/overstated-size-shrinks", test_overstated_size_shrinks);
+  g_test_add_func ("/peer/integrity/size-never-grows", test_size_never_grows);
+  g_test_add_func ("/peer/integrity/short-chunk-in-the-middle-is-not-good",
+                   test_short_chunk_in_the_middle);
   g_test_add_func ("/peer/integrity/two-hashes-are-no-chunk", test_two_hashes_are_no_chunk);
   g_test_add_func ("/peer/integrity/zeros-prove-nothing", test_zeros_prove_nothing);
   g_test_add_func ("/peer/integrity/what-passes-is-the-content", test_random_hashes);

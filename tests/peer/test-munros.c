@@ -396,6 +396,10 @@ test_keeps_a_window (void)
     }
   }
   g_assert_cmpint (add (receiver, &pending, &early, 0, 30), ==, PEER_INTEGRITY_OLD);
+  g_autoptr (PeerChunks) known = peer_chunks_new (0);
+  peer_chunks_add (known, (PeerRange){0, channel.next});
+  g_assert_cmpint (peer_integrity_proof (receiver, 3, known, NULL, proof), ==, -1);
+  g_assert_cmpint (peer_integrity_proof (receiver, 15 * WIDTH, known, NULL, proof), ==, -1);
   /* One that is late but still in the window goes to its place. */
   g_autoptr (PeerIntegrity) late = channel_receiver (&channel);
   for (uint64_t k = 20; k-- > 16;) {
@@ -445,6 +449,7 @@ test_unsigned_is_not_given (void)
   Channel channel;
   PeerMunro munro;
   PeerHash proof[PEER_PROOF_MAX];
+  PeerPendingHashes nothing = {0};
   uint8_t bytes[CHUNK];
   channel_init (&channel, PEER_SIGNATURE_ECDSAP256SHA256, PEER_ADDRESSING_CHUNKS64);
   for (unsigned i = 0; i < 2 * WIDTH; i++) {
@@ -452,6 +457,9 @@ test_unsigned_is_not_given (void)
     peer_integrity_append (channel.source, bytes, CHUNK);
     g_assert_cmpint (peer_integrity_proof (channel.source, 0, NULL, NULL, proof), ==, -1);
     g_assert_false (peer_integrity_newest_munro (channel.source, &munro));
+    g_assert_cmpint (
+        peer_integrity_check (channel.source, &nothing, channel.next - 1, bytes, CHUNK), ==,
+        PEER_INTEGRITY_MISSING);
   }
   g_assert_true (peer_integrity_sign (channel.source, channel.key, NOW));
   g_assert_true (peer_integrity_newest_munro (channel.source, &munro));
