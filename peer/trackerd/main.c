@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 
 #define G_LOG_DOMAIN_TRACKER "peer/trackerd"
-#define SECTION "tracker"
+#define SECTION "ppsp-tracker"
 /* Descriptors for all that is not a peer's connection. */
 #define OTHER_DESCRIPTORS 64
 #define MAX_CONNECTIONS 10000
