@@ -82,13 +82,19 @@ host_fits (DlnaGuard *self, SoupServerMessage *message)
          strlen (host) == strlen (self->address) - strlen (":80");
 }
 
+/* A message may outlive its guard, when its interface goes; data is the server, which keeps the
+ * guard as long as there is one. */
+#define GUARD_KEY "dlna-guard"
+
 static void
 on_got_headers (SoupServerMessage *message, gpointer data)
 {
-  DlnaGuard *self = data;
+  DlnaGuard *self = g_object_get_data (data, GUARD_KEY);
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
   GSocketAddress *remote = soup_server_message_get_remote_address (message);
 
+  if (self == NULL)
+    return;
   if (soup_message_headers_get_content_length (headers) > MAX_BODY)
     refuse_body (self, message);
   else if (soup_server_message_get_status (message) != 0)
@@ -103,17 +109,18 @@ on_got_headers (SoupServerMessage *message, gpointer data)
 static void
 on_got_chunk (SoupServerMessage *message, GBytes *chunk, gpointer data)
 {
+  DlnaGuard *self = g_object_get_data (data, GUARD_KEY);
   SoupMessageBody *body = soup_server_message_get_request_body (message);
 
-  if (soup_message_body_get_accumulate (body) && body->length > MAX_BODY)
-    refuse_body (data, message);
+  if (self != NULL && soup_message_body_get_accumulate (body) && body->length > MAX_BODY)
+    refuse_body (self, message);
 }
 
 static void
 on_request_started (SoupServer *server, SoupServerMessage *message, gpointer data)
 {
-  g_signal_connect (message, "got-headers", G_CALLBACK (on_got_headers), data);
-  g_signal_connect (message, "got-chunk", G_CALLBACK (on_got_chunk), data);
+  g_signal_connect_object (message, "got-headers", G_CALLBACK (on_got_headers), server, 0);
+  g_signal_connect_object (message, "got-chunk", G_CALLBACK (on_got_chunk), server, 0);
 }
 
 /* "\"urn:...:1#Browse\"" -> "Browse"; NULL = no such action. */
@@ -312,6 +319,7 @@ dlna_guard_new (SoupServer *server, const DlnaGuardOptions *options)
   self->options = *options;
   self->address = g_strdup (options->address);
   self->subscriptions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, subscription_free);
+  g_object_set_data (G_OBJECT (server), GUARD_KEY, self);
   g_signal_connect (server, "request-started", G_CALLBACK (on_request_started), self);
   g_signal_connect (server, "request-read", G_CALLBACK (on_request_read), self);
   g_signal_connect (server, "request-finished", G_CALLBACK (on_subscribed), self);
@@ -324,6 +332,7 @@ dlna_guard_free (DlnaGuard *self)
   if (self == NULL)
     return;
   g_signal_handlers_disconnect_by_data (self->server, self);
+  g_object_set_data (G_OBJECT (self->server), GUARD_KEY, NULL);
   g_object_unref (self->server);
   g_hash_table_unref (self->subscriptions);
   g_free (self->address);

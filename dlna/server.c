@@ -215,9 +215,16 @@ make_face (Face *face, const DlnaLink *link, GError **error)
 static bool
 face_up (Face *face, const DlnaLink *link, GError **error)
 {
-  if (make_face (face, link, error))
+  g_autoptr (GError) reason = NULL;
+
+  if (make_face (face, link, &reason))
     return true;
   face_down (face);
+  if (reason != NULL)
+    g_propagate_error (error, g_steal_pointer (&reason));
+  else /* the library does not always say */
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot announce the MediaServer on %s (%s)",
+                 face->name, link->ip);
   return false;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A whole MediaServer over a library that the test scripts, for control points that are not ours:
  *
- *   serve INTERFACE... [--port N]
+ *   serve [--port N] INTERFACE...
  *
  * Prints its addresses, and then takes commands, a line each: "touch ID", "rename NAME", "stats",
  * "quit". */
@@ -14,6 +14,56 @@
 #include <string.h>
 
 #define UUID "6d2a6a0e-8f63-4a9c-9b53-0a6f3f6f3c11"
+
+/* A listener in front of gupnp's server, as a program would put one there. */
+typedef struct {
+  SoupServer *server;
+  GSocketService *service;
+} Front;
+
+static gboolean
+on_incoming (GSocketService *service, GSocketConnection *connection, GObject *source, gpointer data)
+{
+  Front *self = data;
+  g_autoptr (GSocketAddress) local = g_socket_connection_get_local_address (connection, NULL);
+  g_autoptr (GSocketAddress) remote = g_socket_connection_get_remote_address (connection, NULL);
+
+  if (remote != NULL && local != NULL)
+    soup_server_accept_iostream (self->server, G_IO_STREAM (connection), local, remote, NULL);
+  return TRUE;
+}
+
+static gpointer
+put_in_front (SoupServer *server, const char *address, gpointer data)
+{
+  Front *self = g_new0 (Front, 1);
+  g_auto (GStrv) parts = g_strsplit (address, ":", 2);
+  g_autoptr (GSocketAddress) where = g_inet_socket_address_new_from_string (
+      parts[0], (guint)g_ascii_strtoull (parts[1], NULL, 10));
+  g_autoptr (GError) error = NULL;
+
+  soup_server_disconnect (server);
+  self->server = g_object_ref (server);
+  self->service = g_socket_service_new ();
+  if (!g_socket_listener_add_address (G_SOCKET_LISTENER (self->service), where,
+                                      G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL, NULL,
+                                      &error))
+    g_error ("%s: %s", address, error->message);
+  g_signal_connect (self->service, "incoming", G_CALLBACK (on_incoming), self);
+  return self;
+}
+
+static void
+take_away (gpointer data)
+{
+  Front *self = data;
+
+  g_socket_service_stop (self->service);
+  g_socket_listener_close (G_SOCKET_LISTENER (self->service));
+  g_object_unref (self->service);
+  g_object_unref (self->server);
+  g_free (self);
+}
 
 typedef struct {
   GMainLoop *loop;
@@ -102,9 +152,16 @@ main (int argc, char **argv)
   g_autoptr (SoupServer) soup = soup_server_new (NULL, NULL);
   g_autoptr (DlnaMedia) media = NULL;
   Serve self = {.loop = g_main_loop_new (NULL, FALSE), .interfaces = argv + 1};
-  DlnaServerOptions options = {.friendly_name = "Test & <TV>", .uuid = UUID};
+  DlnaServerOptions options = {.friendly_name = "Test & <TV>",
+                               .uuid = UUID,
+                               .hook = put_in_front,
+                               .hook_destroy = take_away};
   GSList *uris;
 
+  if (argc > 2 && strcmp (argv[1], "--port") == 0) {
+    options.port = (uint16_t)g_ascii_strtoull (argv[2], NULL, 10);
+    self.interfaces = argv + 3;
+  }
   self.library = fake_library_new ();
   fill (self.library);
   if (!soup_server_listen_all (soup, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error)) {

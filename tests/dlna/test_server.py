@@ -18,6 +18,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 import urllib.parse
@@ -81,7 +82,7 @@ class Serve:
     def __init__(self, *interfaces):
         # The sanitizer keeps what is freed for a while; this bounds it, so that memory can be judged.
         sanitizer = os.environ.get('ASAN_OPTIONS', '') + ':quarantine_size_mb=1'
-        self.errors = open('/tmp/%s.err' % TAG, 'w+')
+        self.errors = tempfile.TemporaryFile('w+')
         self.process = subprocess.Popen(
             ['ip', 'netns', 'exec', TAG + '-gw', SERVE, *interfaces], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=self.errors, text=True,
@@ -90,7 +91,12 @@ class Serve:
         while True:
             line = self.process.stdout.readline().split()
             if not line:
-                raise AssertionError('serve did not start: ' + self.log())
+                self.process.wait(10)
+                self.process.stdin.close()
+                self.process.stdout.close()
+                log = self.log()
+                self.errors.close()
+                raise AssertionError('serve did not start: ' + log)
             if line[0] == 'media':
                 break
             self.locations[line[0]] = line[1]
@@ -112,8 +118,8 @@ class Serve:
             return int(re.search(name + r':\s+(\d+)', status.read()).group(1))
 
     def sanitized(self):
-        with open('/proc/%d/maps' % self.process.pid) as maps:
-            return 'libasan' in maps.read() or b'__asan_init' in open(SERVE, 'rb').read()
+        with open(SERVE, 'rb') as program:
+            return b'__asan_init' in program.read()
 
     def stop(self):
         with contextlib.suppress(BrokenPipeError):
@@ -121,7 +127,7 @@ class Serve:
             self.process.stdin.close()
         code = self.process.wait(20)
         self.process.stdout.close()
-        self.errors.close()
+        (sys.stderr.write(self.log()) if code else None, self.errors.close())
         return code
 
 
@@ -590,6 +596,31 @@ class Links(unittest.TestCase):
         self.assertIsNotNone(location)
         ControlPoint(location).browse()
 
+    def test_a_port_in_use_is_told_and_tried_again(self):
+        with inside('gw'):
+            taken = socket.create_server(('192.168.77.1', 0))
+        port = taken.getsockname()[1]
+        with self.assertRaisesRegex(AssertionError, r'192\.168\.77\.1.* %d.*in use' % port):
+            Serve('--port', str(port), 'lan0')
+        taken.close()
+        serve = Serve('--port', str(port), 'lan0')
+        self.addCleanup(serve.stop)
+        self.assertEqual(urllib.parse.urlsplit(serve.locations['lan0']).port, port)
+        ip('-n', TAG + '-gw', 'address', 'del', '192.168.77.1/24', 'dev', 'lan0')
+        while serve.stats()['interfaces'] != 0:
+            time.sleep(0.1)
+        with inside('gw'):
+            taken = socket.create_server(('0.0.0.0', port))
+        ip('-n', TAG + '-gw', 'address', 'add', '192.168.77.1/24', 'broadcast', '+', 'dev', 'lan0')
+        time.sleep(2)
+        self.assertEqual(serve.stats()['interfaces'], 0)
+        self.assertEqual(serve.log().count('WARNING'), 1, serve.log())
+        taken.close()
+        end = time.monotonic() + 10
+        while serve.stats()['interfaces'] != 1 and time.monotonic() < end:
+            time.sleep(0.1)
+        ControlPoint('http://192.168.77.1:%d/%s.xml' % (port, UUID)).browse()
+
     def test_an_interface_without_address_is_waited_for(self):
         self.assertEqual(self.serve.locations['late0'], '-')
         self.assertEqual(self.serve.stats()['interfaces'], 1)
@@ -650,8 +681,6 @@ def main():
         return 0 if result.wasSuccessful() else 1
     finally:
         remove_network()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink('/tmp/%s.err' % TAG)
 
 
 if __name__ == '__main__':
