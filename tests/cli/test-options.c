@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "peer/cli/options.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define ROOT_HASH "47a013e660d408619d894b20806b1d5086aab03b0a6f6d0a1e4e24e7e9a8f5b3"
+#define LINK "ppsp:" ROOT_HASH
+#define TRACKED LINK "?tr=https%3A%2F%2Ftracker.example%3A7846%2F"
+
+static CliOptions *
+parse (const char *const *words, GError **error)
+{
+  g_autoptr (GPtrArray) argv = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (argv, g_strdup ("ppsp-peer"));
+  for (; *words != NULL; words++)
+    g_ptr_array_add (argv, g_strdup (*words));
+  /* the parser moves what it has read out of the array */
+  g_autofree char **moved = g_memdup2 (argv->pdata, argv->len * sizeof (char *));
+  return cli_options_new ((int)argv->len, moved, error);
+}
+
+#define PARSE(...) parse ((const char *const[]){__VA_ARGS__, NULL}, &error)
+
+static void
+test_all_options (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CliOptions) options =
+      PARSE ("--output", "film.ts", "--seed", "--peer", "127.0.0.1:7577", "--tracker",
+             "http://127.0.0.1:7846/", "--allow-plain-tracker", "--peers",
+             "192.0.2.1:7574,[2001:db8::1]:7575", "--peers", "192.0.2.2:7576", "-v",
+             TRACKED "&ps=192.0.2.9%3A7574");
+  g_assert_no_error (error);
+  g_assert_cmpstr (options->output, ==, "film.ts");
+  g_assert_cmpstr (options->listen, ==, "127.0.0.1:7577");
+  g_assert_true (options->seed && options->allow_plain_tracker && options->verbose);
+  g_assert_cmpuint (options->trackers->len, ==, 2);
+  g_assert_cmpstr (options->trackers->pdata[0], ==, "https://tracker.example:7846/");
+  g_assert_cmpstr (options->trackers->pdata[1], ==, "http://127.0.0.1:7846/");
+  g_assert_cmpuint (options->peers->len, ==, 4);
+  g_assert_cmpuint (g_array_index (options->peers, PeerAddress, 1).port, ==, 7575);
+  g_assert_cmpuint (g_array_index (options->peers, PeerAddress, 3).ip[15], ==, 9);
+}
+
+static void
+test_a_link_is_enough (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CliOptions) options = PARSE (TRACKED);
+  g_assert_no_error (error);
+  g_assert_null (options->output);
+  g_assert_false (options->seed);
+  g_assert_cmpstr (options->listen, ==, "[::]:0");
+}
+
+static void
+assert_refused (const char *const *words, const char *says)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_null (parse (words, &error));
+  g_assert_nonnull (error);
+  if (strstr (error->message, says) == NULL)
+    g_error ("\"%s\" does not say \"%s\"", error->message, says);
+  g_assert_null (strchr (error->message, '\n'));
+}
+
+#define REFUSED(says, ...) assert_refused ((const char *const[]){__VA_ARGS__, NULL}, says)
+
+static void
+test_wrong_calls_are_told (void)
+{
+  assert_refused ((const char *const[]){NULL}, "no link");
+  REFUSED ("more than one link", TRACKED, "tr=x");
+  REFUSED ("--tracker or --peers", LINK);
+  REFUSED ("--peers localhost:1", "--peers", "localhost:1", TRACKED);
+  REFUSED ("--peers 192.0.2.1", "--peers", "192.0.2.1:7574,192.0.2.1", TRACKED);
+  REFUSED ("--peers 192.0.2.1:0", "--peers", "192.0.2.1:0", TRACKED);
+  REFUSED ("--nonsense", "--nonsense", TRACKED);
+  REFUSED ("begin", "http://example.org/");
+  REFUSED ("/nowhere/at/all", "--config", "/nowhere/at/all", TRACKED);
+}
+
+static void
+with_file (const char *text, void (*func) (const char *path))
+{
+  g_autoptr (GError) error = NULL;
+  char *path = NULL;
+  int fd = g_file_open_tmp ("ppsp-peer-XXXXXX.conf", &path, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_close (fd, NULL));
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  func (path);
+  g_unlink (path);
+  g_free (path);
+}
+
+static void
+read_good_file (const char *path)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CliOptions) options = PARSE ("--config", path, "--peer", "127.0.0.1:1");
+  g_assert_no_error (error);
+  g_assert_cmpstr (options->output, ==, "/tmp/a b");
+  g_assert_cmpstr (options->listen, ==, "127.0.0.1:1"); /* the command line wins */
+  g_assert_true (options->seed);
+  g_assert_false (options->verbose);
+  g_assert_cmpuint (options->trackers->len, ==, 2);
+  g_assert_cmpuint (options->peers->len, ==, 1);
+}
+
+static void
+test_key_file_fills_what_is_not_said (void)
+{
+  with_file ("[peer]\noutput=/tmp/a b\npeer=127.0.0.1:2\nseed=true\n"
+             "[swarm]\nlink=" LINK "\ntracker=https://a.example/;https://b.example/\n"
+             "peers=192.0.2.1:7574\n",
+             read_good_file);
+}
+
+static void
+read_unknown_key (const char *path)
+{
+  REFUSED ("[peer] spead: there is no such option", "--config", path, TRACKED);
+}
+
+static void
+read_bad_flag (const char *path)
+{
+  REFUSED ("seed", "--config", path, TRACKED);
+}
+
+static void
+read_no_key_file (const char *path)
+{
+  REFUSED (path, "--config", path, TRACKED);
+}
+
+static void
+test_wrong_key_files_are_told (void)
+{
+  with_file ("[peer]\nspead=true\n", read_unknown_key);
+  with_file ("[peer]\nseed=perhaps\n", read_bad_flag);
+  with_file ("this is no key file\n", read_no_key_file);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/cli/options/all-of-them-arrive", test_all_options);
+  g_test_add_func ("/cli/options/a-link-is-enough", test_a_link_is_enough);
+  g_test_add_func ("/cli/options/wrong-calls-are-told", test_wrong_calls_are_told);
+  g_test_add_func ("/cli/options/key-file-fills-what-is-not-said",
+                   test_key_file_fills_what_is_not_said);
+  g_test_add_func ("/cli/options/wrong-key-files-are-told", test_wrong_key_files_are_told);
+  return g_test_run ();
+}

@@ -1,0 +1,270 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""ppsp-peer as a program, with a real origin, over loopback."""
+
+import http.client
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+
+BUILD = os.environ.get('PPSP_BUILD', 'build')
+PEER = os.path.join(BUILD, 'peer/cli/ppsp-peer')
+ORIGIN = os.path.join(BUILD, 'peer/origin/ppsp-origin')
+PATIENCE = 30  # seconds
+LENGTH = 12_345_678
+
+
+def free_port(kind):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(what, condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f'not within {PATIENCE} s: {what}')
+        time.sleep(0.02)
+
+
+class Encoder(threading.Thread):
+    """Pushes packets of a transport stream, each with its number, at about 2 Mbit/s."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port, self.packets, self.stopped = port, 0, threading.Event()
+
+    @staticmethod
+    def packet(number):
+        head = bytes([0x47, 0x01, 0x00, 0x10 | number & 15])
+        return head + number.to_bytes(8, 'big') + random.Random(number).randbytes(176)
+
+    def run(self):
+        connection = http.client.HTTPConnection('127.0.0.1', self.port)
+        connection.putrequest('PUT', '/ingest/late')
+        connection.putheader('Transfer-Encoding', 'chunked')
+        connection.endheaders()
+        while not self.stopped.wait(0.02):
+            body = b''.join(self.packet(self.packets + i) for i in range(27))
+            self.packets += 27
+            connection.send(b'%x\r\n%s\r\n' % (len(body), body))
+        connection.close()
+
+
+class World:
+    """An origin with a film and a channel."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix='ppsp-peer-test-')
+        self.film = os.path.join(self.folder, 'film.bin')
+        with open(self.film, 'wb') as file:
+            file.write(random.Random(1).randbytes(LENGTH))
+        self.http = free_port(socket.SOCK_STREAM)
+        self.address = f'127.0.0.1:{free_port(socket.SOCK_DGRAM)}'
+        self.log = open(os.path.join(self.folder, 'origin.log'), 'wb')
+        self.origin = subprocess.Popen(
+            [ORIGIN, '--http', f'127.0.0.1:{self.http}', '--peer', self.address, '--state',
+             os.path.join(self.folder, 'state'), '--file', f'film=Film,{self.film}', '--channel',
+             'late=Late'], stdout=self.log, stderr=self.log)
+        links = []
+
+        def has_links():
+            if self.origin.poll() is not None:
+                raise AssertionError('ppsp-origin ended, see ' + self.log.name)
+            links[:] = self.links()
+            return len(links) == 2
+        wait_until('the origin names two links', has_links)
+        self.film_link = next(link for link in links if 'ci=3' not in link)
+        self.live_link = next(link for link in links if 'ci=3' in link)
+
+    def links(self):
+        try:
+            with urllib.request.urlopen(f'http://127.0.0.1:{self.http}/channels.m3u') as answer:
+                return re.findall(r'^ppsp:\S+', answer.read().decode(), re.M)
+        except OSError:
+            return []
+
+    def close(self):
+        self.origin.terminate()
+        self.origin.wait(PATIENCE)
+        self.log.close()
+        shutil.rmtree(self.folder)
+
+
+class TestPeer(unittest.TestCase):
+    world = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World()
+        with open(cls.world.film, 'rb') as file:
+            cls.film = file.read()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.world.close()
+
+    def words(self, link, *more):
+        return [PEER, link, '--peer', '127.0.0.1:0', '--peers', self.world.address, *more]
+
+    def peer(self, link, *more, stdin=None):
+        return subprocess.run(self.words(link, *more), input=stdin, capture_output=True,
+                              timeout=PATIENCE, check=False)
+
+    def start(self, link, *more, **options):
+        process = subprocess.Popen(self.words(link, *more), stderr=subprocess.PIPE, **options)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def target(self, name):
+        return os.path.join(self.world.folder, name)
+
+    def unsized(self):
+        link = re.sub(r'cl=\d+&?', '', self.world.film_link)
+        self.assertNotIn('cl=', link)
+        return link.rstrip('?&')
+
+    def assert_film(self, path):
+        with open(path, 'rb') as file:
+            self.assertTrue(file.read() == self.film, path)
+
+    def test_film_to_a_file(self):
+        path = self.target('to-a-file')
+        done = self.peer(self.world.film_link, '--output', path)
+        self.assertEqual((done.returncode, done.stdout), (0, b''), done.stderr)
+        self.assert_film(path)
+
+    def test_film_to_a_pipe(self):
+        done = self.peer(self.world.film_link)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout == self.film)
+
+    def test_film_of_unknown_length(self):
+        path = self.target('unknown-length')
+        self.assertEqual(self.peer(self.unsized(), '--output', path).returncode, 0)
+        self.assert_film(path)
+        done = self.peer(self.unsized())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout == self.film)
+
+    def test_link_from_standard_input(self):
+        done = self.peer('-', stdin=self.world.film_link.encode() + b'\n')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout == self.film)
+
+    def test_killed_in_the_middle_goes_on(self):
+        path = self.target('killed')
+        process = self.start(self.world.film_link, '--output', path)
+        wait_until('something is there', lambda: os.path.exists(path))
+        time.sleep(0.03)
+        process.kill()
+        process.wait()
+        self.assertEqual(self.peer(self.world.film_link, '--output', path).returncode, 0)
+        self.assert_film(path)
+
+    def test_what_is_whole_needs_no_peer(self):
+        path = self.target('whole')
+        self.assertEqual(self.peer(self.world.film_link, '--output', path).returncode, 0)
+        nobody = f'127.0.0.1:{free_port(socket.SOCK_DGRAM)}'
+        done = subprocess.run([PEER, self.world.film_link, '--peers', nobody, '--output', path],
+                              capture_output=True, timeout=PATIENCE, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_other_bytes_in_the_file_are_replaced(self):
+        path = self.target('damaged')
+        with open(path, 'wb') as file:
+            file.write(b'x' * LENGTH)
+        self.assertEqual(self.peer(self.world.film_link, '--output', path).returncode, 0)
+        self.assert_film(path)
+
+    def test_reader_that_goes_is_no_error(self):
+        process = self.start(self.world.film_link, stdout=subprocess.PIPE)
+        self.assertTrue(process.stdout.read(100_000) == self.film[:100_000])
+        process.stdout.close()
+        self.assertEqual(process.wait(PATIENCE), 0)
+
+    def test_seeding_peer_gives_to_another(self):
+        path = self.target('seeder')
+        port = free_port(socket.SOCK_DGRAM)
+        seeder = self.start(self.world.film_link, '--output', path, '--seed', '--peer',
+                            f'127.0.0.1:{port}')
+        end = re.compile(r'all is here')
+        line = seeder.stderr.readline().decode()
+        self.assertRegex(line, end)
+        done = subprocess.run([PEER, re.sub(r'fb=[^&]*&?', '', self.world.film_link), '--peer',
+                               '127.0.0.1:0', '--peers', f'127.0.0.1:{port}'],
+                              capture_output=True, timeout=PATIENCE, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout == self.film)
+        self.assertIsNone(seeder.poll())
+        seeder.send_signal(signal.SIGTERM)
+        self.assertEqual(seeder.wait(PATIENCE), 0)
+
+    def test_stopped_early_is_an_error(self):
+        nobody = f'127.0.0.1:{free_port(socket.SOCK_DGRAM)}'
+        process = subprocess.Popen([PEER, self.world.film_link, '--peers', nobody, '--output',
+                                    self.target('early')], stderr=subprocess.PIPE)
+        wait_until('it runs', lambda: os.path.exists(self.target('early')))
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=PATIENCE)[1].decode()
+        self.assertEqual(process.returncode, 1)
+        self.assertIn('the same command goes on', said)
+
+    def test_errors_are_one_line(self):
+        full = self.peer(self.world.live_link, '--output', '/nowhere/at/all')
+        self.assertEqual(full.returncode, 1)
+        self.assertRegex(full.stderr.decode(), r'\Appsp-peer: /nowhere/at/all: .*\n\Z')
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(('127.0.0.1', 0))
+            where = f'127.0.0.1:{taken.getsockname()[1]}'
+            busy = self.peer(self.world.film_link, '--peer', where, '--output', self.target('b'))
+        self.assertEqual(busy.returncode, 1)
+        self.assertRegex(busy.stderr.decode(), rf'\Appsp-peer: {where}: .*choose another port\n\Z')
+        wrong = self.peer('ppsp:nonsense')
+        self.assertEqual(wrong.returncode, 2)
+        self.assertRegex(wrong.stderr.decode(), r'\Appsp-peer: .*\n\Z')
+
+    def check_live(self, got, encoder):
+        """Whole packets, a contiguous part of what was pushed."""
+        self.assertEqual(len(got) % 188, 0)
+        first = int.from_bytes(got[4:12], 'big')
+        wanted = b''.join(encoder.packet(first + i) for i in range(len(got) // 188))
+        self.assertTrue(got == wanted, 'not what the encoder sent')
+
+    def test_live_is_contiguous(self):
+        encoder = Encoder(self.world.http)
+        encoder.start()
+        self.addCleanup(encoder.stopped.set)
+        process = self.start(self.world.live_link, stdout=subprocess.PIPE)
+        got = process.stdout.read(188 * 4000)  # some 3 s
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read()
+        process.stdout.close()
+        self.assertEqual(process.wait(PATIENCE), 0)
+        self.check_live(got, encoder)
+        self.check_live((got + rest)[:(len(got) + len(rest)) // 188 * 188], encoder)
+        full = self.peer(self.world.live_link, '--output', '/dev/full')
+        self.assertEqual(full.returncode, 1)
+        self.assertRegex(full.stderr.decode(), r'\Appsp-peer: /dev/full: No space left.*\n\Z')
+
+
+if __name__ == '__main__':
+    for program in (PEER, ORIGIN):
+        if not os.access(program, os.X_OK):
+            print(f'skipped: {program} is not built')
+            sys.exit(77)
+    unittest.main(verbosity=2)
