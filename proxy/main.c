@@ -196,6 +196,11 @@ set_up_process (const ProxyConfig *config)
   if (config->verbose) /* ours, not those of all libraries */
     g_setenv ("G_MESSAGES_DEBUG", "proxy dlna peer peer/net peer/tracker", FALSE);
   g_set_prgname ("ppsp-proxy");
+  /* A desktop's settings and proxies are nothing to a gateway; the modules that know them cost a
+   * megabyte and two threads. */
+  g_setenv ("GIO_USE_PROXY_RESOLVER", "dummy", FALSE);
+  g_setenv ("GSETTINGS_BACKEND", "memory", FALSE);
+  g_setenv ("GIO_USE_VFS", "local", FALSE);
   /* One thread does the work; a second arena would only hold memory back. */
   mallopt (M_ARENA_MAX, 1);
   mallopt (M_TRIM_THRESHOLD, 256 * 1024);
