@@ -35,7 +35,8 @@ struct ProxySession {
   ProxyRing *ring;
   PeerPlayout *playout;
   uint64_t skipped;
-  uint64_t waiting; /* bytes that came since the last turn */
+  uint64_t edge, unsigned_chunks; /* an origin that restarts leaves numbers out */
+  uint64_t waiting;               /* bytes that came since the last turn */
 
   ProxyFilm *film;
   bool cached; /* holds its place in the cache */
@@ -264,7 +265,9 @@ turn_live (ProxySession *self, int64_t now)
   for (;;) {
     uint64_t skipped = 0;
     PeerRange run = peer_playout_next (self->playout, now, have, &skipped);
-    self->skipped += skipped;
+    uint64_t never = MIN (skipped, self->unsigned_chunks);
+    self->unsigned_chunks -= never;
+    self->skipped += skipped - never;
     if (peer_range_is_empty (run))
       break;
     self->last_bytes = g_get_monotonic_time ();
@@ -357,6 +360,17 @@ turn (ProxySession *self)
     turn_probe (self, now);
 }
 
+/* Numbers that were never signed are not missed by anybody; a munro that we did not see is next to
+ * the last one, those of a restart are far from it. */
+static void
+note_edge (ProxySession *self, PeerRange munro)
+{
+  uint64_t near = self->edge + (uint64_t)self->link->content.chunks_per_signature * 16;
+  if (self->edge > 0 && munro.first > near)
+    self->unsigned_chunks += munro.first - self->edge;
+  self->edge = MAX (self->edge, munro.end);
+}
+
 void
 proxy_session_event (ProxySession *self, const PeerEvent *event)
 {
@@ -366,6 +380,7 @@ proxy_session_event (ProxySession *self, const PeerEvent *event)
     schedule_tick (self);
     break;
   case PEER_EVENT_EDGE:
+    note_edge (self, event->chunks);
     if (self->playout)
       peer_playout_edge (self->playout, net_udp_now (self->options->udp), event->chunks,
                          event->time);

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way of the data, from an origin's engine to a viewer's bytes, over loopback, in one process. */
+#include "proxy/library.h"
+#include "tests/proxy/scratch.h"
+#include "tests/proxy/ts.h"
+#include <string.h>
+
+enum { CHUNK = 1128, FILM = 3 * 1024 * 1024 + 333 };
+
+typedef struct {
+  char *folder;
+  NetUdp *origin, *gateway;
+  ProxyCatalog *catalog;
+  ProxyCache *cache;
+  ProxySessionOptions options;
+  ProxySessions *sessions;
+  ProxyLibrary *library;
+
+  TsMaker maker;
+  PeerKey *key;
+  PeerSwarm *live;
+  PeerContent live_content;
+  size_t appended; /* bytes */
+
+  uint8_t *film;
+  PeerContent film_content;
+} World;
+
+static void
+no_event (const PeerEvent *event, gpointer data)
+{
+}
+
+static void
+on_event (const PeerEvent *event, gpointer data)
+{
+  World *world = data;
+  if (world->sessions)
+    proxy_sessions_event (world->sessions, event);
+}
+
+static void
+world_init (World *self)
+{
+  g_autoptr (GError) error = NULL;
+  memset (self, 0, sizeof *self);
+  self->folder = scratch_new ();
+  PeerEngineOptions engine;
+  peer_engine_options_init (&engine);
+  self->origin = net_udp_new ("127.0.0.1:0", &engine, no_event, NULL, &error);
+  g_assert_no_error (error);
+  self->gateway = net_udp_new ("127.0.0.1:0", &engine, on_event, self, &error);
+  g_assert_no_error (error);
+  self->catalog = proxy_catalog_open (NULL);
+  self->cache = proxy_cache_new (self->folder, 100 << 20);
+  self->options =
+      (ProxySessionOptions){.udp = self->gateway, .cache = self->cache, .memory = 2 << 20};
+  self->sessions = proxy_sessions_new (&self->options, 0);
+  self->library = proxy_library_new (self->catalog, self->sessions);
+  ts_maker_init (&self->maker);
+}
+
+static void
+turn (void)
+{
+  g_main_context_iteration (NULL, TRUE);
+}
+
+static gboolean
+on_pause (gpointer data)
+{
+  *(bool *)data = true;
+  return G_SOURCE_REMOVE;
+}
+
+static void
+settle (unsigned ms)
+{
+  bool done = false;
+  g_timeout_add (ms, on_pause, &done);
+  while (!done)
+    turn ();
+}
+
+static void
+world_clear (World *self)
+{
+  settle (20); /* sessions without a user end in an idle moment */
+  g_autoptr (GPtrArray) left = proxy_sessions_list (self->sessions);
+  g_assert_cmpuint (left->len, ==, 0);
+  g_object_unref (self->library);
+  proxy_sessions_unref (self->sessions);
+  proxy_cache_free (self->cache);
+  proxy_catalog_close (self->catalog);
+  net_udp_free (self->gateway);
+  net_udp_free (self->origin);
+  peer_key_free (self->key);
+  ts_maker_clear (&self->maker);
+  g_free (self->film);
+  scratch_free (self->folder);
+}
+
+static void
+add_channel (World *self, const PeerContent *content, const char *id, const char *mime, bool dead)
+{
+  g_autoptr (PeerLink) link = peer_link_new ();
+  link->content = *content;
+  PeerAddress address;
+  g_assert_true (
+      peer_address_parse_ip ("127.0.0.1", dead ? 9 : net_udp_port (self->origin), &address));
+  g_array_append_val (link->peers, address);
+  g_free (link->media_type);
+  link->media_type = g_strdup (mime);
+  g_autofree char *text = peer_link_to_string (link);
+  g_autofree char *swarm = peer_content_swarm_id_hex (content);
+  ProxyDraft draft = {.swarm_id = swarm,
+                      .link = text,
+                      .name = id,
+                      .source = "",
+                      .mime = mime,
+                      .live = peer_content_is_live (content),
+                      .length = content->length > 0 ? (int64_t)content->length : -1};
+  g_assert_cmpint (proxy_catalog_put (self->catalog, &draft, NULL), ==, PROXY_CATALOG_ADDED);
+}
+
+/* --- the origin --- */
+
+static void
+start_live (World *self)
+{
+  g_autoptr (GError) error = NULL;
+  self->key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, &error);
+  g_assert_no_error (error);
+  peer_content_init_live (&self->live_content);
+  peer_key_swarm_id (self->key, &self->live_content);
+  PeerJoin join = {.content = &self->live_content,
+                   .store = peer_store_memory_new (CHUNK, 8192),
+                   .discard_window = 8192,
+                   .source = true};
+  self->live = peer_engine_join (net_udp_engine (self->origin), &join, &error);
+  g_assert_no_error (error);
+  peer_engine_start (net_udp_engine (self->origin), self->live, 0);
+}
+
+/* A second of video; all whole subtrees of it are signed. */
+static void
+second (World *self)
+{
+  PeerEngine *engine = net_udp_engine (self->origin);
+  ts_tables (&self->maker);
+  ts_picture (&self->maker, true, 61);
+  ts_picture (&self->maker, false, 700);
+  size_t subtree = (size_t)CHUNK * self->live_content.chunks_per_signature;
+  while (self->appended + subtree <= self->maker.bytes->len) {
+    for (uint32_t i = 0; i < self->live_content.chunks_per_signature; i++) {
+      peer_engine_append (engine, self->live, self->maker.bytes->data + self->appended, CHUNK);
+      self->appended += CHUNK;
+    }
+    g_assert_true (peer_engine_sign (engine, self->live, self->key, net_udp_now (self->origin)));
+  }
+  net_udp_wake (self->origin);
+}
+
+static void
+start_film (World *self, bool length_in_link)
+{
+  g_autoptr (GError) error = NULL;
+  PeerContent *content = &self->film_content;
+  peer_content_init_static (content);
+  self->film = g_malloc (FILM);
+  for (size_t i = 0; i < FILM; i++)
+    self->film[i] = (uint8_t)(i * 13 + i / 4096);
+  content->swarm_id_size = (uint16_t)peer_content_hash_size (content);
+  memset (content->swarm_id, 1, content->swarm_id_size); /* until it is known */
+  PeerIntegrity *integrity = peer_integrity_new (content, 0, NULL, &error);
+  g_assert_no_error (error);
+  PeerStore *store = peer_store_memory_new (content->chunk_size, FILM / content->chunk_size + 1);
+  for (size_t at = 0; at < FILM; at += content->chunk_size) {
+    size_t n = MIN (content->chunk_size, FILM - at);
+    peer_integrity_append (integrity, self->film + at, n);
+    store->class->write (store, at / content->chunk_size, self->film + at, n);
+  }
+  peer_integrity_finish (integrity, content->swarm_id);
+  PeerContent whole = *content;
+  whole.length = FILM;
+  if (length_in_link)
+    content->length = FILM;
+  PeerJoin join = {.content = &whole, .store = store, .integrity = integrity};
+  peer_engine_join (net_udp_engine (self->origin), &join, &error);
+  g_assert_no_error (error);
+}
+
+/* --- viewers --- */
+
+typedef struct {
+  World *world;
+  GCancellable *cancellable;
+  DlnaStream *stream;
+  GByteArray *out;
+  GError *error;
+  bool ended, busy;
+} Viewer;
+
+static void
+on_next (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Viewer *self = data;
+  g_autoptr (GBytes) bytes = dlna_stream_next_finish (DLNA_STREAM (source), result, &self->error);
+  self->busy = bytes != NULL;
+  self->ended = bytes == NULL;
+  if (!bytes)
+    return;
+  g_byte_array_append (self->out, g_bytes_get_data (bytes, NULL), (guint)g_bytes_get_size (bytes));
+  dlna_stream_next_async (self->stream, self->cancellable, on_next, self);
+}
+
+static void
+on_open (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Viewer *self = data;
+  self->stream = dlna_library_open_finish (DLNA_LIBRARY (source), result, &self->error);
+  self->busy = self->stream != NULL;
+  self->ended = self->stream == NULL;
+  if (self->stream)
+    dlna_stream_next_async (self->stream, self->cancellable, on_next, self);
+}
+
+static void
+viewer_open (Viewer *self, World *world, const char *id, const DlnaPosition *position)
+{
+  memset (self, 0, sizeof *self);
+  self->world = world;
+  self->out = g_byte_array_new ();
+  self->cancellable = g_cancellable_new ();
+  self->busy = true;
+  dlna_library_open_async (DLNA_LIBRARY (world->library), id, position, self->cancellable, on_open,
+                           self);
+}
+
+static void
+viewer_close (Viewer *self)
+{
+  g_cancellable_cancel (self->cancellable);
+  while (self->busy)
+    turn ();
+  g_clear_object (&self->stream);
+  g_object_unref (self->cancellable);
+  g_byte_array_unref (self->out);
+  g_clear_error (&self->error);
+}
+
+static const DlnaPosition live_position = {.type = DLNA_POSITION_LIVE, .end = -1};
+
+/* Behind the tables all is a contiguous part of what the origin was given, up to its end. */
+static void
+check_live (const Viewer *viewer)
+{
+  const World *world = viewer->world;
+  size_t tables = 2 * 188, n = viewer->out->len - tables;
+  g_assert_cmpuint (n, >, 0);
+  g_assert_cmpmem (viewer->out->data + tables, n, world->maker.bytes->data + world->appended - n,
+                   n);
+  g_assert_cmpuint (ts_discontinuity (viewer->out->data, tables + n / 188 * 188), ==,
+                    tables + n / 188 * 188);
+}
+
+static bool
+caught_up (const Viewer *viewer)
+{
+  size_t tables = 2 * 188, n = viewer->out->len;
+  const World *world = viewer->world;
+  return n > tables + 188 && memcmp (viewer->out->data + n - 188,
+                                     world->maker.bytes->data + world->appended - 188, 188) == 0;
+}
+
+static void
+test_live (void)
+{
+  World world;
+  Viewer first, second_one;
+  world_init (&world);
+  start_live (&world);
+  second (&world);
+  add_channel (&world, &world.live_content, "one", "video/mp2t", false);
+  g_assert_cmpint (proxy_sessions_state (world.sessions, "one", NULL, NULL), ==, PROXY_STATE_IDLE);
+  viewer_open (&first, &world, "one", &live_position);
+  g_assert_cmpint (proxy_sessions_state (world.sessions, "one", NULL, NULL), ==,
+                   PROXY_STATE_JOINING);
+  while (first.out->len == 0) {
+    settle (30);
+    second (&world);
+  }
+  viewer_open (&second_one, &world, "one", &live_position);
+  for (int i = 0; i < 5; i++) {
+    second (&world);
+    settle (30);
+  }
+  while (!caught_up (&first) || !caught_up (&second_one))
+    turn ();
+  check_live (&first);
+  check_live (&second_one);
+  g_assert_cmpint (proxy_sessions_state (world.sessions, "one", NULL, NULL), ==,
+                   PROXY_STATE_PLAYING);
+  /* two viewers, one swarm: nothing came twice */
+  const PeerCounters *counters = peer_engine_counters (net_udp_engine (world.gateway));
+  g_assert_cmpuint (counters->chunk_bytes_received, <=, world.appended);
+  /* one goes, the other goes on */
+  viewer_close (&first);
+  second (&world);
+  while (!caught_up (&second_one))
+    turn ();
+  check_live (&second_one);
+  /* what was seen is told from now on */
+  viewer_close (&second_one);
+  world_clear (&world);
+}
+
+static void
+test_learns (void)
+{
+  World world;
+  Viewer viewer;
+  world_init (&world);
+  start_live (&world);
+  second (&world);
+  second (&world);
+  add_channel (&world, &world.live_content, "one", "video/mp2t", false);
+  g_autoptr (DlnaItem) before = dlna_library_lookup (DLNA_LIBRARY (world.library), "one", NULL);
+  g_assert_null (before->video_codec);
+  viewer_open (&viewer, &world, "one", &live_position);
+  while (viewer.out->len < 100000) {
+    settle (30);
+    second (&world);
+  }
+  ProxySession *session;
+  proxy_sessions_state (world.sessions, "one", &session, NULL);
+  proxy_library_learn (world.library, session);
+  viewer_close (&viewer);
+  settle (20);
+  g_autoptr (DlnaItem) after = dlna_library_lookup (DLNA_LIBRARY (world.library), "one", NULL);
+  g_assert_cmpstr (after->video_codec, ==, "h264");
+  g_assert_cmpint (after->width, ==, 640);
+  g_assert_cmpint (after->height, ==, 360);
+  world_clear (&world);
+}
+
+static void
+check_film (World *world, int64_t first, int64_t end, size_t expected)
+{
+  Viewer viewer;
+  DlnaPosition position = {.type = DLNA_POSITION_BYTES, .first = first, .end = end};
+  viewer_open (&viewer, world, "film", &position);
+  while (!viewer.ended)
+    turn ();
+  g_assert_no_error (viewer.error);
+  g_assert_cmpint (dlna_stream_size (viewer.stream), ==, FILM);
+  g_assert_cmpmem (viewer.out->data, viewer.out->len, world->film + first, expected);
+  viewer_close (&viewer);
+}
+
+static void
+test_film (bool length_in_link)
+{
+  World world;
+  Viewer viewer;
+  world_init (&world);
+  start_film (&world, length_in_link);
+  add_channel (&world, &world.film_content, "film", "video/mp4", false);
+  check_film (&world, FILM - 1000, -1, 1000);
+  check_film (&world, 2000000, 2300001, 300001);
+  check_film (&world, 0, 1, 1);
+  const PeerCounters *counters = peer_engine_counters (net_udp_engine (world.gateway));
+  g_assert_cmpuint (counters->chunk_bytes_received, <, 600000); /* only what was asked for */
+  check_film (&world, 0, -1, FILM);
+  DlnaPosition beyond = {.type = DLNA_POSITION_BYTES, .first = FILM, .end = -1};
+  viewer_open (&viewer, &world, "film", &beyond);
+  while (!viewer.ended)
+    turn ();
+  g_assert_error (viewer.error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  viewer_close (&viewer);
+  /* again, from the cache: no byte comes over the wire */
+  settle (20);
+  uint64_t before = counters->chunk_bytes_received;
+  check_film (&world, 0, -1, FILM);
+  g_assert_cmpuint (counters->chunk_bytes_received, <=, before + 2048);
+  world_clear (&world);
+}
+
+static void
+test_film_known (void)
+{
+  test_film (true);
+}
+
+static void
+test_film_unknown (void)
+{
+  test_film (false);
+}
+
+/* Nobody has it: who waits can go, and leaves nothing behind. */
+static void
+test_nobody (void)
+{
+  World world;
+  Viewer live, film;
+  world_init (&world);
+  start_live (&world);
+  start_film (&world, false);
+  add_channel (&world, &world.live_content, "one", "video/mp2t", true);
+  add_channel (&world, &world.film_content, "film", "video/mp4", true);
+  viewer_open (&live, &world, "one", &live_position);
+  viewer_open (&film, &world, "film", &live_position);
+  settle (50);
+  viewer_close (&live);
+  viewer_close (&film);
+  viewer_open (&live, &world, "no-such-channel", &live_position);
+  while (!live.ended)
+    turn ();
+  g_assert_error (live.error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  viewer_close (&live);
+  world_clear (&world);
+}
+
+/* The household removes a channel that somebody watches: the stream ends, the gateway stays. */
+static void
+test_removed (void)
+{
+  World world;
+  Viewer viewer;
+  world_init (&world);
+  start_live (&world);
+  second (&world);
+  second (&world);
+  add_channel (&world, &world.live_content, "one", "video/mp2t", false);
+  viewer_open (&viewer, &world, "one", &live_position);
+  while (viewer.out->len == 0) {
+    settle (30);
+    second (&world);
+  }
+  proxy_sessions_stop (world.sessions, "one");
+  proxy_catalog_remove (world.catalog, "one");
+  while (!viewer.ended)
+    turn ();
+  g_assert_no_error (viewer.error);
+  viewer_close (&viewer);
+  world_clear (&world);
+}
+
+static void
+test_browse (void)
+{
+  World world;
+  world_init (&world);
+  DlnaLibrary *library = DLNA_LIBRARY (world.library);
+  guint32 before = dlna_library_update_id (library);
+  for (unsigned i = 0; i < 25; i++) {
+    g_autofree char *swarm = g_strdup_printf ("%064x", i);
+    g_autofree char *name = g_strdup_printf ("Channel %02u", i);
+    ProxyDraft draft = {.swarm_id = swarm,
+                        .link = "ppsp:00",
+                        .name = name,
+                        .source = "",
+                        .mime = "video/mp4",
+                        .length = 1000,
+                        .number = i < 5 ? 5 - (int)i : 0};
+    proxy_catalog_put (world.catalog, &draft, NULL);
+  }
+  g_assert_cmpuint (dlna_library_update_id (library), >, before);
+  g_autoptr (DlnaItem) root = dlna_library_lookup (library, "0", NULL);
+  g_assert_null (root->mime);
+  g_assert_cmpint (root->child_count, ==, 25);
+  guint total;
+  g_autoptr (GPtrArray) all = dlna_library_list (library, "0", 0, 0, &total, NULL);
+  g_assert_cmpuint (total, ==, 25);
+  g_assert_cmpuint (all->len, ==, 25);
+  g_assert_cmpstr (((DlnaItem *)all->pdata[0])->title, ==, "Channel 04");
+  g_assert_cmpstr (((DlnaItem *)all->pdata[0])->extension, ==, "mp4");
+  g_assert_cmpint (((DlnaItem *)all->pdata[0])->size, ==, 1000);
+  g_autoptr (GPtrArray) page = dlna_library_list (library, "0", 20, 10, &total, NULL);
+  g_assert_cmpuint (page->len, ==, 5);
+  g_autoptr (GPtrArray) behind = dlna_library_list (library, "0", 4000000000, 10, &total, NULL);
+  g_assert_cmpuint (behind->len, ==, 0);
+  g_autoptr (GError) error = NULL;
+  g_assert_null (dlna_library_list (library, "x", 0, 0, &total, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  world_clear (&world);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/proxy/library/live-bytes-are-the-origins", test_live);
+  g_test_add_func ("/proxy/library/learns-what-a-stream-contains", test_learns);
+  g_test_add_func ("/proxy/library/film-in-ranges", test_film_known);
+  g_test_add_func ("/proxy/library/film-of-unknown-length", test_film_unknown);
+  g_test_add_func ("/proxy/library/nobody-has-it", test_nobody);
+  g_test_add_func ("/proxy/library/removed-while-watched", test_removed);
+  g_test_add_func ("/proxy/library/browse", test_browse);
+  return g_test_run ();
+}
