@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The page and the API, asked over HTTP as browsers and attackers ask. */
+#include "proxy/web.h"
+#include "tests/proxy/scratch.h"
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#define LINK                                                                                       \
+  "ppsp:e8ca11c4afab862f75f8ba6a8ad1a76cf12fee4c07e9763f0c5f5e510af070c9"                          \
+  "?tr=https%3A%2F%2Ftracker.example%2F&cl=1000"
+
+typedef struct {
+  SoupServer *server;
+  NetListener *listener;
+  NetUdp *udp;
+  ProxyCatalog *catalog;
+  ProxySessionOptions options;
+  ProxySessions *sessions;
+  ProxyWeb *web;
+  SoupSession *session;
+  unsigned port;
+  /* of the last answer */
+  unsigned status;
+  char *body, *type, *csp, *etag;
+} World;
+
+static void
+no_event (const PeerEvent *event, gpointer data)
+{
+}
+
+static void
+world_init (World *self)
+{
+  g_autoptr (GError) error = NULL;
+  PeerEngineOptions engine;
+  NetListenerOptions limits = {.check_host = true};
+  memset (self, 0, sizeof *self);
+  peer_engine_options_init (&engine);
+  self->udp = net_udp_new ("127.0.0.1:0", &engine, no_event, NULL, &error);
+  g_assert_no_error (error);
+  self->catalog = proxy_catalog_open (NULL);
+  self->options = (ProxySessionOptions){.udp = self->udp, .memory = 1 << 20};
+  self->sessions = proxy_sessions_new (&self->options, 0);
+  self->server = soup_server_new (NULL, NULL);
+  self->listener = net_listener_new (self->server, &limits);
+  self->port = net_listener_add (self->listener, "127.0.0.1:0", &error);
+  g_assert_no_error (error);
+  ProxyParts parts = {.server = self->server,
+                      .name = "Home <script>",
+                      .catalog = self->catalog,
+                      .sessions = self->sessions,
+                      .listener = self->listener,
+                      .udp = self->udp};
+  self->web = proxy_web_new (&parts);
+  self->session = soup_session_new ();
+}
+
+static void
+forget_answer (World *self)
+{
+  g_clear_pointer (&self->body, g_free);
+  g_clear_pointer (&self->type, g_free);
+  g_clear_pointer (&self->csp, g_free);
+  g_clear_pointer (&self->etag, g_free);
+}
+
+static void
+world_clear (World *self)
+{
+  forget_answer (self);
+  soup_session_abort (self->session);
+  g_object_unref (self->session);
+  proxy_web_free (self->web);
+  net_listener_free (self->listener);
+  g_object_unref (self->server);
+  proxy_sessions_unref (self->sessions);
+  proxy_catalog_close (self->catalog);
+  net_udp_free (self->udp);
+}
+
+static void
+on_answer (GObject *source, GAsyncResult *result, gpointer data)
+{
+  *(GAsyncResult **)data = g_object_ref (result);
+}
+
+/* headers: "Name: value" lines, NULL-terminated, or NULL. body: NULL = none. */
+static unsigned
+ask (World *self, const char *method, const char *path, const char *const *headers,
+     const char *body)
+{
+  g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u%s", self->port, path);
+  g_autoptr (SoupMessage) message = soup_message_new (method, uri);
+  g_autoptr (GError) error = NULL;
+  GAsyncResult *result = NULL;
+  SoupMessageHeaders *request = soup_message_get_request_headers (message);
+  forget_answer (self);
+  if (body) {
+    g_autoptr (GBytes) bytes = g_bytes_new (body, strlen (body));
+    soup_message_set_request_body_from_bytes (message, NULL, bytes);
+  }
+  for (size_t i = 0; headers && headers[i]; i++) {
+    g_auto (GStrv) parts = g_strsplit (headers[i], ": ", 2);
+    soup_message_headers_replace (request, parts[0], parts[1]);
+  }
+  soup_session_send_and_read_async (self->session, message, 0, NULL, on_answer, &result);
+  while (!result)
+    g_main_context_iteration (NULL, TRUE);
+  g_autoptr (GBytes) bytes = soup_session_send_and_read_finish (self->session, result, &error);
+  g_object_unref (result);
+  g_assert_no_error (error);
+  SoupMessageHeaders *answer = soup_message_get_response_headers (message);
+  size_t n;
+  const char *text = g_bytes_get_data (bytes, &n);
+  self->body = g_strndup (text ? text : "", n);
+  self->type = g_strdup (soup_message_headers_get_one (answer, "Content-Type"));
+  self->csp = g_strdup (soup_message_headers_get_one (answer, "Content-Security-Policy"));
+  self->etag = g_strdup (soup_message_headers_get_one (answer, "ETag"));
+  self->status = soup_message_get_status (message);
+  return self->status;
+}
+
+static const char *const ours[] = {"X-PPSP: 1", "Content-Type: application/json", NULL};
+
+static JsonObject *
+parse (World *self, JsonParser *parser)
+{
+  g_autoptr (GError) error = NULL;
+  json_parser_load_from_data (parser, self->body, -1, &error);
+  g_assert_no_error (error);
+  return json_node_get_object (json_parser_get_root (parser));
+}
+
+static void
+test_page (void)
+{
+  static const char *const paths[] = {"/", "/app.js", "/style.css", "/icon.svg"};
+  World world;
+  size_t bytes = 0;
+  world_init (&world);
+  for (size_t i = 0; i < G_N_ELEMENTS (paths); i++) {
+    g_assert_cmpuint (ask (&world, "GET", paths[i], NULL, NULL), ==, 200);
+    g_assert_nonnull (strstr (world.csp, "default-src 'self'"));
+    g_assert_null (strstr (world.csp, "unsafe"));
+    bytes += strlen (world.body);
+    g_assert_null (strstr (world.body, "innerHTML"));
+    g_autofree char *known = g_strconcat ("If-None-Match: ", world.etag, NULL);
+    g_assert_cmpuint (ask (&world, "GET", paths[i], (const char *[]){known, NULL}, NULL), ==, 304);
+    g_assert_cmpuint (ask (&world, "HEAD", paths[i], NULL, NULL), ==, 200);
+    g_assert_cmpstr (world.body, ==, "");
+    g_assert_cmpuint (ask (&world, "POST", paths[i], ours, "{}"), ==, 405);
+  }
+  g_assert_cmpuint (bytes, <, 60000);
+  g_assert_cmpuint (ask (&world, "GET", "/nothing", NULL, NULL), ==, 404);
+  g_assert_cmpuint (ask (&world, "GET", "/api/v2/status", NULL, NULL), ==, 404);
+  world_clear (&world);
+}
+
+/* Names are what a foreign page can make point at us; every address refuses them. */
+static void
+test_hosts (void)
+{
+  static const char *const paths[] = {"/",        "/app.js",         "/channels.m3u",
+                                      "/healthz", "/metrics",        "/api/v1/status",
+                                      "/nothing", "/api/v1/channels"};
+  World world;
+  world_init (&world);
+  for (size_t i = 0; i < G_N_ELEMENTS (paths); i++) {
+    g_assert_cmpuint (
+        ask (&world, "GET", paths[i], (const char *[]){"Host: evil.example", NULL}, NULL), ==, 421);
+    g_assert_cmpuint (
+        ask (&world, "GET", paths[i], (const char *[]){"Host: localhost", NULL}, NULL), !=, 421);
+  }
+  world_clear (&world);
+}
+
+static void
+test_foreign_pages (void)
+{
+  static const struct {
+    const char *headers[5];
+    bool taken;
+  } cases[] = {
+      {{"X-PPSP: 1", "Content-Type: application/json", NULL}, true},
+      {{"X-PPSP: 1", "Content-Type: application/json; charset=utf-8", NULL}, true},
+      {{"X-PPSP: 1", "Content-Type: application/json", "Sec-Fetch-Site: same-origin", NULL}, true},
+      {{"X-PPSP: 1", "Content-Type: application/json", "Sec-Fetch-Site: none", NULL}, true},
+      {{"Content-Type: application/json", NULL}, false},
+      {{"X-PPSP: 1", "Content-Type: text/plain", NULL}, false},
+      {{"X-PPSP: 1", "Content-Type: application/x-www-form-urlencoded", NULL}, false},
+      {{"X-PPSP: 1", NULL}, false},
+      {{"X-PPSP: 2", "Content-Type: application/json", NULL}, false},
+      {{"X-PPSP: 1", "Content-Type: application/json", "Origin: http://evil.example", NULL}, false},
+      {{"X-PPSP: 1", "Content-Type: application/json", "Origin: null", NULL}, false},
+      {{"X-PPSP: 1", "Content-Type: application/json", "Origin: http://127.0.0.1", NULL}, false},
+      {{"X-PPSP: 1", "Content-Type: application/json", "Sec-Fetch-Site: cross-site", NULL}, false},
+      {{"X-PPSP: 1", "Content-Type: application/json", "Sec-Fetch-Site: same-site", NULL}, false},
+  };
+  World world;
+  world_init (&world);
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    unsigned status =
+        ask (&world, "POST", "/api/v1/channels", cases[i].headers, "{\"link\":\"" LINK "\"}");
+    g_assert_cmpuint (status, ==, cases[i].taken ? 201 : 403);
+    g_assert_cmpuint (proxy_catalog_list (world.catalog)->len, ==, cases[i].taken);
+    if (!cases[i].taken)
+      continue;
+    const ProxyChannel *channel = proxy_catalog_list (world.catalog)->pdata[0];
+    g_autofree char *path = g_strconcat ("/api/v1/channels/", channel->id, NULL);
+    g_assert_cmpuint (ask (&world, "DELETE", path, cases[9].headers, NULL), ==, 403);
+    g_assert_cmpuint (ask (&world, "DELETE", path, NULL, NULL), ==, 403);
+    g_assert_cmpuint (ask (&world, "DELETE", path, cases[i].headers, NULL), ==, 204);
+    g_assert_cmpuint (proxy_catalog_list (world.catalog)->len, ==, 0);
+  }
+  g_autofree char *own = g_strdup_printf ("Origin: http://127.0.0.1:%u", world.port);
+  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels",
+                         (const char *[]){ours[0], ours[1], own, NULL}, "{\"link\":\"" LINK "\"}"),
+                    ==, 201);
+  /* what a browser asks before it would send them from elsewhere: no leave is given */
+  g_assert_cmpuint (ask (&world, "OPTIONS", "/api/v1/channels",
+                         (const char *[]){"Origin: http://evil.example", NULL}, NULL),
+                    ==, 405);
+  world_clear (&world);
+}
+
+static void
+test_bad_bodies (void)
+{
+  static const char *const bodies[] = {
+      "",
+      "{",
+      "[]",
+      "null",
+      "\"ppsp:\"",
+      "{}",
+      "{\"link\":1}",
+      "{\"link\":null}",
+      "{\"link\":[\"" LINK "\"]}",
+      "{\"link\":\"\"}",
+      "{\"link\":\"http://x/\"}",
+      "{\"link\":\"ppsp:zz\"}",
+      "{\"link\":\"" LINK "&cs=0\"}",
+      "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+      "{\"link\":\"x\",\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}",
+  };
+  World world;
+  world_init (&world);
+  for (size_t i = 0; i < G_N_ELEMENTS (bodies); i++) {
+    g_autoptr (JsonParser) parser = json_parser_new ();
+    g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, bodies[i]), ==, 400);
+    g_assert_true (json_object_has_member (parse (&world, parser), "error"));
+  }
+  g_autofree char *deep = g_strnfill (60000, '[');
+  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, deep), ==, 400);
+  g_autofree char *large = g_strnfill (100000, ' ');
+  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, large), ==, 413);
+  g_assert_cmpuint (proxy_catalog_list (world.catalog)->len, ==, 0);
+  world_clear (&world);
+}
+
+/* A name stays text on each way out. */
+static void
+test_evil_names (void)
+{
+  static const char evil[] = "\"><img src=x onerror=alert(1)>\\\" </script> & 'x'";
+  World world;
+  world_init (&world);
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "link");
+  json_builder_add_string_value (builder, "  " LINK "\n");
+  json_builder_set_member_name (builder, "name");
+  json_builder_add_string_value (builder, evil);
+  json_builder_end_object (builder);
+  g_autoptr (JsonNode) root = json_builder_get_root (builder);
+  g_autofree char *body = json_to_string (root, FALSE);
+  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, body), ==, 201);
+  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, body), ==, 200);
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_assert_cmpuint (ask (&world, "GET", "/api/v1/channels", NULL, NULL), ==, 200);
+  g_assert_cmpstr (world.type, ==, "application/json");
+  JsonArray *channels = json_object_get_array_member (parse (&world, parser), "channels");
+  g_assert_cmpuint (json_array_get_length (channels), ==, 1);
+  JsonObject *channel = json_array_get_object_element (channels, 0);
+  g_assert_cmpstr (json_object_get_string_member (channel, "name"), ==, evil);
+  g_assert_false (json_object_has_member (channel, "link"));
+  g_autofree char *id = g_strdup (json_object_get_string_member (channel, "id"));
+  g_autofree char *path = g_strconcat ("/api/v1/channels/", id, NULL);
+  g_assert_cmpuint (ask (&world, "GET", path, NULL, NULL), ==, 200);
+  g_assert_cmpstr (json_object_get_string_member (parse (&world, parser), "link"), ==, LINK);
+  g_assert_cmpuint (ask (&world, "GET", "/api/v1/status", NULL, NULL), ==, 200);
+  g_assert_cmpstr (json_object_get_string_member (parse (&world, parser), "name"), ==,
+                   "Home <script>");
+  g_assert_cmpuint (ask (&world, "GET", "/channels.m3u", NULL, NULL), ==, 200);
+  g_auto (GStrv) lines = g_strsplit (world.body, "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 4);
+  g_autofree char *address = g_strdup_printf ("http://127.0.0.1:%u/media/%s.ts", world.port, id);
+  g_assert_cmpstr (lines[2], ==, address);
+  /* an attribute's value ends where we say */
+  const char *value = strstr (lines[1], "tvg-name=\"");
+  g_assert_nonnull (value);
+  g_assert_true (g_str_has_prefix (strchr (value + 10, '"'), "\",\""));
+  world_clear (&world);
+}
+
+static void
+test_playlist (void)
+{
+  World world;
+  world_init (&world);
+  g_assert_cmpuint (ask (&world, "GET", "/channels.m3u", NULL, NULL), ==, 200);
+  g_assert_cmpstr (world.body, ==, "#EXTM3U\n");
+  for (unsigned i = 0; i < 3; i++) {
+    g_autofree char *swarm = g_strdup_printf ("%064x", i);
+    g_autofree char *name = g_strdup_printf ("ch%u", i);
+    ProxyDraft draft = {.swarm_id = swarm,
+                        .link = "ppsp:00",
+                        .name = name,
+                        .source = "",
+                        .mime = i ? "video/mp4" : "video/mp2t",
+                        .number = (int)i,
+                        .logo = "https://logo/x",
+                        .group = "G"};
+    proxy_catalog_put (world.catalog, &draft, NULL);
+  }
+  ask (&world, "GET", "/channels.m3u?id=ch1", NULL, NULL);
+  g_autofree char *expected =
+      g_strdup_printf ("#EXTM3U\n#EXTINF:-1 tvg-id=\"ch1\" tvg-name=\"ch1\" "
+                       "tvg-logo=\"https://logo/x\" group-title=\"G\" tvg-chno=\"1\",ch1\n"
+                       "http://127.0.0.1:%u/media/ch1.mp4\n",
+                       world.port);
+  g_assert_cmpstr (world.body, ==, expected);
+  world_clear (&world);
+}
+
+/* Every line is a comment or "name{labels} number", each family is announced once, and the end is
+ * marked. */
+static void
+test_metrics (void)
+{
+  World world;
+  world_init (&world);
+  ask (&world, "GET", "/", (const char *[]){"Host: evil.example", NULL}, NULL);
+  g_assert_cmpuint (ask (&world, "GET", "/metrics", NULL, NULL), ==, 200);
+  g_assert_true (g_str_has_prefix (world.type, "application/openmetrics-text"));
+  g_assert_true (g_str_has_suffix (world.body, "\n# EOF\n"));
+  g_assert_nonnull (strstr (world.body, "\nppsp_http_wrong_host_total "));
+  g_assert_null (strstr (world.body, "\nppsp_http_wrong_host_total 0\n"));
+  g_assert_nonnull (strstr (world.body, "\nppsp_peer_datagrams_received_total 0\n"));
+  g_autoptr (GHashTable) families = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_auto (GStrv) lines = g_strsplit (world.body, "\n", -1);
+  for (size_t i = 0; lines[i][0]; i++) {
+    if (g_str_has_prefix (lines[i], "# TYPE ")) {
+      g_auto (GStrv) words = g_strsplit (lines[i], " ", -1);
+      g_assert_cmpuint (g_strv_length (words), ==, 4);
+      g_assert_true (g_hash_table_add (families, g_strdup (words[2])));
+    } else if (lines[i][0] != '#')
+      g_assert_true (
+          g_regex_match_simple ("^[a-z_]+(\\{[a-z]+=\"[^\"]*\"\\})? [0-9]+$", lines[i], 0, 0));
+  }
+  g_assert_cmpuint (ask (&world, "GET", "/healthz", NULL, NULL), ==, 200);
+  g_assert_cmpstr (world.body, ==, "{\"status\":\"ok\"}\n");
+  world_clear (&world);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  scratch_keep_warnings ();
+  g_test_add_func ("/proxy/web/page-is-small-and-strict", test_page);
+  g_test_add_func ("/proxy/web/foreign-hosts-are-refused-everywhere", test_hosts);
+  g_test_add_func ("/proxy/web/foreign-pages-change-nothing", test_foreign_pages);
+  g_test_add_func ("/proxy/web/bad-bodies-get-a-sentence", test_bad_bodies);
+  g_test_add_func ("/proxy/web/names-stay-text", test_evil_names);
+  g_test_add_func ("/proxy/web/playlist-for-players", test_playlist);
+  g_test_add_func ("/proxy/web/metrics-are-openmetrics", test_metrics);
+  return g_test_run ();
+}
