@@ -8,7 +8,7 @@
 #define MAX_REQUESTS 256   /* runs in their queue */
 #define MAX_REQUESTED 8192 /* chunks in their queue */
 #define FIRST_QUOTA 16     /* chunks */
-#define MIN_QUOTA 4
+#define MIN_QUOTA 4        /* of who does not answer; others keep FIRST_QUOTA at least */
 #define MAX_QUOTA 4096
 /* us that our requests may wait in their queue: a live one must be able to ask for what is urgent */
 #define QUEUE_TARGET_LIVE 80000
@@ -40,6 +40,7 @@ peer_channel_new (PeerSwarm *swarm, const PeerAddress *address, uint32_t local, 
   self->in_flight = peer_chunks_new (0);
   self->asks = g_array_new (FALSE, FALSE, sizeof (PeerAsk));
   self->announce = peer_chunks_new (0);
+  self->told = peer_chunks_new (0);
   self->unproven = peer_chunks_new (MAX_REQUESTS);
   self->reasked = peer_chunks_new (MAX_REQUESTS);
   self->acks = g_array_new (FALSE, FALSE, sizeof (PeerAck));
@@ -59,6 +60,7 @@ peer_channel_free (PeerChannel *self)
   peer_chunks_free (self->resend);
   peer_chunks_free (self->in_flight);
   peer_chunks_free (self->announce);
+  peer_chunks_free (self->told);
   peer_chunks_free (self->unproven);
   peer_chunks_free (self->reasked);
   peer_held_clear (&self->held);
@@ -81,7 +83,8 @@ peer_channel_open (PeerChannel *self, int64_t now, bool live)
                                      .target = 100000,
                                      .gain_percent = 100,
                                      .init_cwnd = 3,
-                                     .loss_percent = live ? 95 : 50};
+                                     .loss_percent = live ? 99 : 50,
+                                     .allowed_increase = live ? 32 : 1};
   peer_ledbat_init (&self->ledbat, &options);
   self->state = PEER_CHANNEL_OPEN;
   self->opened = now;
@@ -253,7 +256,8 @@ peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t dela
     return 0;
   self->flight_bytes -= bytes;
   self->last_progress = now;
-  self->probe = self->probed = false;
+  self->probe = false;
+  self->probes = 0;
   peer_ledbat_on_ack (&self->ledbat, now, delay, MAX (rtt, 0), bytes, flight);
   return n;
 }
@@ -274,17 +278,17 @@ lose (PeerChannel *self, guint index)
   peer_channel_unget_request (self, flight.chunk);
 }
 
-/* us after the last progress: two round trips, and what an acknowledgement may wait */
+/* us after the last progress; doubles with each probe */
 static int64_t
 probe_delay (const PeerChannel *self)
 {
-  return 2 * self->ledbat.srtt + 2 * self->ledbat.rttvar + REORDERING;
+  return loss_delay (self) << MIN (self->probes, 8);
 }
 
 static bool
 needs_probe (const PeerChannel *self)
 {
-  return self->flight_bytes > 0 && !self->probed && self->ledbat.srtt > 0;
+  return self->flight_bytes > 0 && self->ledbat.srtt > 0;
 }
 
 static void
@@ -292,7 +296,8 @@ probe (PeerChannel *self)
 {
   lose (self, self->flights->len - 1);
   g_array_set_size (self->flights, self->flights->len - 1);
-  self->probe = self->probed = true;
+  self->probe = true;
+  self->probes++;
 }
 
 unsigned
@@ -304,7 +309,7 @@ peer_channel_find_lost (PeerChannel *self, int64_t now)
       lose (self, i);
     g_array_set_size (self->flights, 0);
     self->flights_first = 0;
-    self->probed = false;
+    self->probes = 0;
     self->last_progress = now;
     peer_ledbat_on_timeout (&self->ledbat, now);
     return n;
@@ -361,7 +366,7 @@ void
 peer_channel_ask (PeerChannel *self, int64_t now, PeerRange run)
 {
   for (uint64_t chunk = run.first; chunk < run.end; chunk++) {
-    PeerAsk ask = {chunk, now};
+    PeerAsk ask = {chunk, now, false};
     g_array_append_val (self->asks, ask);
   }
   PeerRange *last = self->to_request->len > 0
@@ -371,6 +376,15 @@ peer_channel_ask (PeerChannel *self, int64_t now, PeerRange run)
     last->end = run.end;
   else
     g_array_append_val (self->to_request, run);
+}
+
+bool
+peer_channel_has_ask (const PeerChannel *self, uint64_t chunk)
+{
+  for (guint i = self->asks_first; i < self->asks->len; i++)
+    if (g_array_index (self->asks, PeerAsk, i).chunk == chunk)
+      return true;
+  return false;
 }
 
 guint
@@ -427,7 +441,7 @@ measure_latency (PeerChannel *self, int64_t latency)
   }
   bool limits = peer_channel_n_asks (self) * 2 >= self->quota;
   if (latency - self->latency_min > (self->live ? QUEUE_TARGET_LIVE : QUEUE_TARGET_STATIC))
-    self->quota = MAX (self->quota - 1, MIN_QUOTA);
+    self->quota = MAX (self->quota - 1, FIRST_QUOTA);
   else if (limits)
     self->quota = MIN (self->quota + 1, MAX_QUOTA);
 }
@@ -438,6 +452,7 @@ peer_channel_answered (PeerChannel *self, int64_t now, uint64_t chunk, size_t by
   PeerAsk ask;
   self->misses = 0;
   self->answered_at = now;
+  self->quota = MAX (self->quota, FIRST_QUOTA);
   self->avoid_until = 0;
   measure_rate (self, now, bytes);
   bool again = peer_chunks_has (self->reasked, chunk);
@@ -480,6 +495,35 @@ peer_channel_expired_ask (PeerChannel *self, int64_t now, uint64_t *chunk)
   self->asks_first++;
   compact (self->asks, &self->asks_first);
   return true;
+}
+
+bool
+peer_channel_slow_ask (PeerChannel *self, int64_t now, uint64_t urgent, uint64_t *chunk)
+{
+  /* one answer's time, without that of a loss and its repair */
+  int64_t patience =
+      self->latency == 0 ? PATIENCE_FIRST / 4 : self->latency + 2 * self->latency_var + 20000;
+  for (guint i = self->asks_first; i < self->asks->len; i++) {
+    PeerAsk *ask = &g_array_index (self->asks, PeerAsk, i);
+    if (now < ask->at + patience)
+      return false;
+    if (ask->doubled || ask->chunk >= urgent)
+      continue;
+    ask->doubled = true;
+    *chunk = ask->chunk;
+    return true;
+  }
+  return false;
+}
+
+void
+peer_channel_missed (PeerChannel *self, int64_t now)
+{
+  if (now < MAX (self->missed_at, self->answered_at) + peer_channel_patience (self))
+    return;
+  self->missed_at = now;
+  self->misses++;
+  self->quota = MAX (self->quota / 2, self->misses > 1 ? MIN_QUOTA : FIRST_QUOTA);
 }
 
 void

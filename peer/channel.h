@@ -29,7 +29,8 @@ typedef struct {
 /* A chunk that was asked for. */
 typedef struct {
   uint64_t chunk;
-  int64_t at; /* us */
+  int64_t at;   /* us */
+  bool doubled; /* it was urgent, and somebody else is asked too */
 } PeerAsk;
 
 typedef struct {
@@ -77,7 +78,7 @@ typedef struct {
   int64_t newest_acked;  /* us: when the newest acknowledged chunk was sent */
   int64_t last_progress; /* us: when something was acknowledged, or the flight began */
   bool probe;            /* one datagram may go beyond the window */
-  bool probed;           /* it went, since something was acknowledged */
+  unsigned probes;       /* that went since something was acknowledged */
   PeerLedbat ledbat;
 
   /* what we asked of them */
@@ -101,10 +102,15 @@ typedef struct {
 
   /* to be said */
   PeerChunks *announce; /* HAVE */
+  PeerChunks *told;     /* what a source has told them: not all at once */
   int64_t announce_at;
   GArray *acks; /* PeerAck */
   int64_t ack_at;
   GArray *to_request, *to_cancel; /* PeerRange */
+
+  uint64_t first_munro;  /* first chunk of the first munro that we sent them (6.1.2.4) */
+  uint64_t munro_sent;   /* first chunk of the newest munro that we sent them */
+  int64_t munro_sent_at; /* us */
 
   PeerPendingHashes *hashes; /* made when the channel opens */
   double signature_tokens;
@@ -157,6 +163,7 @@ void peer_channel_not_arrived (PeerChannel *self, uint64_t chunk);
 /* --- what we asked of them --- */
 
 void peer_channel_ask (PeerChannel *self, int64_t now, PeerRange run);
+bool peer_channel_has_ask (const PeerChannel *self, uint64_t chunk);
 guint peer_channel_n_asks (const PeerChannel *self);
 /* The chunk came, from them: measures. true = it had been asked of them. */
 bool peer_channel_answered (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes);
@@ -166,6 +173,10 @@ bool peer_channel_unask (PeerChannel *self, uint64_t chunk);
 int64_t peer_channel_patience (const PeerChannel *self);
 /* Takes the oldest ask if it is over its time; false = none is. */
 bool peer_channel_expired_ask (PeerChannel *self, int64_t now, uint64_t *chunk);
+/* The next of the chunks before urgent that could have come by now, each once. The ask stays. */
+bool peer_channel_slow_ask (PeerChannel *self, int64_t now, uint64_t urgent, uint64_t *chunk);
+/* Nothing was answered for as long as an answer may take. */
+void peer_channel_missed (PeerChannel *self, int64_t now);
 void peer_channel_forget_asks (PeerChannel *self);
 
 bool peer_channel_supports (const PeerChannel *self, PeerMessageType type);

@@ -244,8 +244,7 @@ peer_engine_receive (PeerEngine *self, int64_t now, const PeerAddress *from, con
   PeerSwarm *swarm = channel->swarm;
   peer_swarm_receive (swarm, channel, &datagram);
   peer_swarm_reap (swarm);
-  if (swarm->pick && swarm->wants->len > 0)
-    peer_core_wake (core, swarm->picked_at + 2000);
+  peer_core_wake (core, peer_swarm_next_pick (swarm));
 }
 
 static void

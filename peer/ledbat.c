@@ -29,6 +29,7 @@
 #define TARGET_MAX 100000           /* us (section 2.5: MUST) */
 #define MIN_CWND 2                  /* datagrams (section 2.5: SHOULD) */
 #define ALLOWED_INCREASE 1          /* datagrams (section 2.5: SHOULD) */
+#define ALLOWED_INCREASE_MAX 64     /* ours */
 #define CTO_FIRST INT64_C (1000000) /* us (section 2.4.2) */
 #define CTO_MAX INT64_C (60000000)  /* us (section 2.4.2: at least 60 s) */
 #define RTT_MAX INT64_C (60000000)  /* us: ours; an older sample says nothing of the path */
@@ -42,12 +43,11 @@
 #define NEVER INT64_MIN
 #define INFINITE_WINDOW 1e15 /* bytes */
 
-/* us: ours. RFC 6298's full second is for TCP; here a viewer waits for what the window holds back,
- * and acknowledgements are delayed by 20 ms at most. */
-#define CTO_MIN INT64_C (300000)
+/* us: RFC 6298, 2.4. What is lost at the end of a burst is found by a probe before (channel.c) */
+#define CTO_MIN INT64_C (1000000)
 
 #define LOSS_PERCENT 50     /* section 2.4.2 */
-#define LOSS_PERCENT_MAX 95 /* ours */
+#define LOSS_PERCENT_MAX 99 /* ours */
 
 static bool
 is_less (uint64_t a, uint64_t b)
@@ -92,6 +92,8 @@ peer_ledbat_init (PeerLedbat *self, const PeerLedbatOptions *options)
               .gain_percent = bounded (options->gain_percent, 100, 100),
               .init_cwnd = bounded (options->init_cwnd, 2, tcp_initial_window (mss)),
               .loss_percent = bounded (options->loss_percent, LOSS_PERCENT, LOSS_PERCENT_MAX),
+              .allowed_increase =
+                  bounded (options->allowed_increase, ALLOWED_INCREASE, ALLOWED_INCREASE_MAX),
           },
       .slow_start_threshold = INFINITE_WINDOW,
       .slow_start = true,
@@ -259,7 +261,7 @@ grow_ledbat (PeerLedbat *self, double acked, double flight)
   double target = self->options.target;
   double off_target = (target - (double)self->queuing) / target;
   double gain = self->options.gain_percent / 100.0;
-  double most = flight + datagrams (self, ALLOWED_INCREASE);
+  double most = flight + datagrams (self, self->options.allowed_increase);
 
   self->cwnd += gain * off_target * acked * self->options.mss / self->cwnd;
   if (self->cwnd > most)
@@ -308,7 +310,7 @@ void
 peer_ledbat_on_loss (PeerLedbat *self, int64_t now)
 {
   int64_t rtt = self->srtt > 0 ? self->srtt : self->cto;
-  bool queue = self->queuing > (int64_t)self->options.target / 2;
+  bool queue = self->queuing > (int64_t)self->options.target / 4;
   double percent = queue ? LOSS_PERCENT : self->options.loss_percent;
   double left = at_least_min_cwnd (self, self->cwnd * percent / 100.0);
 

@@ -11,13 +11,15 @@
 #define PEER_LEDBAT_CURRENT_FILTER 8 /* samples at most; the minimum of the last RTT's counts */
 
 typedef struct {
-  uint32_t mss;          /* bytes: the largest datagram that carries a chunk */
-  uint32_t target;       /* us; at most 100000 (MUST) */
-  uint32_t gain_percent; /* at most 100 (MUST) */
-  uint32_t init_cwnd;    /* datagrams; 2 (SHOULD), never above TCP's initial window (MUST) */
-  uint32_t loss_percent; /* of the window that a loss leaves while no queue is seen; 0 = 50, as
+  uint32_t mss;              /* bytes: the largest datagram that carries a chunk */
+  uint32_t target;           /* us; at most 100000 (MUST) */
+  uint32_t gain_percent;     /* at most 100 (MUST) */
+  uint32_t init_cwnd;        /* datagrams; 2 (SHOULD), never above TCP's initial window (MUST) */
+  uint32_t loss_percent;     /* of the window that a loss leaves while no queue is seen; 0 = 50, as
                           * RFC 6817 has it for all losses. RFC 7574, 8.15 allows a live swarm more;
-                          * at most 95 here */
+                          * at most 99 here */
+  uint32_t allowed_increase; /* datagrams that the window may exceed what is used of it; 0 = 1
+                              * (RFC 6817: SHOULD). Sparse live flows need more (RFC 7574, 8.15) */
 } PeerLedbatOptions;
 
 /* A value; its fields are for ledbat.c, tests and the trace. */

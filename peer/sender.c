@@ -11,8 +11,9 @@
 #include "peer/peers.h"
 #include <string.h>
 
-#define HASHES_FIRST 1000 /* weight of a datagram of hashes that did not fit with their chunk */
-#define SAID_FIRST 2000   /* weight of what is no chunk */
+#define HASHES_FIRST 1000  /* weight of a datagram of hashes that did not fit with their chunk */
+#define MUNRO_AGAIN 250000 /* us */
+#define SAID_FIRST 2000    /* weight of what is no chunk */
 
 static PeerWriter
 begin (PeerOutbox *out, uint32_t remote)
@@ -85,6 +86,15 @@ say_second (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
 
 /* --- munros (6.1.2) --- */
 
+static size_t
+munro_size (const PeerSwarm *swarm)
+{
+  PeerMessage hash = {.type = PEER_MESSAGE_INTEGRITY, .bytes = {NULL, swarm->format.hash_size}};
+  PeerMessage signature = {.type = PEER_MESSAGE_SIGNED_INTEGRITY,
+                           .bytes = {NULL, swarm->format.signature_size}};
+  return peer_wire_size (&swarm->format, &hash) + peer_wire_size (&swarm->format, &signature);
+}
+
 static bool
 write_munro (PeerSwarm *swarm, PeerWriter *writer, const PeerMunro *munro)
 {
@@ -103,13 +113,36 @@ write_munro (PeerSwarm *swarm, PeerWriter *writer, const PeerMunro *munro)
   return false;
 }
 
-/* 6.1.2.4: our newest munro, until they show that they have a chunk of it or of a newer one. */
+/* 6.1.2.4: to tune in, our newest munro goes with each datagram until they show that they have a
+ * chunk of it or of a newer one. From then on they learn of a new one with the next datagram, and
+ * again after a while if they still do not show it: saying it with each, as the section may also be
+ * read, would be a fifth of all bytes. */
 static bool
-owes_newest_munro (const PeerSwarm *swarm, const PeerChannel *channel, PeerMunro *out)
+owes_newest_munro (const PeerSwarm *swarm, PeerChannel *channel, PeerMunro *out)
 {
-  return swarm->live && swarm->edge.end > swarm->edge.first &&
-         channel->have_end <= swarm->edge.first &&
-         peer_integrity_newest_munro (swarm->integrity, out);
+  const PeerRange *edge = &swarm->edge;
+  int64_t now = swarm->core->now;
+  if (!swarm->live || peer_range_is_empty (*edge))
+    return false;
+  bool tuned_in = channel->munro_sent_at != 0 && channel->have_end > channel->first_munro;
+  if (channel->have_end > edge->first)
+    return false;
+  if (tuned_in && channel->munro_sent == edge->first && now < channel->munro_sent_at + MUNRO_AGAIN)
+    return false;
+  return peer_integrity_newest_munro (swarm->integrity, out);
+}
+
+static bool
+write_newest_munro (PeerSwarm *swarm, PeerChannel *channel, PeerWriter *writer)
+{
+  PeerMunro munro;
+  if (!owes_newest_munro (swarm, channel, &munro) || !write_munro (swarm, writer, &munro))
+    return false;
+  if (channel->munro_sent_at == 0)
+    channel->first_munro = munro.chunks.first;
+  channel->munro_sent = munro.chunks.first;
+  channel->munro_sent_at = swarm->core->now;
+  return true;
 }
 
 /* --- what is to be said --- */
@@ -122,23 +155,27 @@ typedef struct {
   bool open; /* a datagram is begun */
 } Talk;
 
+static void
+end_talk (Talk *talk)
+{
+  if (talk->open)
+    finish (talk->swarm, talk->channel, talk->out, &talk->writer, SAID_FIRST);
+  talk->open = false;
+}
+
 /* Into the datagram that is begun, or into a next one. false = the outbox is full. */
 static bool
 say (Talk *talk, const PeerMessage *message)
 {
   const PeerWireFormat *format = &talk->swarm->format;
-  PeerMunro munro;
   if (talk->open && peer_wire_write (&talk->writer, format, message))
     return true;
-  if (talk->open)
-    finish (talk->swarm, talk->channel, talk->out, &talk->writer, SAID_FIRST);
-  talk->open = false;
+  end_talk (talk);
   if (talk->out->n >= PEER_OUTBOX - 1)
     return false;
   talk->writer = begin (talk->out, talk->channel->remote);
   talk->open = true;
-  if (owes_newest_munro (talk->swarm, talk->channel, &munro))
-    write_munro (talk->swarm, &talk->writer, &munro);
+  write_newest_munro (talk->swarm, talk->channel, &talk->writer);
   return peer_wire_write (&talk->writer, format, message);
 }
 
@@ -193,8 +230,15 @@ say_haves (Talk *talk)
   PeerMessage message = {.type = PEER_MESSAGE_HAVE};
   while (!peer_chunks_is_empty (channel->announce)) {
     PeerRange next = peer_chunks_run (channel->announce, 0);
-    PeerRange run = peer_chunks_around (talk->swarm->have, next.first);
-    /* the biggest complete interval (4.3.1), unless they have all of it already (3.2) */
+    /* the biggest complete interval (4.3.1), unless they have all of it already (3.2); what was
+     * lost on the way is told again so. A source tells some of its newest chunks to some only. */
+    const PeerChunks *all = talk->swarm->have;
+    if (talk->swarm->source) {
+      peer_chunks_add (channel->told, next);
+      all = channel->told;
+    }
+    PeerRange run = peer_range_intersection (peer_chunks_around (all, next.first),
+                                             peer_chunks_around (talk->swarm->have, next.first));
     if (!peer_range_is_empty (run) && !peer_chunks_has_all (channel->have, run) &&
         !say_run (talk, message, &run))
       return;
@@ -270,10 +314,14 @@ write_data (PeerSwarm *swarm, PeerWriter *writer, uint64_t chunk, const uint8_t 
 }
 
 /* One chunk, in one datagram with its hashes or, where that is too big, behind one of hashes
- * (5.3). false = the store does not have it now. */
+ * (5.3). The first one goes along with what was to be said, if it fits. false = the store does not
+ * have it now. */
 static bool
-give (PeerSwarm *swarm, PeerChannel *channel, uint64_t chunk, PeerOutbox *out)
+give (Talk *talk, uint64_t chunk)
 {
+  PeerSwarm *swarm = talk->swarm;
+  PeerChannel *channel = talk->channel;
+  PeerOutbox *out = talk->out;
   uint8_t bytes[PEER_CHUNK_MAX];
   size_t n = 0;
   Proof proof;
@@ -282,25 +330,33 @@ give (PeerSwarm *swarm, PeerChannel *channel, uint64_t chunk, PeerOutbox *out)
       !make_proof (swarm, channel, chunk, &proof))
     return false;
 
-  PeerWriter writer = begin (out, channel->remote);
-  bool owed = owes_newest_munro (swarm, channel, &newest);
-  if (owed && proof.with_munro && newest.chunks.first == proof.munro.chunks.first)
-    owed = false;
-  if (proof.with_munro)
-    write_munro (swarm, &writer, &proof.munro);
   PeerMessage data = {.type = PEER_MESSAGE_DATA, .chunks = {chunk, chunk + 1}, .bytes = {bytes, n}};
   size_t size = peer_wire_size (&swarm->format, &data);
   unsigned weight = (unsigned)proof.n;
+  bool owed = owes_newest_munro (swarm, channel, &newest) &&
+              !(proof.with_munro && newest.chunks.first == proof.munro.chunks.first);
+  size_t munros = proof.with_munro ? munro_size (swarm) : 0;
+  PeerWriter writer;
+  if (talk->open && talk->writer.used + munros + proof.size + size <= talk->writer.size) {
+    writer = talk->writer; /* the newest munro is in it already */
+    weight = SAID_FIRST;
+    owed = false;
+  } else {
+    end_talk (talk);
+    writer = begin (out, channel->remote);
+  }
+  talk->open = false;
+  if (proof.with_munro)
+    write_munro (swarm, &writer, &proof.munro);
   if (writer.used + proof.size + size > writer.size) {
     write_hashes (swarm, &writer, &proof);
     finish (swarm, channel, out, &writer, HASHES_FIRST + weight);
     writer = begin (out, channel->remote);
     proof.n = 0;
+    proof.size = 0;
   }
-  PeerWriter with_newest = writer;
-  if (owed && write_munro (swarm, &with_newest, &newest) &&
-      with_newest.used + proof.size + size <= writer.size)
-    writer = with_newest;
+  if (owed && writer.used + munro_size (swarm) + proof.size + size <= writer.size)
+    write_newest_munro (swarm, channel, &writer);
   write_hashes (swarm, &writer, &proof);
   if (!write_data (swarm, &writer, chunk, bytes, n)) {
     swarm->core->counters.store_failures++;
@@ -323,10 +379,12 @@ may_upload (PeerCore *core)
 }
 
 static void
-give_chunks (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
+give_chunks (Talk *talk)
 {
+  PeerSwarm *swarm = talk->swarm;
+  PeerChannel *channel = talk->channel;
   uint64_t chunk;
-  while (out->n + 2 <= PEER_OUTBOX &&
+  while (talk->out->n + 3 <= PEER_OUTBOX &&
          (peer_channel_window_left (channel) >= PEER_DATAGRAM_MAX || channel->flight_bytes == 0)) {
     if (!may_upload (swarm->core)) {
       peer_core_wake (swarm->core, swarm->core->now + 5000);
@@ -335,7 +393,7 @@ give_chunks (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
     if (!peer_channel_next_request (channel, &chunk))
       return;
     if (!peer_channel_has (channel, chunk))
-      give (swarm, channel, chunk, out);
+      give (talk, chunk);
   }
 }
 
@@ -352,31 +410,29 @@ sort_outbox (PeerOutbox *out)
 }
 
 static void
-say_all (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
+say_all (Talk *talk)
 {
-  PeerCore *core = swarm->core;
-  Talk talk = {.swarm = swarm, .channel = channel, .out = out};
-  say_choke (&talk);
-  /* whatever is said takes along what is waiting */
-  bool due = channel->hello || channel->to_request->len > 0 || channel->to_cancel->len > 0;
-  if (channel->acks->len > 0 && (due || channel->ack_at <= core->now))
-    say_acks (&talk);
-  if (channel->announce_at <= core->now || (talk.open && !peer_chunks_is_empty (channel->announce)))
-    say_haves (&talk);
-  say_ranges (&talk, PEER_MESSAGE_CANCEL, channel->to_cancel);
-  say_ranges (&talk, PEER_MESSAGE_REQUEST, channel->to_request);
-  if (talk.open)
-    finish (swarm, channel, out, &talk.writer, SAID_FIRST);
+  PeerChannel *channel = talk->channel;
+  int64_t now = talk->swarm->core->now;
+  say_choke (talk);
+  /* whatever is said takes along what is waiting, and so do chunks */
+  bool chunks = peer_chunks_count (channel->waiting) > 0 && peer_channel_window_left (channel) > 0;
+  bool due = talk->open || chunks || channel->hello || channel->to_request->len > 0 ||
+             channel->to_cancel->len > 0;
+  if (channel->acks->len > 0 && (due || channel->ack_at <= now))
+    say_acks (talk);
+  if (channel->announce_at <= now || ((due || talk->open) && channel->announce_at != PEER_NEVER))
+    say_haves (talk);
+  say_ranges (talk, PEER_MESSAGE_CANCEL, channel->to_cancel);
+  say_ranges (talk, PEER_MESSAGE_REQUEST, channel->to_request);
 }
 
 /* Four bytes (8.14), and the newest munro if it is owed. */
 static void
 say_keep_alive (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
 {
-  PeerMunro munro;
   PeerWriter writer = begin (out, channel->remote);
-  if (owes_newest_munro (swarm, channel, &munro))
-    write_munro (swarm, &writer, &munro);
+  write_newest_munro (swarm, channel, &writer);
   finish (swarm, channel, out, &writer, SAID_FIRST);
 }
 
@@ -385,6 +441,7 @@ peer_sender_fill (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
 {
   out->n = out->next = 0;
   out->to = channel->address;
+  Talk talk = {.swarm = swarm, .channel = channel, .out = out};
   switch (channel->state) {
   case PEER_CHANNEL_INITIATING:
     if (channel->hello)
@@ -395,9 +452,10 @@ peer_sender_fill (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
       say_second (swarm, channel, out);
     break;
   case PEER_CHANNEL_OPEN:
-    say_all (swarm, channel, out);
+    say_all (&talk);
     if (!channel->choking)
-      give_chunks (swarm, channel, out);
+      give_chunks (&talk);
+    end_talk (&talk);
     if (channel->hello && out->n == 0)
       say_keep_alive (swarm, channel, out);
     break;

@@ -15,6 +15,12 @@ typedef struct {
   bool was_open; /* it has been one of our peers */
 } PeerCandidate;
 
+/* Chunks that a source has told only a few of, and when it tells all. */
+typedef struct {
+  PeerRange chunks;
+  int64_t due; /* us */
+} PeerWithheld;
+
 struct PeerSwarm {
   PeerCore *core;
   PeerContent content;
@@ -41,6 +47,7 @@ struct PeerSwarm {
 
   uint64_t next_chunk; /* source: the number of the next one */
   uint64_t open_first; /* source: first chunk of the subtree that is not signed yet */
+  GArray *withheld;    /* PeerWithheld, in the order of due */
   PeerRange edge;      /* newest munro */
   int64_t edge_at;     /* us: when it came */
   bool size_told, length_told;
@@ -65,6 +72,8 @@ void peer_swarm_receive (PeerSwarm *self, PeerChannel *channel, PeerReader *data
 void peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram);
 /* Timers, connections, requests. Returns when the next tick is due. */
 int64_t peer_swarm_tick (PeerSwarm *self);
+/* us: when what is missing is asked for next, or PEER_NEVER. */
+int64_t peer_swarm_next_pick (const PeerSwarm *self);
 void peer_swarm_want (PeerSwarm *self, const PeerWant *wants, size_t n);
 bool peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chunk,
                        const uint8_t *bytes, size_t n);

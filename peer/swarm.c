@@ -8,18 +8,24 @@
 
 #define MAX_WANTS 64
 #define MAX_PICKS 256
-#define PICK_INTERVAL 2000       /* us; many small reasons to pick make one */
+#define PICK_INTERVAL 2000 /* us; many small reasons to pick make one */
+#define PICK_INTERVAL_LIVE 8000
+#define FIRST_COPIES 2           /* peers that a source tells of a unit at once */
+#define FIRST_UNIT 16            /* chunks */
+#define WITHHOLD_TIME 900000     /* us until it tells the others */
 #define PICK_HORIZON_LIVE 600000 /* us; what is due before goes by deadline */
 #define PICK_HORIZON_STATIC 4000000
 #define ACK_DELAY 10000       /* us (RFC 6817 allows delayed acknowledgements) */
 #define ACK_BATCH 16          /* chunks */
-#define HAVE_DELAY_LIVE 30000 /* us */
+#define HAVE_DELAY_RARE 10000 /* us; for what hardly anybody has */
+#define HAVE_DELAY_LIVE 100000
 #define HAVE_DELAY_STATIC 200000
 /* checks per second; a P-256 check takes some 70 us. A bad one ends the channel, so this bounds only
  * what a source has signed */
 #define SIGNATURES_PER_PEER 100.0
 #define SIGNATURES_IN_ALL 500.0
 #define MUNRO_MAX_AGE 60      /* s (6.1.2.4 asks for a bound and leaves it open) */
+#define URGENT_TIME 500000    /* us; what is due before is asked for again sooner */
 #define AVOID_TIME 3000000    /* us without requests for who did not answer three */
 #define UNPROVEN_TIME 200000  /* us without requests for who left out the hashes twice */
 #define HOLD_TIME 60000       /* us that a chunk waits for its hashes */
@@ -48,6 +54,7 @@ peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
   self->have = peer_chunks_new (0);
   self->requested = peer_chunks_new (0);
   self->wants = g_array_new (FALSE, FALSE, sizeof (PeerWant));
+  self->withheld = g_array_new (FALSE, FALSE, sizeof (PeerWithheld));
   self->store->class->chunks (self->store, self->have);
   return self;
 }
@@ -66,6 +73,7 @@ peer_swarm_free (PeerSwarm *self)
   peer_chunks_free (self->have);
   peer_chunks_free (self->requested);
   g_array_unref (self->wants);
+  g_array_unref (self->withheld);
   peer_integrity_free (self->integrity);
   peer_store_free (self->store);
   g_free (self);
@@ -102,20 +110,81 @@ tell_size (PeerSwarm *self)
   peer_event_queue_push (self->core->events, &event);
 }
 
+static void
+announce_to (PeerSwarm *self, PeerChannel *channel, PeerRange run, int64_t delay)
+{
+  if (channel->state != PEER_CHANNEL_OPEN || peer_chunks_has_all (channel->have, run))
+    return;
+  peer_chunks_add (channel->announce, run);
+  channel->announce_at = MIN (channel->announce_at, self->core->now + delay);
+  peer_core_wake (self->core, channel->announce_at);
+}
+
 /* HAVE for run is due to all but the one it came from, who learns it from the ACK (4.3.1). */
 static void
 announce (PeerSwarm *self, PeerRange run, const PeerChannel *except, int64_t delay)
 {
-  PeerCore *core = self->core;
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    if (channel == except || channel->state != PEER_CHANNEL_OPEN ||
-        peer_chunks_has_all (channel->have, run))
-      continue;
-    peer_chunks_add (channel->announce, run);
-    channel->announce_at = MIN (channel->announce_at, core->now + delay);
-    peer_core_wake (core, channel->announce_at);
+    if (channel != except)
+      announce_to (self, channel, run, delay);
   }
+}
+
+/* How long the news of a chunk may wait for more of them (3.2 leaves it to us). What hardly anybody
+ * has is told soon, so that it is not asked of the source by all; and so is the first chunk of a
+ * munro, since it frees the others of sending us that munro. */
+static int64_t
+have_delay (const PeerSwarm *self, uint64_t chunk)
+{
+  if (!self->live)
+    return HAVE_DELAY_STATIC;
+  if (chunk >= self->edge.first && peer_range_size (self->edge) > 0 &&
+      peer_range_size (peer_chunks_next (self->have, self->edge)) <= 1)
+    return 0;
+  unsigned holders = 0;
+  for (guint i = 0; i < self->channels->len; i++) {
+    const PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    holders += channel->state == PEER_CHANNEL_OPEN && peer_channel_has (channel, chunk);
+  }
+  return holders <= FIRST_COPIES ? HAVE_DELAY_RARE : HAVE_DELAY_LIVE;
+}
+
+/* A source that tells everybody of its newest chunks at once is asked by everybody. It tells a few
+ * of each unit, who will have told the others when it tells all (3.2: a peer tells those whom it
+ * wants to allow to download). */
+static void
+announce_first (PeerSwarm *self, PeerRange munro)
+{
+  GPtrArray *channels = self->channels;
+  if (channels->len <= FIRST_COPIES + 1) {
+    announce (self, munro, NULL, 0);
+    return;
+  }
+  for (PeerRange unit = {munro.first, munro.first}; unit.first < munro.end; unit.first = unit.end) {
+    unit.end = MIN (unit.first + FIRST_UNIT, munro.end);
+    for (unsigned i = 0; i < FIRST_COPIES; i++) {
+      uint32_t random;
+      self->core->random (self->core->random_data, (uint8_t *)&random, sizeof random);
+      announce_to (self, g_ptr_array_index (channels, random % channels->len), unit, 0);
+    }
+  }
+  PeerWithheld withheld = {munro, self->core->now + WITHHOLD_TIME};
+  g_array_append_val (self->withheld, withheld);
+}
+
+static int64_t
+announce_withheld (PeerSwarm *self)
+{
+  guint n = 0;
+  for (; n < self->withheld->len; n++) {
+    const PeerWithheld *withheld = &g_array_index (self->withheld, PeerWithheld, n);
+    if (withheld->due > self->core->now)
+      break;
+    announce (self, withheld->chunks, NULL, 0);
+  }
+  g_array_remove_range (self->withheld, 0, n);
+  return self->withheld->len > 0 ? g_array_index (self->withheld, PeerWithheld, 0).due : PEER_NEVER;
 }
 
 /* --- the live window --- */
@@ -132,6 +201,8 @@ slide_window (PeerSwarm *self)
   peer_chunks_remove (self->have, gone);
   peer_chunks_remove (self->requested, gone);
   self->store->class->discard (self->store, gone);
+  for (guint i = 0; i < self->channels->len; i++)
+    peer_chunks_remove (((PeerChannel *)g_ptr_array_index (self->channels, i))->told, gone);
   tell (self, PEER_EVENT_LOST, gone);
 }
 
@@ -195,7 +266,7 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
   core->counters.chunks_received++;
   core->counters.chunk_bytes_received += n;
   tell (self, PEER_EVENT_CHUNKS, run);
-  announce (self, run, from, self->live ? HAVE_DELAY_LIVE : HAVE_DELAY_STATIC);
+  announce (self, run, from, have_delay (self, chunk));
   tell_size (self);
   self->pick = true;
   return true;
@@ -578,6 +649,14 @@ time_per_chunk (const PeerSwarm *self, const PeerChannel *channel)
   return (double)self->content.chunk_size * 1e6 / rate;
 }
 
+static bool
+may_ask (const PeerSwarm *self, const PeerChannel *channel)
+{
+  return channel->state == PEER_CHANNEL_OPEN && !channel->choked &&
+         peer_channel_n_asks (channel) < channel->quota &&
+         channel->avoid_until <= self->core->now && !peer_swarm_is_silent (self, channel);
+}
+
 static void
 pick (PeerSwarm *self)
 {
@@ -588,15 +667,14 @@ pick (PeerSwarm *self)
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (self->channels, i);
     guint asks = peer_channel_n_asks (channel);
-    if (channel->state != PEER_CHANNEL_OPEN || channel->choked || asks >= channel->quota ||
-        channel->avoid_until > core->now || peer_swarm_is_silent (self, channel))
+    if (!may_ask (self, channel))
       continue;
     double per_chunk = time_per_chunk (self, channel);
     uint32_t room = (uint32_t)channel->quota - asks;
     able[n] = (PeerPickChannel){
         .have = channel->have,
         .oldest = peer_channel_oldest (channel),
-        .ready = (double)channel->latency_min + per_chunk * asks,
+        .ready = (double)channel->latency + per_chunk * asks,
         .per_chunk = per_chunk,
         .room = room,
         .reserve = MIN (room, (uint32_t)channel->quota / 4),
@@ -622,13 +700,26 @@ pick (PeerSwarm *self)
   }
 }
 
+/* One past the newest chunk that is due before long; 0 = none is. */
+static uint64_t
+urgent_end (const PeerSwarm *self)
+{
+  uint64_t end = 0;
+  for (guint i = 0; self->live && i < self->wants->len; i++) {
+    const PeerWant *want = &g_array_index (self->wants, PeerWant, i);
+    int64_t left = self->core->now + URGENT_TIME - want->deadline;
+    if (left > 0 && want->chunk_time > 0)
+      end = MAX (end, want->window.first + (uint64_t)left / want->chunk_time);
+  }
+  return end;
+}
+
 /* Asks that were not answered in time go to somebody else, or are said again: the REQUEST may have
  * been lost. Who answers nothing at all is slow, and is left alone for a while (12.6.2, HAVE.1). */
 static void
 expire_asks (PeerSwarm *self, PeerChannel *channel)
 {
   PeerCore *core = self->core;
-  int64_t patience = peer_channel_patience (channel);
   uint64_t chunk;
   bool any = false;
   while (peer_channel_expired_ask (channel, core->now, &chunk)) {
@@ -641,14 +732,37 @@ expire_asks (PeerSwarm *self, PeerChannel *channel)
     return;
   self->pick = true;
   peer_core_ready (core, channel);
-  if (core->now < MAX (channel->missed_at, channel->answered_at) + patience)
-    return;
-  channel->missed_at = core->now;
-  channel->misses++;
-  channel->quota = MAX (channel->quota / 2, 4);
+  peer_channel_missed (channel, core->now);
   if (channel->misses >= 3) {
     channel->avoid_until = core->now + AVOID_TIME;
     peer_core_wake (core, channel->avoid_until);
+  }
+}
+
+/* 3.8: what is urgent and does not come is asked of another one too; whoever is second is told not
+ * to send it when it has come. */
+static void
+double_asks (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
+{
+  PeerCore *core = self->core;
+  uint64_t chunk;
+  while (peer_channel_slow_ask (channel, core->now, urgent, &chunk)) {
+    PeerChannel *best = NULL;
+    double best_ready = 0;
+    for (guint i = 0; i < self->channels->len; i++) {
+      PeerChannel *other = g_ptr_array_index (self->channels, i);
+      double ready =
+          (double)other->latency + time_per_chunk (self, other) * peer_channel_n_asks (other);
+      if (other != channel && may_ask (self, other) && peer_channel_has (other, chunk) &&
+          !peer_channel_has_ask (other, chunk) && (best == NULL || ready < best_ready)) {
+        best = other;
+        best_ready = ready;
+      }
+    }
+    if (best == NULL)
+      continue;
+    peer_channel_ask (best, core->now, (PeerRange){chunk, chunk + 1});
+    peer_core_ready (core, best);
   }
 }
 
@@ -674,13 +788,14 @@ tell_late (PeerSwarm *self)
 /* --- time --- */
 
 static void
-tick_channel (PeerSwarm *self, PeerChannel *channel)
+tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
 {
   PeerCore *core = self->core;
   int64_t keep_alive = self->live ? PEER_KEEP_ALIVE_LIVE : PEER_KEEP_ALIVE_STATIC;
   unsigned lost = peer_channel_find_lost (channel, core->now);
   core->counters.chunks_lost += lost;
   expire_asks (self, channel);
+  double_asks (self, channel, urgent);
   expire_held (self, channel);
   if (channel->choking && core->now >= channel->choked_until) {
     channel->choking = false;
@@ -727,27 +842,36 @@ channel_deadline (PeerSwarm *self, PeerChannel *channel)
 }
 
 int64_t
+peer_swarm_next_pick (const PeerSwarm *self)
+{
+  if (!self->pick || self->wants->len == 0)
+    return PEER_NEVER;
+  return self->picked_at + (self->live ? PICK_INTERVAL_LIVE : PICK_INTERVAL);
+}
+
+int64_t
 peer_swarm_tick (PeerSwarm *self)
 {
   PeerCore *core = self->core;
+  uint64_t urgent = urgent_end (self);
   peer_swarm_reap (self);
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (self->channels, i);
     if (channel->state == PEER_CHANNEL_OPEN)
-      tick_channel (self, channel);
+      tick_channel (self, channel, urgent);
   }
   peer_swarm_connect (self);
   peer_swarm_reap (self);
   measure_rates (self);
   tell_late (self);
-  int64_t next = core->now + RATE_INTERVAL;
+  int64_t next = MIN (core->now + RATE_INTERVAL, announce_withheld (self));
   if (self->pick && self->wants->len > 0) {
-    if (core->now >= self->picked_at + PICK_INTERVAL) {
+    if (core->now >= peer_swarm_next_pick (self)) {
       self->pick = false;
       self->picked_at = core->now;
       pick (self);
     } else {
-      next = MIN (next, self->picked_at + PICK_INTERVAL);
+      next = MIN (next, peer_swarm_next_pick (self));
     }
   }
   for (guint i = 0; i < self->channels->len; i++)
@@ -763,7 +887,7 @@ peer_swarm_want (PeerSwarm *self, const PeerWant *wants, size_t n)
   g_array_set_size (self->wants, 0);
   g_array_append_vals (self->wants, wants, (guint)MIN (n, MAX_WANTS));
   self->pick = true;
-  peer_core_wake (self->core, MAX (self->core->now, self->picked_at + PICK_INTERVAL));
+  peer_core_wake (self->core, MAX (self->core->now, peer_swarm_next_pick (self)));
 }
 
 bool
@@ -804,7 +928,7 @@ peer_swarm_sign (PeerSwarm *self, PeerKey *key)
   self->open_first = munro.chunks.end;
   peer_chunks_add (self->have, munro.chunks);
   new_munro (self, munro.chunks, ntp);
-  announce (self, munro.chunks, NULL, 0);
+  announce_first (self, munro.chunks);
   return true;
 }
 
