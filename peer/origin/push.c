@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The decision is made when the header is here, and bytes go from "got-chunk" to the channel.
  *
- * SoupServer answers when a request has ended, and the body of an encoder does not end. So a
- * refusal is written to the socket there and then, our side of the connection is shut, and what
- * still comes is read and dropped for a little while: if we closed at once, the encoder would be
- * likely to see a reset in the place of our answer. Who asked first (Expect: 100-continue) gets the
+ * SoupServer answers when a request has ended, and the body of an encoder does not end. So for a
+ * refusal the connection is taken from it, the answer is written, and what still comes is read and
+ * dropped for a little while: if we closed at once, the encoder would be likely to see a reset in
+ * the place of our answer. Who asked first (Expect: 100-continue) gets the
  * answer the usual way.
  *
  * Loopback needs no credential. But a page in a browser on this machine also comes from loopback,
@@ -15,7 +15,8 @@
 
 #define PREFIX "/ingest/"
 #define DRAIN_MAX (1024 * 1024) /* bytes */
-#define DRAIN_TIME 2000000      /* us */
+#define DRAIN_PIECE 65536       /* bytes */
+#define DRAIN_MS 2000
 
 struct OriginPush {
   SoupServer *server;
@@ -31,8 +32,6 @@ typedef struct {
   OriginIngestResult result;
   uint64_t bytes;
   bool refused;
-  size_t drained;
-  int64_t refused_at;
 } Session;
 
 static void
@@ -41,24 +40,99 @@ session_free (gpointer data)
   g_free (data);
 }
 
-static void
-shut (SoupServerMessage *message, gboolean both)
-{
-  GSocket *socket = soup_server_message_get_socket (message);
+/* --- an end before the end of a body --- */
 
-  if (socket != NULL && !g_socket_is_closed (socket))
-    g_socket_shutdown (socket, both, TRUE, NULL);
+/* A connection that was taken from SoupServer. */
+typedef struct {
+  GIOStream *stream;
+  char *answer; /* NULL = none */
+  size_t drained;
+  GCancellable *cancellable;
+  guint timer;
+} Ending;
+
+static void
+ending_free (Ending *self)
+{
+  if (self->timer != 0)
+    g_source_remove (self->timer);
+  g_io_stream_close (self->stream, NULL, NULL);
+  g_object_unref (self->stream);
+  g_object_unref (self->cancellable);
+  g_free (self->answer);
+  g_free (self);
 }
 
-static bool
-write_now (SoupServerMessage *message, const char *text)
+static gboolean
+on_drain_time (gpointer data)
 {
-  GSocket *socket = soup_server_message_get_socket (message);
-  size_t n = strlen (text);
+  Ending *self = data;
 
-  /* The first thing that goes out on this request: the socket has room for it. */
-  return socket != NULL &&
-         g_socket_send_with_blocking (socket, text, n, FALSE, NULL, NULL) == (gssize)n;
+  self->timer = 0;
+  g_cancellable_cancel (self->cancellable);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_drained (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Ending *self = data;
+  gssize n = g_input_stream_skip_finish (G_INPUT_STREAM (source), result, NULL);
+
+  self->drained += (size_t)MAX (n, 0);
+  if (n <= 0 || self->drained > DRAIN_MAX)
+    ending_free (self);
+  else
+    g_input_stream_skip_async (G_INPUT_STREAM (source), DRAIN_PIECE, G_PRIORITY_DEFAULT,
+                               self->cancellable, on_drained, self);
+}
+
+static void
+on_answered (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Ending *self = data;
+
+  if (!g_output_stream_write_all_finish (G_OUTPUT_STREAM (source), result, NULL, NULL))
+    ending_free (self);
+  else
+    g_input_stream_skip_async (g_io_stream_get_input_stream (self->stream), DRAIN_PIECE,
+                               G_PRIORITY_DEFAULT, self->cancellable, on_drained, self);
+}
+
+/* From the main loop, because SoupServer is in the middle of reading when we decide. */
+static gboolean
+take_connection (gpointer data)
+{
+  SoupServerMessage *message = data;
+  char *answer = g_object_steal_data (G_OBJECT (message), "answer");
+  GIOStream *stream = soup_server_message_steal_connection (message);
+  Ending *self;
+
+  if (stream == NULL) { /* the encoder has gone already */
+    g_free (answer);
+    return G_SOURCE_REMOVE;
+  }
+  self = g_new0 (Ending, 1);
+  self->stream = stream;
+  self->answer = answer;
+  self->cancellable = g_cancellable_new ();
+  if (answer == NULL) {
+    ending_free (self);
+    return G_SOURCE_REMOVE;
+  }
+  self->timer = g_timeout_add (DRAIN_MS, on_drain_time, self);
+  g_output_stream_write_all_async (g_io_stream_get_output_stream (stream), answer, strlen (answer),
+                                   G_PRIORITY_DEFAULT, self->cancellable, on_answered, self);
+  return G_SOURCE_REMOVE;
+}
+
+/* answer: taken over; NULL = none. */
+static void
+end_connection (SoupServerMessage *message, char *answer)
+{
+  g_object_set_data_full (G_OBJECT (message), "answer", answer, g_free);
+  soup_server_message_pause (message);
+  g_idle_add_full (G_PRIORITY_DEFAULT, take_connection, g_object_ref (message), g_object_unref);
 }
 
 static void
@@ -66,11 +140,9 @@ refuse (Session *session, guint status, const char *header, const char *text)
 {
   SoupServerMessage *message = session->message;
   SoupMessageHeaders *request = soup_server_message_get_request_headers (message);
-  g_autofree char *answer = NULL;
 
   session->content = NULL;
   session->refused = true;
-  session->refused_at = g_get_monotonic_time ();
   if (soup_message_headers_get_expectations (request) & SOUP_EXPECTATION_CONTINUE &&
       session->bytes == 0) {
     soup_server_message_set_status (message, status, NULL);
@@ -81,11 +153,14 @@ refuse (Session *session, guint status, const char *header, const char *text)
                                     "WWW-Authenticate", "Bearer");
     return;
   }
-  answer = g_strdup_printf ("HTTP/1.1 %u %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                            "Content-Length: %zu\r\nConnection: close\r\n%s\r\n%s",
-                            status, soup_status_get_phrase (status), strlen (text), header, text);
-  shut (message, !write_now (message, answer));
+  end_connection (message,
+                  g_strdup_printf ("HTTP/1.1 %u %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                                   "Content-Length: %zu\r\nConnection: close\r\n%s\r\n%s",
+                                   status, soup_status_get_phrase (status), strlen (text), header,
+                                   text));
 }
+
+/* --- who may --- */
 
 /* Compares in a time that does not depend on where they differ. */
 static bool
@@ -182,12 +257,6 @@ on_got_chunk (SoupServerMessage *message, GBytes *chunk, Session *session)
   const uint8_t *bytes = g_bytes_get_data (chunk, &n);
   OriginIngestResult result;
 
-  if (session->refused) {
-    session->drained += n;
-    if (session->drained > DRAIN_MAX || g_get_monotonic_time () - session->refused_at > DRAIN_TIME)
-      shut (message, TRUE);
-    return;
-  }
   if (session->content == NULL)
     return;
   session->bytes += n;
@@ -240,7 +309,7 @@ evict (OriginPush *self, OriginContent *content)
     return;
   session_end (old);
   old->refused = true;
-  shut (old->message, TRUE);
+  end_connection (old->message, NULL);
 }
 
 static void
@@ -324,7 +393,7 @@ origin_push_free (OriginPush *self)
     session->content = NULL;
     session->refused = true;
     origin_content_end (content);
-    shut (session->message, TRUE);
+    end_connection (session->message, NULL);
   }
   g_hash_table_unref (self->sessions);
   g_object_unref (self->server);
