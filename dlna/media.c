@@ -112,13 +112,23 @@ viewer_close (Viewer *viewer)
   viewer_unref (viewer);
 }
 
+/* Behind a listener that gave the server a stream, libsoup knows of no socket; the listener leaves
+ * it with the message. */
+static GSocket *
+socket_of (SoupServerMessage *message)
+{
+  GSocket *socket = soup_server_message_get_socket (message);
+
+  return socket != NULL ? socket : g_object_get_data (G_OBJECT (message), "ppsp-socket");
+}
+
 /* Ends the connection in the middle: the only way to say that what was promised will not come, and
  * the only way to make libsoup let go of a message that it has paused. */
 static void
 break_off (Viewer *viewer)
 {
   SoupServerMessage *message = viewer->message;
-  GSocket *socket = soup_server_message_get_socket (message);
+  GSocket *socket = socket_of (message);
   SoupMessageBody *body = soup_server_message_get_response_body (message);
 
   viewer_ref (viewer);
@@ -180,7 +190,7 @@ on_socket (int fd, GIOCondition condition, gpointer data)
 static void
 watch_socket (Viewer *viewer)
 {
-  GSocket *socket = soup_server_message_get_socket (viewer->message);
+  GSocket *socket = socket_of (viewer->message);
   int fd, idle = 30, interval = 10;
 
   if (socket == NULL)

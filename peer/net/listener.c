@@ -472,6 +472,9 @@ on_request_started (SoupServer *server, SoupServerMessage *message, NetListener 
   self->body = self->chunks = 0;
   if (self->state == STATE_IDLE)
     connection_enter (self, STATE_OPENING);
+  /* soup_server_message_get_socket() knows none when the server was given a stream */
+  g_object_set_data_full (G_OBJECT (message), "ppsp-socket", g_object_ref (self->socket),
+                          g_object_unref);
   self->refs += 2;
   g_signal_connect_data (message, "got-chunk", G_CALLBACK (on_got_chunk), self,
                          connection_unref_closure, 0);

@@ -31,6 +31,16 @@ sending_free (gpointer data)
   g_free (self);
 }
 
+/* Behind a listener that gave the server a stream, libsoup knows of no socket; the listener leaves
+ * it with the message. */
+static GSocket *
+socket_of (SoupServerMessage *message)
+{
+  GSocket *socket = soup_server_message_get_socket (message);
+
+  return socket != NULL ? socket : g_object_get_data (G_OBJECT (message), "ppsp-socket");
+}
+
 static void
 send_next (SoupServerMessage *message, Sending *self)
 {
@@ -49,7 +59,7 @@ send_next (SoupServerMessage *message, Sending *self)
   if (got <= 0) {
     /* The file has become shorter: what was promised cannot be kept, and the receiver must not
      * take what it has for the whole. */
-    GSocket *socket = soup_server_message_get_socket (message);
+    GSocket *socket = socket_of (message);
 
     g_free (bytes);
     if (socket != NULL)
