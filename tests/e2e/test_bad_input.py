@@ -58,10 +58,19 @@ def a_port_in_use_is_named(here):
     try:
         for name, ports in (('ppsp-tracker', {'a': 9001}), ('ppsp-tracker', {'b': 9001}),
                             ('ppsp-origin', {'a': 9001}), ('ppsp-origin', {'b': 9002}),
-                            ('ppsp-proxy', {'a': 9001}), ('ppsp-proxy', {'b': 9002}),
-                            ('ppsp-proxy', {'c': 9001})):
+                            ('ppsp-proxy', {'a': 9001}), ('ppsp-proxy', {'b': 9002})):
             process = here.run(name, words_of(here, name, **ports), 'p1')
             one_clear_line(process, str(9002 if 9002 in ports.values() else 9001), 'in use')
+        # Players can do without the MediaServer: it is told, and tried again until it works.
+        process = here.run('ppsp-proxy', words_of(here, 'ppsp-proxy', c=9001), 'p1')
+        here.wait_healthy('p1', f'{PAGE}/healthz', process)
+        told = [line for line in process.output().splitlines() if '9001' in line]
+        assert len(told) == 1 and 'in use' in told[0], process.output()
+        print('    ' + told[0])
+        busy.pop(0).close()
+        figure('the MediaServer is there after its port is free', wait_until(
+            'it is announced', 15, lambda: 'announced on lo' in process.output(), every=0.1), 15)
+        assert process.stop() == 0
     finally:
         for taken in busy:
             taken.close()
@@ -72,16 +81,25 @@ def an_unwritable_state_folder_is_named(here):
     closed = os.path.join(here.folder, 'closed')
     os.makedirs(closed, mode=0o755)
     os.chmod(here.folder, 0o755)
-    for name in ('ppsp-origin', 'ppsp-proxy'):
-        words = words_of(here, name)
-        words[words.index('--state') + 1] = os.path.join(closed, 'state')
-        one_clear_line(here.run(name, words, 'p1', user=NOBODY), os.path.join(closed, 'state'))
-        # A file stands where the folder should be.
-        path = os.path.join(here.folder, f'file-{name}')
-        with open(path, 'w', encoding='ascii') as file:
-            file.write('x')
+    # An origin without its keys would have other links: it does not start. A gateway shows what
+    # the lists bring, and says that it will forget it. A file in the folder's place is the same.
+    taken = os.path.join(here.folder, 'file')
+    with open(taken, 'w', encoding='ascii') as file:
+        file.write('x')
+    for path, user in ((os.path.join(closed, 'state'), NOBODY), (taken, None)):
+        words = words_of(here, 'ppsp-origin')
         words[words.index('--state') + 1] = path
-        one_clear_line(here.run(name, words, 'p1'), path)
+        one_clear_line(here.run('ppsp-origin', words, 'p1', user=user), path)
+        words = words_of(here, 'ppsp-proxy')
+        words[words.index('--state') + 1] = path
+        gateway = here.run('ppsp-proxy', words, 'p1', user=user, env={'HOME': here.folder})
+        here.wait_healthy('p1', f'{PAGE}/healthz', gateway)
+        told = [line for line in gateway.output().splitlines() if path in line]
+        assert told and 'written' in told[0], gateway.output()
+        print('    ' + told[0])
+        status = json.loads(here.get('p1', f'{PAGE}/api/v1/status'))
+        assert status['warnings'], status
+        assert gateway.stop() == 0
 
 
 def unknown_options_and_values_are_told(here):
@@ -98,7 +116,11 @@ def unknown_options_and_values_are_told(here):
                                 ('ppsp-origin', '--file', 'film,/nonexistent/film.ts'),
                                 ('ppsp-proxy', '--peer', '1.2.3.4.5:1'),
                                 ('ppsp-proxy', '--memory', 'much')):
-        words = words_of(here, name) + [option, value]
+        words = words_of(here, name)
+        if '--channel' in words:  # a new channel's token is a line of its own
+            at = words.index('--channel')
+            words[at:at + 2] = []
+        words += [option, value]
         one_clear_line(here.run(name, words, 'p1'), value.split(',')[-1])
 
 
@@ -135,6 +157,18 @@ def a_bad_link_does_not_reach_the_catalog(here):
 
 
 
+def fill(disk):
+    """Writes until there is no room for a page."""
+    ballast = os.open(os.path.join(disk, 'ballast'), os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(ballast, bytes(4096))
+    except OSError:
+        pass
+    finally:
+        os.close(ballast)
+
+
 def a_full_disk_costs_no_running_channel(here):
     here.build_network()
     here.tracker()
@@ -145,13 +179,7 @@ def a_full_disk_costs_no_running_channel(here):
     url = here.wait_channels(1)[0]
     viewer = media.Viewer(here, url)
     viewer.wait_key()
-    with open(os.path.join(disk, 'ballast'), 'wb') as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
-        except OSError:
-            pass
+    fill(disk)
     full = time.monotonic()
     code, _, answer = here.status('gw', f'{PAGE}/api/v1/channels', 'POST', JSON,
                                   json.dumps({'link': 'ppsp:' + 'ab' * 32, 'name': 'x'}).encode())
@@ -179,13 +207,7 @@ def a_full_disk_at_the_origin_signs_nothing_twice(here):
     disk = here.mount_small_disk('origin', 256)
     here.origin('--channel', 'one=One').stop()
     link = os.listdir(disk)
-    with open(os.path.join(disk, 'ballast'), 'wb') as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
-        except OSError:
-            pass
+    fill(disk)
     origin = here.origin('--channel', 'one=One', wait=False)
     time.sleep(2)
     code = origin.child.poll()

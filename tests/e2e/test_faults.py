@@ -115,7 +115,17 @@ def the_encoder_dies_and_comes_back(here):
 
 def the_gateway_dies_and_comes_back(here):
     """-9: listening again within 1 s of its start; a new request plays; the catalog is whole."""
-    _, _, gateway, encoder, viewer = on_air(here)
+    here.build_network()
+    here.tracker()
+    here.origin('--channel', 'air=On air')
+    encoder = media.Encoder(here, 'air')
+    listed = os.path.join(here.folder, 'list.m3u')
+    with open(listed, 'wb') as file:
+        file.write(here.get('origin', 'http://127.0.0.1:7575/channels.m3u'))
+    words = ('--channels', f'file://{listed}')
+    gateway = here.gateway(*words, lists=False)
+    viewer = media.Viewer(here, here.wait_channels(1)[0], timeout=60)
+    viewer.wait_key(2)
     # A channel that is in no list: pasted by somebody of the household.
     other = here.run('origin2', [world.program('ppsp-origin'), '--http', '127.0.0.1:7575', '--peer',
                                  f'{INTERNET["p3"]}:7576', '--channel', 'other=Other', '--state',
@@ -129,11 +139,12 @@ def the_gateway_dies_and_comes_back(here):
     assert code in (200, 201), f'{code} {answer[:500]}'
     assert len(catalog(here)) == 2, catalog(here)
     before = catalog(here)
+    # The list is out of reach from now on: what comes back comes from the disk.
+    os.rename(listed, listed + '.gone')
     for kill in range(5):
         gateway.kill()
         gateway.wait()
-        # The list is out of reach now: what comes back comes from the disk.
-        gateway = here.gateway('--channels', 'http://11.22.33.250/gone.m3u', wait=False, lists=False)
+        gateway = here.gateway(*words, wait=False, lists=False)
         took = here.wait_healthy('gw', f'{MEDIA_GATEWAY}/healthz', gateway)
         figure(f'kill {kill + 1}: from the start to an answer', took, 1.0)
         assert took <= 1.0

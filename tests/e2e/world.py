@@ -271,7 +271,7 @@ class World:
         request = urllib.request.Request(url, headers=headers or {}, method=method, data=data)
         try:
             with self.at(at), urllib.request.urlopen(request, timeout=timeout) as answer:
-                return answer.status, answer.headers, answer.read(1 << 22)
+                return answer.status, answer.headers, answer.read(1 << 26)
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read(1 << 16)
 
