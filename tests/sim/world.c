@@ -36,7 +36,8 @@ typedef struct {
   bool asking;
 
   bool playing, has_first;
-  uint64_t first; /* chunk delivered first */
+  uint64_t first;   /* chunk delivered first */
+  int64_t buffered; /* us of play time, before it plays */
   uint64_t n_chunks;
   SimViewer viewer;
   uint64_t own_data, others_data; /* datagrams with a chunk: from the source, from others */
@@ -63,9 +64,10 @@ sim_world_options_init (SimWorldOptions *self)
 {
   *self = (SimWorldOptions){.seed = 1,
                             .bitrate = 4000000,
-                            .lookback = 2500000,
-                            .max_lag = 4500000,
-                            .prebuffer = 300000,
+                            .lookback = 1500000,
+                            .max_lag = 4000000,
+                            .prebuffer = 1000000,
+                            .patience = 1900000,
                             .max_peers = 10};
 }
 
@@ -224,6 +226,27 @@ ask_tracker (SimWorld *self, Peer *peer)
 /* --- the player --- */
 
 static void
+start_playing (SimWorld *self, Peer *peer)
+{
+  int64_t now = sim_net_now (self->net);
+  peer->playing = true;
+  if (peer->viewer.started < 0)
+    peer->viewer.started = now;
+  peer->viewer.lag = now - made_at (self, peer->first);
+  peer->viewer.worst_lag = MAX (peer->viewer.worst_lag, peer->viewer.lag);
+}
+
+/* A player that has waited long enough starts with what it has. */
+static void
+lose_patience (gpointer data, gpointer argument)
+{
+  SimWorld *self = data;
+  Peer *peer = argument;
+  if (!peer->playing && peer->has_first && peer->buffered > 0)
+    start_playing (self, peer);
+}
+
+static void
 play_chunk (SimWorld *self, Peer *peer, uint64_t chunk)
 {
   SimViewer *viewer = &peer->viewer;
@@ -239,12 +262,9 @@ play_chunk (SimWorld *self, Peer *peer, uint64_t chunk)
     peer->first = chunk;
   }
   if (!peer->playing) {
-    if (made - made_at (self, peer->first) < self->options.prebuffer)
-      return;
-    peer->playing = true;
-    if (viewer->started < 0)
-      viewer->started = now;
-    viewer->lag = now - made_at (self, peer->first);
+    peer->buffered = made - made_at (self, peer->first);
+    if (peer->buffered >= self->options.prebuffer)
+      start_playing (self, peer);
   } else if (now > made + viewer->lag) {
     viewer->stalls++;
     viewer->stalled += now - made - viewer->lag;
@@ -471,6 +491,8 @@ begin (gpointer data, gpointer argument)
     peer->asked = peer->viewer.joined - TRACKER_REST;
     ask_tracker (self, peer);
     if (self->options.length == 0) {
+      peer->buffered = 0;
+      sim_net_call (self->net, peer->viewer.joined + self->options.patience, lose_patience, peer);
       PeerPlayoutOptions playout = {.chunk_size = self->content.chunk_size,
                                     .chunks_per_signature = self->content.chunks_per_signature,
                                     .lookback = self->options.lookback,
@@ -838,4 +860,25 @@ sim_world_print (const SimWorld *self, const char *title)
                   "%.2f %% twice, %" G_GUINT64_FORMAT " wrong, trace %016" G_GINT64_MODIFIER "x",
                   title, report.from_viewers * 100, report.source_load, report.overhead * 100,
                   report.duplicates * 100, report.wrong, report.trace);
+}
+
+void
+sim_world_print_viewers (const SimWorld *self)
+{
+  static const PeerCounters none;
+  for (unsigned i = 1; i < self->peers->len; i++) {
+    const SimViewer *viewer = &peer_at (self, i)->viewer;
+    const PeerCounters *counters = sim_world_counters (self, i);
+    counters = counters != NULL ? counters : &none;
+    g_test_message (
+        "viewer %2u: joined %.1f, started %.2f later, lag %.2f worst %.2f, %u stalls of "
+        "%.2f s, %" G_GUINT64_FORMAT " skipped; chunks %" G_GUINT64_FORMAT " new %" G_GUINT64_FORMAT
+        " twice %" G_GUINT64_FORMAT " unproven %" G_GUINT64_FORMAT " sent %" G_GUINT64_FORMAT
+        " lost",
+        i, seconds (viewer->joined), seconds (viewer->started - viewer->joined),
+        seconds (viewer->lag), seconds (viewer->worst_lag), viewer->stalls,
+        seconds (viewer->stalled), viewer->skipped, counters->chunks_received,
+        counters->chunks_duplicate, counters->chunks_unproven, counters->chunks_sent,
+        counters->chunks_lost);
+  }
 }

@@ -15,7 +15,8 @@ typedef struct {
   bool sequential;    /* static: wanted in order, as by who streams it; else all at once */
   int64_t lookback;   /* us, live: as for the playout */
   int64_t max_lag;    /* us, live: likewise */
-  int64_t prebuffer;  /* us: of play time that a player waits for before it starts */
+  int64_t prebuffer;  /* us: of play time that a player waits for before it starts... */
+  int64_t patience;   /* us: ...but no longer than this since it joined, if it has any */
   unsigned max_peers; /* that the tracker names */
 } SimWorldOptions;
 
@@ -71,5 +72,6 @@ typedef struct {
 } SimReport;
 void sim_world_report (const SimWorld *self, SimReport *out);
 void sim_world_print (const SimWorld *self, const char *title); /* as a TAP diagnostic */
+void sim_world_print_viewers (const SimWorld *self);            /* likewise, a line each */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimWorld, sim_world_free)
