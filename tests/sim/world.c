@@ -64,8 +64,8 @@ sim_world_options_init (SimWorldOptions *self)
 {
   *self = (SimWorldOptions){.seed = 1,
                             .bitrate = 4000000,
-                            .lookback = 1500000,
-                            .max_lag = 4000000,
+                            .lookback = 2500000,
+                            .max_lag = 4500000,
                             .prebuffer = 1000000,
                             .patience = 1900000,
                             .max_peers = 10};
