@@ -256,6 +256,29 @@ def found_again(location=None, seconds=15):
     return None
 
 
+def hear_ssdp():
+    """A socket that hears what is announced on the LAN."""
+    with inside('tv'):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(('239.255.255.250', 1900))
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                        socket.inet_aton('239.255.255.250') + socket.inet_aton('192.168.77.11'))
+    return sock
+
+
+def missing_notices(sock, kind, seconds=5):
+    """The targets of which no NOTIFY of that kind came in time."""
+    wanted = {'upnp:rootdevice', 'uuid:' + UUID, CDS, CM, MR,
+              'urn:schemas-upnp-org:device:MediaServer:1'}
+    end = time.monotonic() + seconds
+    while wanted and select.select([sock], [], [], max(0, end - time.monotonic()))[0]:
+        text = sock.recv(4096).decode()
+        if kind in text:
+            wanted.discard(re.search(r'(?im)^nt: *(\S+)', text).group(1))
+    return wanted
+
+
 class Events:
     """A socket that gupnp calls back."""
 
@@ -565,7 +588,10 @@ class Links(unittest.TestCase):
             ip('-n', TAG + '-gw', 'link', 'set', 'lan0', 'down')
             time.sleep(0.5)
             self.assertEqual(search_ssdp('ssdp:all', seconds=0.5), set())
+            sock = hear_ssdp()
+            self.addCleanup(sock.close)
             ip('-n', TAG + '-gw', 'link', 'set', 'lan0', 'up')
+            self.assertEqual(missing_notices(sock, 'ssdp:alive'), set())
             self.assertEqual(found_again(location), location)
             ControlPoint(location).browse()
 
@@ -637,12 +663,8 @@ class Links(unittest.TestCase):
             ip('-n', TAG + '-gw', 'address', 'del', '192.168.78.1/24', 'dev', 'late0')
 
     def test_it_says_byebye_and_leaves_nothing(self):
-        with inside('tv'):
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(('239.255.255.250', 1900))
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
-                            socket.inet_aton('239.255.255.250') + socket.inet_aton('192.168.77.11'))
+        sock = hear_ssdp()
+        self.addCleanup(sock.close)
         self.assertTrue(found_again())
         folders = [f for f in os.listdir('/proc/%d/fd' % self.serve.process.pid)]
         paths = {os.readlink('/proc/%d/fd/%s' % (self.serve.process.pid, f)) for f in folders}
@@ -651,15 +673,7 @@ class Links(unittest.TestCase):
         self.assertTrue(all(os.path.isdir(p) for p in paths))
         self.serve.process.stdin.write('quit\n')
         self.serve.process.stdin.flush()
-        wanted = {'upnp:rootdevice', 'uuid:' + UUID, CDS, CM, MR,
-                  'urn:schemas-upnp-org:device:MediaServer:1'}
-        sock.settimeout(5)
-        with sock, contextlib.suppress(socket.timeout):
-            while wanted:
-                text = sock.recv(4096).decode()
-                if 'ssdp:byebye' in text:
-                    wanted.discard(re.search(r'(?im)^nt: *(\S+)', text).group(1))
-        self.assertEqual(wanted, set())
+        self.assertEqual(missing_notices(sock, 'ssdp:byebye'), set())
         self.serve.process.wait(10)
         self.assertFalse(any(os.path.exists(p) for p in paths))
 
