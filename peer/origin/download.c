@@ -99,18 +99,18 @@ read_range (SoupServerMessage *message, const char *tag, goffset size, goffset *
   if (range == NULL || (condition != NULL && strcmp (condition, tag) != 0) ||
       strchr (range, ',') != NULL)
     return true;
-  if (!soup_message_headers_get_ranges (request, size, &ranges, &n)) {
+  if (!soup_message_headers_get_ranges (request, size, &ranges, &n))
+    return true; /* no range that one can read: as if there were none (RFC 9110, 14.2) */
+  *first = MAX (ranges[0].start, 0);
+  *end = MIN (ranges[0].end + 1, size);
+  soup_message_headers_free_ranges (request, ranges);
+  if (*first >= *end) {
     g_autofree char *text = g_strdup_printf ("bytes */%" G_GOFFSET_FORMAT, size);
 
-    if (!g_str_has_prefix (range, "bytes="))
-      return true;
     soup_message_headers_replace (response, "Content-Range", text);
     soup_server_message_set_status (message, SOUP_STATUS_REQUESTED_RANGE_NOT_SATISFIABLE, NULL);
     return false;
   }
-  *first = ranges[0].start;
-  *end = ranges[0].end + 1;
-  soup_message_headers_free_ranges (request, ranges);
   soup_message_headers_set_content_range (response, *first, *end - 1, size);
   soup_server_message_set_status (message, SOUP_STATUS_PARTIAL_CONTENT, NULL);
   return true;

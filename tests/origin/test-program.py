@@ -1,0 +1,405 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""ppsp-origin as a program: real encoders, curl, a tracker and a plain peer, on loopback.
+
+    test-program.py ORIGIN TRACKER PEER
+
+Every port is one that the kernel gave, every wait has an end, and only what was started here is
+stopped."""
+
+import hashlib
+import http.server
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+ORIGIN, TRACKER, PEER = (os.path.abspath(p) for p in sys.argv[1:4])
+PACKET = 188
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(('127.0.0.1', 0))
+        return sock.getsockname()[1]
+
+
+def wait_for(what, condition, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.05)
+    raise AssertionError(f'{what}: not within {seconds} s')
+
+
+def get(url, headers=None, method='GET'):
+    """(status, headers, body)"""
+    request = urllib.request.Request(url, headers=headers or {}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers, error.read()
+
+
+def curl(url, data, *options):
+    """(status, body): pushes data, all at once, without asking first."""
+    run = subprocess.run(['curl', '-s', '-m', '10', '-H', 'Expect:', '-w', '\n%{http_code}', '-X',
+                          'PUT', '-T', '-', *options, url], input=data, capture_output=True)
+    body, _, status = run.stdout.decode().rpartition('\n')
+    return int(status), body
+
+
+def read(path):
+    with open(path, 'rb') as file:
+        return file.read()
+
+
+class World(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix='ppsp-origin-')
+        self.running = []
+        self.http = free_port()
+
+    def tearDown(self):
+        for process in self.running:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        shutil.rmtree(self.folder)
+
+    def start(self, name, *command, **options):
+        log = open(os.path.join(self.folder, name + '.log'), 'ab')
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   **options)
+        log.close()
+        self.running.append(process)
+        return process
+
+    def log(self, name):
+        with open(os.path.join(self.folder, name + '.log'), encoding='utf-8') as file:
+            return file.read()
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def url(self, path):
+        return f'http://127.0.0.1:{self.http}{path}'
+
+    def answers(self, path='/healthz'):
+        try:
+            return get(self.url(path))[0] == 200
+        except OSError:
+            return False
+
+    def origin(self, *options):
+        process = self.start('origin', ORIGIN, '--http', f'127.0.0.1:{self.http}', '--peer',
+                             '127.0.0.1:0', '--state', self.path('state'), *options)
+        wait_for('the origin answers', self.answers)
+        return process
+
+    def channel(self, name='demo'):
+        for entry in json.loads(get(self.url('/api/v1/channels'))[2]):
+            if entry['id'] == name:
+                return entry
+        return None
+
+    def encoder(self, url, seconds=60, *options):
+        return self.start('encoder', 'ffmpeg', '-v', 'error', '-re', '-f', 'lavfi', '-i',
+                          'testsrc2=size=320x240:rate=25', '-t', str(seconds), '-c:v', 'libx264',
+                          '-preset', 'ultrafast', '-g', '25', '-f', 'mpegts', *options, url)
+
+    def film(self, seconds=2):
+        path = self.path('film.ts')
+        subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i',
+                        'testsrc2=size=320x240:rate=25', '-t', str(seconds), '-c:v', 'libx264',
+                        '-preset', 'ultrafast', '-b:v', '2M', '-f', 'mpegts', path], check=True)
+        return path
+
+    def reserved(self, name='demo'):
+        with open(self.path(f'state/{name}.channel'), encoding='utf-8') as file:
+            return int(re.search(r'^reserved=(\d+)$', file.read(), re.M).group(1))
+
+
+class Push(World):
+    def test_encoder_is_published_and_a_second_one_refused(self):
+        self.origin('--channel', 'demo=A "name", with comma')
+        encoder = self.encoder(self.url('/ingest/demo'), 60, '-method', 'PUT')
+        wait_for('live', lambda: self.channel()['state'] == 'live' and self.channel()['chunks'])
+        status, body = curl(self.url('/ingest/demo'), bytes(2_000_000))
+        self.assertEqual(status, 409)
+        self.assertIn('encoder already', body)
+        self.assertIsNone(encoder.poll())
+        entry = wait_for('a picture is seen', lambda: 'width' in self.channel() and self.channel())
+        self.assertEqual((entry['video'], entry['width'], entry['height']), ('h264', 320, 240))
+        self.assertEqual(entry['encoders_refused'], 1)
+        encoder.kill()
+        wait_for('idle', lambda: self.channel()['state'] == 'idle', 3)
+        chunks = self.channel()['chunks']
+        self.assertEqual(chunks % 64, 0)
+        self.encoder(self.url('/ingest/demo'), 60, '-method', 'POST')
+        wait_for('live again', lambda: self.channel()['state'] == 'live', 5)
+        wait_for('goes on', lambda: self.channel()['chunks'] > chunks)
+        lines = get(self.url('/channels.m3u'))[2].decode().splitlines()
+        self.assertEqual(lines[:2], ['#EXTM3U', '#EXTINF:-1 tvg-id="demo" tvg-name="A \'name\', '
+                                     'with comma",A \'name\', with comma'])
+        self.assertRegex(lines[2], r'^ppsp:0d[0-9a-f]{128}\?ci=3&ca=4&cs=1128$')
+
+    def test_what_is_no_stream_is_refused(self):
+        self.origin('--channel', 'demo')
+        for data in (bytes(1_000_000), b'a letter\n', os.urandom(200_000), b''):
+            status, body = curl(self.url('/ingest/demo'), data)
+            self.assertEqual(status, 415)
+            self.assertIn('no MPEG transport stream', body)
+        # with the question first, as curl does by itself
+        run = subprocess.run(['curl', '-s', '-m', '10', '-T', '-', self.url('/ingest/none')],
+                             input=bytes(3_000_000), capture_output=True)
+        self.assertIn(b'No such channel', run.stdout)
+        self.assertEqual(curl(self.url('/ingest/none'), bytes(3_000_000))[0], 404)
+        self.assertEqual(curl(self.url('/ingest/../demo'), b'')[0], 404)
+        self.assertEqual(get(self.url('/ingest/demo'))[0], 405)
+        self.assertEqual(self.channel()['chunks'], 0)
+        self.assertEqual(self.channel()['state'], 'idle')
+
+    def test_garbage_is_skipped(self):
+        film = read(self.film())
+        half = len(film) // PACKET // 2 * PACKET
+        self.origin('--channel', 'demo')
+        status, body = curl(self.url('/ingest/demo'), b'rubbish' + film[:half] + b'x' * 1000 +
+                            film[half:])
+        self.assertEqual((status, body), (200, f'{len(film) + 1007} bytes taken\n'))
+        self.assertEqual(self.channel()['bytes_skipped'], 1007)
+        metrics = get(self.url('/metrics'))[2].decode()
+        self.assertIn(f'ppsp_origin_ingest_packets_total{{channel="demo"}} {len(film) // PACKET}\n',
+                      metrics)
+        self.assertIn('ppsp_origin_ingest_syncs_lost_total{channel="demo"} 1\n', metrics)
+
+    def test_who_must_show_the_token(self):
+        self.origin('--channel', 'demo')
+        url = self.url('/ingest/demo')
+        token = read(self.path('state/demo.token')).decode().strip()
+        self.assertEqual(os.stat(self.path('state/demo.token')).st_mode & 0o777, 0o600)
+        self.assertEqual(os.stat(self.path('state/demo.key')).st_mode & 0o777, 0o600)
+        self.assertEqual(self.log('origin').count(token), 1)
+        # 415: let in, and judged by the bytes
+        self.assertEqual(curl(url, b'?')[0], 415)
+        for sign in ('Origin: http://evil.example', 'X-Forwarded-For: 192.0.2.1',
+                     'Host: evil.example', 'Sec-Fetch-Site: cross-site'):
+            self.assertEqual(curl(url, b'?', '-H', sign)[0], 401, sign)
+            self.assertEqual(curl(url, b'?', '-H', sign, '-H', 'Authorization: Bearer x' + token)[0],
+                             401)
+            self.assertEqual(curl(url, b'?', '-H', sign, '-H', 'Authorization: Bearer ')[0], 401)
+            self.assertEqual(curl(url, b'?', '-H', sign, '-H', 'Authorization: Bearer ' + token)[0],
+                             415)
+        self.running[0].terminate()
+        self.assertEqual(self.running[0].wait(10), 0)
+        self.origin('--channel', 'demo')
+        self.assertEqual(self.log('origin').count(token), 1)
+
+    def test_killed_origin_goes_on_past_its_reservation(self):
+        film = read(self.film())
+        process = self.origin('--channel', 'demo')
+        link = self.channel()['link']
+        self.assertEqual(curl(self.url('/ingest/demo'), film)[0], 200)
+        last = self.channel()['next_chunk']
+        self.assertGreater(last, 0)
+        process.kill()
+        process.wait()
+        reserved = self.reserved()
+        self.assertGreaterEqual(reserved, last)
+        process = self.origin('--channel', 'demo')
+        self.assertEqual(self.channel()['link'], link)
+        self.assertGreaterEqual(self.channel()['next_chunk'], reserved)
+        self.assertGreater(self.reserved(), reserved)
+        self.assertEqual(curl(self.url('/ingest/demo'), film)[0], 200)
+        last = self.channel()['next_chunk']
+        process.terminate()
+        self.assertEqual(process.wait(10), 0)
+        self.assertEqual(self.reserved(), last)  # who says goodbye wastes no numbers
+
+
+class Source(http.server.BaseHTTPRequestHandler):
+    """Serves a stream; the first request ends early, the second is refused."""
+    def do_GET(self):
+        self.server.requests += 1
+        if self.server.requests == 2:
+            self.send_error(503)
+            return
+        self.send_response(200)
+        self.end_headers()
+        film = self.server.film
+        self.wfile.write(film if self.server.requests > 1 else film[:len(film) // 2])
+
+    def log_message(self, *args):
+        pass
+
+
+class Pull(World):
+    def test_pull_comes_back(self):
+        with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Source) as server:
+            server.film, server.requests = read(self.film()), 0
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                uri = f'http://127.0.0.1:{server.server_address[1]}/a,b?c=d'
+                self.origin('--pull', 'far=Far, away,' + uri)
+                entry = wait_for('three requests', lambda: server.requests > 2 and
+                                 self.channel('far')['encoder_sessions'] >= 2 and
+                                 self.channel('far'), 10)
+                self.assertEqual(entry['name'], 'Far, away')
+                self.assertEqual(entry['video'], 'h264')
+                self.assertIn('trying again', self.log('origin'))
+                self.assertEqual(curl(self.url('/ingest/far'), b'')[0], 404)
+            finally:
+                server.shutdown()
+                thread.join()
+
+
+class Files(World):
+    def test_ranges_and_tree(self):
+        path = self.film()
+        film = read(path)
+        self.origin('--file', 'film=A film,' + path)
+        wait_for('seeding', lambda: self.channel('film')['state'] == 'seeding')
+        url = self.url('/content/film')
+        status, headers, body = get(url)
+        self.assertEqual((status, body), (200, film))
+        self.assertEqual(headers['Accept-Ranges'], 'bytes')
+        tag = headers['ETag']
+        n = len(film)
+        for text, first, end in (('0-0', 0, 1), ('100-299', 100, 300), ('-5', n - 5, n),
+                                 (f'{n - 1}-', n - 1, n), (f'70000-{n + 9}', 70000, n)):
+            status, headers, body = get(url, {'Range': 'bytes=' + text})
+            self.assertEqual((status, body), (206, film[first:end]), text)
+            self.assertEqual(headers['Content-Range'], f'bytes {first}-{end - 1}/{n}')
+        self.assertEqual(get(url, {'Range': f'bytes={n}-'})[0], 416)
+        self.assertEqual(get(url, {'Range': 'bytes=0-1', 'If-Range': tag})[0], 206)
+        self.assertEqual(get(url, {'Range': 'bytes=0-1', 'If-Range': '"other"'})[0], 200)
+        self.assertEqual(get(url, {'Range': 'bytes=0-1,5-6'})[0], 200)
+        status, headers, body = get(url, method='HEAD')
+        self.assertEqual((status, int(headers['Content-Length']), body), (200, n, b''))
+        self.assertEqual(get(url, method='DELETE')[0], 405)
+        # the tree: a front of 4096 bytes, then the hashes by bin; bin 0 is the first chunk's
+        status, _, leaf = get(url + '.hashes', {'Range': 'bytes=4096-4127'})
+        self.assertEqual((status, leaf), (206, hashlib.sha256(film[:1024]).digest()))
+        status, _, leaf = get(url + '.hashes', {'Range': 'bytes=4160-4191'})
+        self.assertEqual((status, leaf), (206, hashlib.sha256(film[1024:2048]).digest()))
+        for missing in ('/content/none', '/content/', '/content/../film', '/content/%2e%2e/film'):
+            self.assertEqual(get(self.url(missing))[0], 404, missing)
+        link = self.channel('film')['link']
+        self.assertIn(f'cl={n}', link)
+        self.assertIn('fb=http%3A%2F%2F127.0.0.1%3A' + str(self.http), link)
+
+    def test_missing_file_is_said(self):
+        run = subprocess.run([ORIGIN, '--http', '127.0.0.1:0', '--peer', '127.0.0.1:0', '--state',
+                              self.path('state'), '--file', 'a,/nonexistent/film.ts'],
+                             capture_output=True, timeout=10)
+        self.assertEqual(run.returncode, 1)
+        self.assertRegex(run.stderr.decode(), '^ppsp-origin: .*/nonexistent/film.ts.*\n$')
+
+
+class Refusals(World):
+    def refuses(self, pattern, *options):
+        run = subprocess.run([ORIGIN, '--http', '127.0.0.1:0', '--peer', '127.0.0.1:0', '--state',
+                              self.path('state'), *options], capture_output=True, timeout=10)
+        text = re.sub(r'^Token of .*\n', '', run.stderr.decode())
+        self.assertEqual(run.returncode, 1, options)
+        self.assertRegex(text, pattern)
+        self.assertEqual(text.rstrip('\n').count('\n'), 0, text)
+
+    def test_one_line_says_what_is_wrong(self):
+        self.refuses('"Bad" is no ID', '--channel', 'Bad')
+        self.refuses('--chunk-size 1000', '--chunk-size', '1000')
+        self.refuses('power of two', '--chunks-per-signature', '100')
+        self.refuses('not ID', '--pull', 'a,ftp://host/')
+        self.refuses('ADDR:PORT', '--announce', 'nonsense')
+        self.refuses('nothing.conf', '--config', '/nonexistent/nothing.conf')
+        self.refuses('is no option', 'word')
+        self.refuses('tracker', '--channel', 'a', '--tracker', 'gopher://host/')
+        with open(self.path('bad.conf'), 'w', encoding='utf-8') as file:
+            file.write('[origin]\nchanel=demo\n')
+        self.refuses('knows no "chanel"', '--config', self.path('bad.conf'))
+
+    def test_port_in_use(self):
+        self.origin('--channel', 'demo')
+        run = subprocess.run([ORIGIN, '--http', f'127.0.0.1:{self.http}', '--peer', '127.0.0.1:0',
+                              '--state', self.path('other')], capture_output=True, timeout=10)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn(str(self.http).encode(), run.stderr)
+
+    def test_config_file_and_reload(self):
+        path = self.path('origin.conf')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('# comment\n[origin]\nchannel=one=First;two\nwindow=1\n')
+        process = self.origin('--config', path)
+        self.assertEqual(self.channel('one')['name'], 'First')
+        self.assertIsNotNone(self.channel('two'))
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('[origin]\nchannel=one=First;two;three\n')
+        process.send_signal(signal.SIGHUP)
+        wait_for('the third', lambda: self.channel('three'))
+        self.assertIsNotNone(self.channel('one'))
+
+
+class Swarm(World):
+    def test_peer_gets_what_the_encoder_sends(self):
+        """Through the tracker: every packet of the encoder in order, then after a kill -9 of the
+        origin the same link goes on."""
+        tracker = free_port()
+        self.start('tracker', TRACKER, '--listen', f'127.0.0.1:{tracker}', '--management',
+                   '127.0.0.1:0')
+        origin = self.origin('--channel', 'demo', '--tracker', f'http://127.0.0.1:{tracker}/')
+        wait_for('registered', lambda: self.channel()['registered'])
+        link = self.channel()['link']
+        self.start('encoder', 'ffmpeg', '-v', 'error', '-re', '-f', 'lavfi', '-i',
+                   'testsrc2=size=640x360:rate=25', '-t', '60', '-c:v', 'libx264', '-preset',
+                   'ultrafast', '-b:v', '2M', '-g', '25', '-map', '0', '-f', 'tee',
+                   f'[f=mpegts]{self.path("sent.ts")}|[f=mpegts:method=PUT]'
+                   f'{self.url("/ingest/demo")}')
+        wait_for('live', lambda: self.channel()['chunks'])
+        output = self.path('got.ts')
+        self.start('peer', PEER, link, '--output', output)
+        size = wait_for('a second of it', lambda: os.path.exists(output) and
+                        os.path.getsize(output) > 250_000 and os.path.getsize(output), 20)
+        self.assertGreaterEqual(wait_for('a peer', lambda: self.channel()['peers']), 1)
+        with open(output, 'rb') as file:
+            got = [p for p in packets(file.read(size)) if not is_null(p)]
+        wait_for('sent is on the disk', lambda: contains(self.path('sent.ts'), got), 5)
+        origin.kill()
+        origin.wait()
+        self.origin('--channel', 'demo', '--tracker', f'http://127.0.0.1:{tracker}/')
+        self.assertEqual(self.channel()['link'], link)
+        self.encoder(self.url('/ingest/demo'), 60, '-method', 'PUT')
+        size = os.path.getsize(output)
+        wait_for('the peer goes on', lambda: os.path.getsize(output) > size + 60_000, 20)
+
+
+def packets(data):
+    return [data[at:at + PACKET] for at in range(0, len(data) - PACKET + 1, PACKET)]
+
+
+def is_null(packet):
+    return packet[1] & 0x1F == 0x1F and packet[2] == 0xFF
+
+
+def contains(path, got):
+    """Is got a contiguous part of the packets in the file?"""
+    with open(path, 'rb') as file:
+        return b''.join(got) in file.read()
+
+
+if __name__ == '__main__':
+    unittest.main(argv=sys.argv[:1] + sys.argv[4:], verbosity=2)
