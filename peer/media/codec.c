@@ -10,6 +10,7 @@
  * Reading past the end of captured bytes gives zeros and sets a flag that is checked once. */
 #include "peer/media/codec.h"
 
+#include <glib.h>
 #include <string.h>
 
 #define ANY_BYTES 0xFFFFFFFF

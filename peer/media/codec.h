@@ -4,7 +4,9 @@
  * mpegts.c needs it. */
 #pragma once
 
-#include "peer/media/mpegts.h"
+#include "peer/media/stream.h"
+
+#include <stddef.h>
 
 #define MEDIA_SCAN_CAPTURE 1024 /* bytes; a sequence parameter set with all its lists fits */
 

@@ -3,6 +3,7 @@
  * begin of an audio packet; or the body of a PMT, which gets a true CRC here, because by chance
  * none would ever come to be read. */
 #include "peer/media/codec.h"
+#include "peer/media/mpegts.h"
 
 #include <string.h>
 
