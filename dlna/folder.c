@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* In RUNTIME_DIRECTORY where systemd gives one, else among the temporary files. There systemd-tmpfiles
  * removes what is ten days old, and with the description the server would be gone: it passes over a
- * folder that is locked, so this one is. */
+ * folder that is locked, so this one is. A folder of ours that is not locked is what a killed process
+ * has left; the next one removes it. */
 
 #include "dlna/folder.h"
 #include "dlna/didl.h"
@@ -12,7 +13,12 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PREFIX "ppsp-dlna-"
+#define STALE_SECONDS 60 /* younger ones may be about to be locked */
 
 static const char *const files[] = {"device.xml", "ContentDirectory.xml", "ConnectionManager.xml",
                                     "MediaReceiverRegistrar.xml"};
@@ -73,6 +79,39 @@ write_file (const char *folder, const char *name, const char *text, GError **err
   return g_file_set_contents_full (path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, error);
 }
 
+static void
+remove_files (const char *folder)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS (files); i++) {
+    g_autofree char *path = g_build_filename (folder, files[i], NULL);
+    g_unlink (path);
+  }
+  g_rmdir (folder);
+}
+
+static void
+remove_stale (const char *parent)
+{
+  g_autoptr (GDir) dir = g_dir_open (parent, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *path = g_build_filename (parent, name, NULL);
+    struct stat info;
+    int fd;
+
+    if (!g_str_has_prefix (name, PREFIX))
+      continue;
+    fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+      continue;
+    if (fstat (fd, &info) == 0 && info.st_uid == geteuid () &&
+        info.st_mtime + STALE_SECONDS < time (NULL) && flock (fd, LOCK_EX | LOCK_NB) == 0)
+      remove_files (path);
+    close (fd);
+  }
+}
+
 DlnaFolder *
 dlna_folder_new (const char *friendly_name, const char *uuid, const char *page, GError **error)
 {
@@ -82,7 +121,8 @@ dlna_folder_new (const char *friendly_name, const char *uuid, const char *page, 
   self->lock = -1;
   if (parent == NULL || parent[0] != '/' || strchr (parent, ':') != NULL)
     parent = g_get_tmp_dir ();
-  self->path = g_build_filename (parent, "ppsp-dlna-XXXXXX", NULL);
+  remove_stale (parent);
+  self->path = g_build_filename (parent, PREFIX "XXXXXX", NULL);
   if (g_mkdtemp (self->path) == NULL) {
     int code = errno;
     g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code),
@@ -107,12 +147,8 @@ dlna_folder_free (DlnaFolder *self)
 {
   if (self == NULL)
     return;
-  for (size_t i = 0; self->path != NULL && i < G_N_ELEMENTS (files); i++) {
-    g_autofree char *path = g_build_filename (self->path, files[i], NULL);
-    g_unlink (path);
-  }
   if (self->path != NULL)
-    g_rmdir (self->path);
+    remove_files (self->path);
   if (self->lock >= 0)
     close (self->lock);
   g_free (self->path);

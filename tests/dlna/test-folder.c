@@ -3,6 +3,7 @@
 #include <glib/gstdio.h>
 #include <libxml/parser.h>
 #include <string.h>
+#include <utime.h>
 
 #define UUID "6d2a6a0e-8f63-4a9c-9b53-0a6f3f6f3c11"
 #define PAGE "http://192.168.1.1:8574/"
@@ -79,6 +80,48 @@ test_files (void)
 }
 
 static void
+set_old (const char *path)
+{
+  const struct utimbuf then = {1000000000, 1000000000};
+  g_assert_cmpint (g_utime (path, (struct utimbuf *)&then), ==, 0);
+}
+
+static void
+test_stale (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *parent = g_dir_make_tmp ("test-folder-XXXXXX", &error);
+  g_autofree char *stale = g_build_filename (parent, "ppsp-dlna-stale", NULL);
+  g_autofree char *file = g_build_filename (stale, "device.xml", NULL);
+  g_autofree char *young = g_build_filename (parent, "ppsp-dlna-young", NULL);
+  g_autofree char *other = g_build_filename (parent, "other", NULL);
+  g_autoptr (DlnaFolder) in_use = NULL;
+  g_autoptr (DlnaFolder) next = NULL;
+
+  g_assert_no_error (error);
+  g_setenv ("RUNTIME_DIRECTORY", parent, TRUE);
+  in_use = dlna_folder_new ("TV", UUID, PAGE, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (g_mkdir (stale, 0700) | g_mkdir (young, 0700) | g_mkdir (other, 0700), ==, 0);
+  g_assert_true (g_file_set_contents (file, "x", -1, NULL));
+  set_old (stale);
+  set_old (other);
+  set_old (dlna_folder_path (in_use));
+  next = dlna_folder_new ("TV", UUID, PAGE, &error);
+  g_assert_no_error (error);
+  g_assert_false (g_file_test (stale, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_test (young, G_FILE_TEST_IS_DIR));
+  g_assert_true (g_file_test (other, G_FILE_TEST_IS_DIR));
+  g_assert_true (g_file_test (dlna_folder_path (in_use), G_FILE_TEST_IS_DIR));
+  g_clear_pointer (&in_use, dlna_folder_free);
+  g_clear_pointer (&next, dlna_folder_free);
+  g_rmdir (young);
+  g_rmdir (other);
+  g_assert_cmpint (g_rmdir (parent), ==, 0); /* nothing is left in it */
+  g_unsetenv ("RUNTIME_DIRECTORY");
+}
+
+static void
 test_no_place (void)
 {
   g_autoptr (GError) error = NULL;
@@ -96,6 +139,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/dlna/folder/description-says-the-name", test_description);
   g_test_add_func ("/dlna/folder/has-four-files-and-goes", test_files);
+  g_test_add_func ("/dlna/folder/what-a-killed-process-left-is-removed", test_stale);
   g_test_add_func ("/dlna/folder/no-place-is-an-error", test_no_place);
   return g_test_run ();
 }
