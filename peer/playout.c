@@ -209,6 +209,12 @@ peer_playout_deadline (const PeerPlayout *self, const PeerChunks *have)
   PeerRange ahead = {self->position, newest (self)->munro.end};
   if (peer_range_is_empty (ahead) || peer_chunks_has (have, self->position))
     return PEER_NEVER;
+  if (peer_range_is_empty (peer_chunks_next (have, ahead))) {
+    PeerPlayout anew = *self;
+    tune_in (&anew);
+    if (anew.position <= self->position)
+      return PEER_NEVER; /* nowhere to go, until a chunk or a munro comes */
+  }
   return made_at (self, self->position) + self->options.max_lag;
 }
 

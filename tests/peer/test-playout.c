@@ -90,10 +90,10 @@ test_nothing_behind (void)
   g_autoptr (PeerPlayout) playout = tuned_in ();
   g_autoptr (PeerChunks) have = peer_chunks_new (0);
   uint64_t at = peer_playout_position (playout), skipped;
-  int64_t due = peer_playout_deadline (playout, have);
-  g_assert_cmpint (due, !=, PEER_NEVER);
   for (uint64_t i = 101; i < 130; i++)
     edge (playout, i, 5000);
+  int64_t due = peer_playout_deadline (playout, have);
+  g_assert_cmpint (due, !=, PEER_NEVER);
   PeerRange run = peer_playout_next (playout, due - 1, have, &skipped);
   g_assert_cmpuint (peer_playout_position (playout), ==, at);
   run = peer_playout_next (playout, due, have, &skipped);
@@ -137,6 +137,29 @@ test_deadlines (void)
   g_assert_cmpint (ABS (newest - now - options.lookback), <=, 2 * MUNRO * CHUNK_TIME);
 }
 
+/* The source is gone, its last subtree is known and nobody has it: whoever sleeps until the
+ * deadline must not wake again and again for nothing. */
+static void
+test_nothing_to_skip_to (void)
+{
+  g_autoptr (PeerPlayout) playout = tuned_in ();
+  g_autoptr (PeerChunks) have = peer_chunks_new (0);
+  uint64_t skipped;
+  int64_t due = peer_playout_deadline (playout, have);
+  for (unsigned turns = 0; due != PEER_NEVER; turns++) {
+    g_assert_cmpuint (turns, <, 10);
+    peer_playout_next (playout, due, have, &skipped);
+    due = peer_playout_deadline (playout, have);
+  }
+  /* a chunk that comes after all, or a munro, is something to wait for again */
+  uint64_t at = peer_playout_position (playout);
+  peer_chunks_add (have, (PeerRange){at + 10, at + 20});
+  g_assert_cmpint (peer_playout_deadline (playout, have), !=, PEER_NEVER);
+  peer_chunks_clear (have);
+  edge (playout, 130, 5000);
+  g_assert_cmpint (peer_playout_deadline (playout, have), !=, PEER_NEVER);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -147,5 +170,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/playout/tunes-in-anew-when-nothing-comes", test_nothing_behind);
   g_test_add_func ("/peer/playout/follows-a-source-that-restarts", test_restart);
   g_test_add_func ("/peer/playout/deadlines-follow-the-signed-times", test_deadlines);
+  g_test_add_func ("/peer/playout/with-nothing-to-skip-to-there-is-no-deadline",
+                   test_nothing_to_skip_to);
   return g_test_run ();
 }
