@@ -14,7 +14,6 @@ DEMO = os.path.join(world.ROOT, 'packaging', 'demo')
 
 
 def start(here, *more, **options):
-    here.build_network()
     for name in ('ppsp-tracker', 'ppsp-origin', 'ppsp-proxy'):
         world.program(name)
     here.scratch = os.path.join(here.folder, 'tmp')
@@ -42,11 +41,12 @@ def gone(here, pids):
 
 
 def it_shows_a_picture_and_leaves_nothing_behind(here):
+    here.build_network()
     for number in (signal.SIGINT, signal.SIGTERM):
         demo = start(here)
         took = wait_until('the demo is on the air', 60,
                           lambda: not demo.alive() or 'on the air' in demo.output())
-        assert demo.alive(), demo.output()
+        assert demo.alive(), 'the demo has ended by itself'
         figure('from the start to the picture', took, 60)
         said = demo.output()
         for word in (r'Page\s+http://127\.0\.0\.1:8574/', r'VLC\s+http://127\.0\.0\.1:8574/media/\S+\.ts',
@@ -55,8 +55,11 @@ def it_shows_a_picture_and_leaves_nothing_behind(here):
         pids = children(demo.pid)
         assert len(pids) >= 4, pids
         time.sleep(1)
+        asked = time.monotonic()
         demo.kill(number)
         assert demo.wait(15) == 0, demo.output()
+        figure('from the signal to the end', time.monotonic() - asked, 5.0)
+        assert time.monotonic() - asked < 5.0
         gone(here, pids)
 
 
@@ -74,9 +77,11 @@ def it_says_which_port_is_taken(here):
 
 
 def a_program_that_dies_ends_it_with_its_last_words(here):
+    here.build_network()
     demo = start(here)
     wait_until('the demo is on the air', 60,
                lambda: not demo.alive() or 'on the air' in demo.output())
+    assert demo.alive(), 'the demo has ended by itself'
     pids = children(demo.pid)
     victim = next(p for p in pids if 'ppsp-origin' in open(f'/proc/{p}/cmdline').read())
     os.kill(victim, signal.SIGKILL)
