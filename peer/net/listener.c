@@ -523,10 +523,11 @@ static void
 on_handshake (GObject *source, GAsyncResult *result, gpointer data)
 {
   Connection *self = data;
-  g_autoptr (GIOStream) stream = self->stream; /* the reference that handshake() took */
+  GIOStream *stream = self->stream;
   g_clear_object (&self->handshake);
   if (g_tls_connection_handshake_finish (G_TLS_CONNECTION (source), result, NULL))
     give_to_server (self);
+  g_object_unref (stream); /* the reference that handshake() took; self may end with it */
 }
 
 static void

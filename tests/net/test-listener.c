@@ -333,6 +333,7 @@ limit_of_connections_spares_the_active (void)
   for (unsigned i = 0; i < 4; i++) {
     held[i] = dial (f.port);
     g_autofree char *nothing = hear (held[i], NULL, 20, &ended);
+    g_assert_cmpstr (nothing, ==, "");
     g_assert_false (ended);
   }
   /* All four are amid their headers: there is no room. */
@@ -344,6 +345,7 @@ limit_of_connections_spares_the_active (void)
   g_assert_cmpuint (status_of (response), ==, 200);
   g_assert_cmpuint (ask (&f, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), ==, 200);
   g_autofree char *end = hear (held[0], NULL, 5000, &ended);
+  g_assert_cmpstr (end, ==, "");
   g_assert_true (ended);
   for (unsigned i = 0; i < 4; i++)
     g_object_unref (held[i]);
@@ -399,6 +401,7 @@ slow_ones_are_cut_and_readers_are_not (void)
   GSocket *cut[] = {silent, drip, body, idle};
   for (unsigned i = 0; i < G_N_ELEMENTS (cut); i++) {
     g_autofree char *rest = hear (cut[i], NULL, 1000, &ended);
+    g_assert_null (strstr (rest, "hello"));
     g_assert_true (ended);
   }
   /* The one that stopped reading goes on where it stopped. */

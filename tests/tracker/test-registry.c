@@ -254,6 +254,7 @@ registration_without_swarms_waits_for_the_init_timer (void)
   World w;
   world_init (&w, (TrackerRegistryOptions){0});
   g_autofree char *heard = say (&w, "p1", "C");
+  g_assert_cmpstr (heard, ==, "0");
   g_assert_cmpuint (stats_of (&w).peers, ==, 1);
   tracker_registry_expire (w.registry, w.now + 30 * SECOND - 1);
   g_assert_cmpuint (stats_of (&w).peers, ==, 1);
@@ -281,6 +282,7 @@ deadline_is_the_first_timer (void)
   world_init (&w, (TrackerRegistryOptions){0});
   g_assert_cmpint (tracker_registry_deadline (w.registry), ==, INT64_MAX);
   g_autofree char *one = say (&w, "p1", "C +a");
+  g_assert_cmpstr (one, ==, "0 a:");
   g_assert_cmpint (tracker_registry_deadline (w.registry), ==, w.now + 32 * SECOND);
   tracker_registry_expire (w.registry, w.now + 32 * SECOND);
   g_assert_cmpint (tracker_registry_deadline (w.registry), ==, w.now + 180 * SECOND);
@@ -310,6 +312,7 @@ same_id_from_elsewhere_is_another_peer (void)
   World w;
   world_init (&w, (TrackerRegistryOptions){0});
   g_autofree char *joined = say (&w, "p1", "C +a");
+  g_assert_cmpstr (joined, ==, "0 a:");
   PeerAddress elsewhere = home_of ("p9");
   const char *const says[] = {"C -a", "F a", "S a"};
   for (unsigned i = 0; i < G_N_ELEMENTS (says); i++) {
@@ -481,6 +484,7 @@ nobody_registers_a_victim (void)
     world_init (&w, (TrackerRegistryOptions){0});
     g_autoptr (TrackerResponse) response =
         connect_from (&w, "p", rows[i].from, "C +a", rows[i].says, (TrackerPeerNum){0});
+    g_assert_cmpint (response->status, ==, TRACKER_STATUS_OK);
     g_autofree char *named = addresses_of (&w, "a");
     g_assert_cmpstr (named, ==, rows[i].named);
     world_clear (&w);
@@ -609,12 +613,15 @@ swarms_show_what_is_reported (void)
   world_init (&w, (TrackerRegistryOptions){0});
   g_autofree char *one = say (&w, "p1", "C *a");
   g_autofree char *two = say (&w, "p2", "C +a");
+  g_assert_cmpstr (one, ==, "0 a");
+  g_assert_cmpstr (two, ==, "0 a:p1");
   PeerAddress from = home_of ("p2");
   g_autoptr (TrackerRequest) report = parse (&w, "p2", "S a");
   TrackerSwarm *stat = g_ptr_array_index (report->swarms, 0);
   stat->uploaded = 512;
   stat->downloaded = 768;
   g_autoptr (TrackerResponse) response = tracker_registry_answer (w.registry, w.now, report, &from);
+  g_assert_cmpint (response->status, ==, TRACKER_STATUS_OK);
   tracker_registry_swarms (w.registry, count_swarm, &info);
   g_assert_cmpuint (info.seeders, ==, 1);
   g_assert_cmpuint (info.leeches, ==, 1);
