@@ -42,7 +42,7 @@ test_quota (void)
 
   /* a restart; the one that was read longest ago goes, whole */
   cache = proxy_cache_new (inner, 4 * SIZE);
-  g_autofree char *d = fill (cache, "dd", 4000);
+  g_free (fill (cache, "dd", 4000));
   g_autofree char *b_hashes = g_strconcat (b, ".hashes", NULL);
   g_assert_false (g_file_test (b, G_FILE_TEST_EXISTS));
   g_assert_false (g_file_test (b_hashes, G_FILE_TEST_EXISTS));
@@ -52,7 +52,7 @@ test_quota (void)
   g_autoptr (GError) error = NULL;
   g_autofree char *c_again = proxy_cache_take (cache, "cc", SIZE, &error);
   g_assert_cmpstr (c_again, ==, c);
-  g_autofree char *e = fill (cache, "ee", 5000);
+  g_free (fill (cache, "ee", 5000));
   g_assert_true (g_file_test (c, G_FILE_TEST_EXISTS));
   g_assert_false (g_file_test (a, G_FILE_TEST_EXISTS));
   g_autofree char *too_large = proxy_cache_take (cache, "ff", 3 * SIZE + 1, &error);

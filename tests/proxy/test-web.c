@@ -53,7 +53,7 @@ world_init (World *self)
                       .listener = self->listener,
                       .udp = self->udp};
   self->web = proxy_web_new (&parts);
-  self->session = soup_session_new ();
+  self->session = soup_session_new_with_options ("proxy-resolver", NULL, NULL);
 }
 
 static void
