@@ -70,7 +70,7 @@ class Browser:
 def the_page_shows_and_does_what_it_says(here):
     here.build_network()
     here.tracker()
-    evil = '<img src=x onerror="window.pwned=1"> & "News"'
+    evil = "<img src=x onerror='window.pwned=1'> & 'News'"  # a list has no other quotes
     here.origin('--channel', f'one={evil}')
     here.gateway('--name', '<b>Home</b>')
     encoder = media.Encoder(here, 'one')
