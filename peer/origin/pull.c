@@ -159,8 +159,9 @@ origin_pull_new (OriginContent *content)
 
   self->content = content;
   self->wait = WAIT_FIRST;
-  self->session = soup_session_new_with_options ("timeout", TIMEOUT, "user-agent",
-                                                 "ppsp-origin/" PPSP_VERSION, NULL);
+  /* No proxy: the default asks a library that runs whatever the desktop has set up. */
+  self->session = soup_session_new_with_options (
+      "timeout", TIMEOUT, "user-agent", "ppsp-origin/" PPSP_VERSION, "proxy-resolver", NULL, NULL);
   fetch (self);
   return self;
 }

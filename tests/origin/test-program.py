@@ -174,6 +174,19 @@ class Push(World):
         self.assertEqual(self.channel()['chunks'], 0)
         self.assertEqual(self.channel()['state'], 'idle')
 
+    def test_silent_encoder_makes_way(self):
+        film = read(self.film())
+        self.origin('--channel', 'demo')
+        with socket.create_connection(('127.0.0.1', self.http)) as silent:
+            silent.sendall(b'PUT /ingest/demo HTTP/1.1\r\nHost: localhost\r\n'
+                           b'Content-Length: 100000000\r\n\r\n' + film[:188 * 50])
+            wait_for('live', lambda: self.channel()['state'] == 'live')
+            self.assertEqual(curl(self.url('/ingest/demo'), film)[0], 409)
+            wait_for('it makes way', lambda: curl(self.url('/ingest/demo'), film)[0] == 200, 8)
+            silent.settimeout(5)
+            self.assertEqual(silent.recv(100), b'')
+        self.assertEqual(self.channel()['encoder_sessions'], 2)
+
     def test_garbage_is_skipped(self):
         film = read(self.film())
         half = len(film) // PACKET // 2 * PACKET
