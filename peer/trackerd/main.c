@@ -240,6 +240,7 @@ run (Tracker *self, int argc, char **argv)
     printf ("ppsp-tracker %s\n", PPSP_VERSION);
     return EXIT_SUCCESS;
   }
+  g_log_writer_default_set_use_stderr (TRUE);
   if (self->verbose)
     g_log_set_debug_enabled (TRUE);
   if (!start (self, &error)) {
