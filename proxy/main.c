@@ -112,7 +112,9 @@ make_core (App *app, GError **error)
   prepare_state (app);
   g_autofree char *database = g_build_filename (app->config.state, "catalog.sqlite", NULL);
   g_autofree char *folder = g_build_filename (app->config.state, "cache", NULL);
-  app->catalog = proxy_catalog_open (database);
+  /* A folder that cannot be had was told already; a catalog that is there can still be read. */
+  bool lost = app->state_trouble && g_access (database, R_OK) != 0;
+  app->catalog = proxy_catalog_open (lost ? NULL : database);
   app->cache = proxy_cache_new (folder, app->config.cache);
   app->session_options = (ProxySessionOptions){
       .udp = app->udp,
