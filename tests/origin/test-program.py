@@ -174,6 +174,32 @@ class Push(World):
         self.assertEqual(self.channel()['chunks'], 0)
         self.assertEqual(self.channel()['state'], 'idle')
 
+    def test_reserves_ahead_and_stops_when_it_cannot(self):
+        film = read(self.film())
+        part = film * (10_000_000 // len(film))
+        self.origin('--channel', 'demo')
+        url = self.url('/ingest/demo')
+        self.assertEqual(self.reserved(), 65536)
+        while self.channel()['next_chunk'] < 33_000:
+            self.assertEqual(curl(url, part)[0], 200)
+        limit = wait_for('the next reservation', lambda: self.reserved() > 65536 and
+                         self.reserved())
+        os.mkdir(self.path('state/demo.channel.new'))  # as a disk that takes no more
+        status = 200
+        while status == 200:
+            self.assertLess(self.channel()['next_chunk'], limit)
+            status, body = curl(url, part)
+        self.assertEqual(status, 507)
+        self.assertIn('cannot sign any more', body)
+        entry = self.channel()
+        self.assertEqual((entry['state'], entry['next_chunk']), ('stopped', limit // 64 * 64))
+        self.assertEqual(get(self.url('/healthz'))[0], 503)
+        self.assertEqual(self.log('origin').count('would fork it'), 1)
+        self.assertEqual(self.reserved(), limit)
+        os.rmdir(self.path('state/demo.channel.new'))
+        wait_for('it goes on', lambda: curl(url, film)[0] == 200, 15)
+        self.assertGreater(self.reserved(), limit)
+
     def test_silent_encoder_makes_way(self):
         film = read(self.film())
         self.origin('--channel', 'demo')
