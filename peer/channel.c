@@ -7,7 +7,8 @@
 #define MAX_HAVE_RUNS 1024
 #define MAX_REQUESTS 256   /* runs in their queue */
 #define MAX_REQUESTED 8192 /* chunks in their queue */
-#define FIRST_QUOTA 16     /* chunks */
+#define FIRST_QUOTA 8      /* chunks; grows with each answer, as a window does in slow start */
+#define GOOD_QUOTA 24      /* what who answers keeps, however long it takes */
 #define MIN_QUOTA 4        /* of who does not answer; others keep FIRST_QUOTA at least */
 #define MAX_QUOTA 4096
 /* us that our requests may wait in their queue: a live one must be able to ask for what is urgent */
@@ -265,7 +266,9 @@ peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t dela
 static int64_t
 loss_delay (const PeerChannel *self)
 {
-  return self->ledbat.srtt + MAX (2 * self->ledbat.rttvar, REORDERING);
+  /* a quarter round trip for what overtakes on the way, as RACK has it (RFC 8985, 6.2) */
+  int64_t slack = MIN (2 * self->ledbat.rttvar, self->ledbat.srtt / 4);
+  return self->ledbat.srtt + MAX (slack, REORDERING);
 }
 
 static void
@@ -441,7 +444,7 @@ measure_latency (PeerChannel *self, int64_t latency)
   }
   bool limits = peer_channel_n_asks (self) * 2 >= self->quota;
   if (latency - self->latency_min > (self->live ? QUEUE_TARGET_LIVE : QUEUE_TARGET_STATIC))
-    self->quota = MAX (self->quota - 1, FIRST_QUOTA);
+    self->quota = MAX (self->quota - 1, MIN (self->quota, GOOD_QUOTA));
   else if (limits)
     self->quota = MIN (self->quota + 1, MAX_QUOTA);
 }
@@ -501,8 +504,9 @@ bool
 peer_channel_slow_ask (PeerChannel *self, int64_t now, uint64_t urgent, uint64_t *chunk)
 {
   /* one answer's time, without that of a loss and its repair */
-  int64_t patience =
-      self->latency == 0 ? PATIENCE_FIRST / 4 : self->latency + 2 * self->latency_var + 20000;
+  int64_t patience = self->latency == 0
+                         ? PATIENCE_FIRST / 4
+                         : self->latency + MIN (2 * self->latency_var, self->latency / 2) + 20000;
   for (guint i = self->asks_first; i < self->asks->len; i++) {
     PeerAsk *ask = &g_array_index (self->asks, PeerAsk, i);
     if (now < ask->at + patience)
@@ -523,7 +527,7 @@ peer_channel_missed (PeerChannel *self, int64_t now)
     return;
   self->missed_at = now;
   self->misses++;
-  self->quota = MAX (self->quota / 2, self->misses > 1 ? MIN_QUOTA : FIRST_QUOTA);
+  self->quota = MAX (self->quota / 2, self->misses > 1 ? MIN_QUOTA : MIN (self->quota, GOOD_QUOTA));
 }
 
 void

@@ -98,6 +98,7 @@ typedef struct {
   int64_t answered_at;          /* us: the last chunk that came */
   int64_t missed_at;            /* us: the last of them */
   int64_t avoid_until;          /* us: slow, or claimed what they do not have (12.6.2) */
+  bool sounded;                 /* asked where the channel is */
   bool choked;                  /* they choke us */
 
   /* to be said */

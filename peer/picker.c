@@ -6,7 +6,7 @@
 #include "peer/picker.h"
 
 #define UNIT 16        /* chunks: whole subtrees, so that they share their hashes */
-#define RUN 8          /* chunks given to one channel before the next is considered */
+#define RUN 4          /* chunks given to one channel before the next is considered */
 #define LOOKAHEAD 4096 /* chunks behind the horizon that are weighed in one go */
 
 typedef struct {

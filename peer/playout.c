@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HISTORY 64 /* munros that are remembered; some 9 s at 4 Mbit/s */
+#define LEAST_LAG 500000 /* us: nobody can rely on less */
+#define HISTORY 64       /* munros that are remembered; some 9 s at 4 Mbit/s */
 
 typedef struct {
   PeerRange munro;
@@ -25,9 +26,11 @@ struct PeerPlayout {
   PeerPlayoutOptions options;
   Mark marks[HISTORY]; /* ascending by munro */
   unsigned n;
-  int64_t chunk_time;   /* us; 0 = not known yet */
-  int64_t clock_offset; /* us: our clock when a munro came, less its wall time; the least seen */
-  bool tuned_in;
+  int64_t chunk_time;     /* us; 0 = not known yet */
+  int64_t clock_offset;   /* us: our clock when a munro came, less its wall time; the least seen */
+  bool tuned_in, started; /* started: something was delivered */
+  int64_t tuned_wall;     /* us, Unix time: where playing begins */
+  int64_t lag;            /* us: how long after it was made a chunk is delivered at worst */
   uint64_t position;
 };
 
@@ -119,17 +122,33 @@ made_at (const PeerPlayout *self, uint64_t chunk)
   return wall + self->clock_offset;
 }
 
+/* The chunk that was made at tuned_wall, as far as the munros that we know tell: from the oldest of
+ * them that is younger than that, the rest is reckoned back. */
+static uint64_t
+tune_in_point (const PeerPlayout *self)
+{
+  int64_t wanted = self->tuned_wall;
+  uint64_t bound = 0;
+  const Mark *mark = newest (self);
+  for (unsigned i = self->n; i-- > 0; mark = &self->marks[i])
+    if (self->marks[i].wall < wanted) {
+      bound = self->marks[i].munro.end;
+      break;
+    }
+  uint64_t back = (uint64_t)((mark->wall - wanted) / self->chunk_time);
+  uint64_t position = mark->munro.first > back ? mark->munro.first - back : 0;
+  /* whole subtrees: no hash is fetched for chunks that nobody wants */
+  position -= position % self->options.chunks_per_signature;
+  return MAX (position, MIN (bound, newest (self)->munro.first));
+}
+
 static void
 tune_in (PeerPlayout *self)
 {
   if (self->chunk_time == 0)
     return;
-  uint64_t back = (uint64_t)(self->options.lookback / self->chunk_time);
-  uint64_t edge = newest (self)->munro.end;
-  uint64_t position = edge > back ? edge - back : 0;
-  /* whole subtrees: no hash is fetched for chunks that nobody wants */
-  position -= position % self->options.chunks_per_signature;
-  self->position = MIN (position, newest (self)->munro.first);
+  self->tuned_wall = newest (self)->wall - self->options.lookback;
+  self->position = tune_in_point (self);
   self->tuned_in = true;
 }
 
@@ -163,15 +182,20 @@ peer_playout_next (PeerPlayout *self, int64_t now, const PeerChunks *have, uint6
   PeerRange none = {self->position, self->position};
   if (!self->tuned_in)
     return none;
+  /* until something is delivered, each munro tells better where to begin */
+  if (!self->started)
+    self->position = MAX (self->position, tune_in_point (self));
   PeerRange ahead = {self->position, newest (self)->munro.end};
   PeerRange run = peer_chunks_next (have, ahead);
   bool here = !peer_range_is_empty (run);
   if (here && run.first == self->position) {
+    self->lag = MIN (MAX (self->lag, now - made_at (self, run.first)), self->options.max_lag);
+    self->started = true;
     self->position = run.end;
     return run;
   }
   if (peer_range_is_empty (ahead) || !is_over (self, now, self->position))
-    return none;
+    return (PeerRange){self->position, self->position};
   uint64_t before = self->position;
   if (here) {
     self->position = run.end;
@@ -180,7 +204,7 @@ peer_playout_next (PeerPlayout *self, int64_t now, const PeerChunks *have, uint6
   }
   tune_in (self);
   self->position = MAX (self->position, before);
-  *skipped = self->position - before;
+  *skipped = self->started ? self->position - before : 0;
   return (PeerRange){self->position, self->position};
 }
 
@@ -197,7 +221,9 @@ peer_playout_want (const PeerPlayout *self, int64_t now, PeerWant *out)
   }
   out->window = (PeerRange){self->position, MAX (self->position, last->munro.end)};
   out->chunk_time = (uint32_t)MIN (self->chunk_time, UINT32_MAX);
-  out->deadline = made_at (self, self->position) + self->options.lookback;
+  /* what the reader has got used to is what it may not miss */
+  int64_t slack = self->started ? MAX (self->lag, LEAST_LAG) : self->options.lookback;
+  out->deadline = made_at (self, self->position) + slack;
   return true;
 }
 

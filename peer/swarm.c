@@ -12,8 +12,8 @@
 #define PICK_INTERVAL_LIVE 8000
 #define FIRST_COPIES 2           /* peers that a source tells of a unit at once */
 #define FIRST_UNIT 16            /* chunks */
-#define WITHHOLD_TIME 900000     /* us until it tells the others */
-#define PICK_HORIZON_LIVE 600000 /* us; what is due before goes by deadline */
+#define WITHHOLD_TIME 800000     /* us until it tells the others */
+#define PICK_HORIZON_LIVE 900000 /* us; what is due before goes by deadline */
 #define PICK_HORIZON_STATIC 4000000
 #define ACK_DELAY 10000       /* us (RFC 6817 allows delayed acknowledgements) */
 #define ACK_BATCH 16          /* chunks */
@@ -25,7 +25,7 @@
 #define SIGNATURES_PER_PEER 100.0
 #define SIGNATURES_IN_ALL 500.0
 #define MUNRO_MAX_AGE 60      /* s (6.1.2.4 asks for a bound and leaves it open) */
-#define URGENT_TIME 500000    /* us; what is due before is asked for again sooner */
+#define URGENT_TIME 1000000   /* us; what is due before is asked for again sooner */
 #define AVOID_TIME 3000000    /* us without requests for who did not answer three */
 #define UNPROVEN_TIME 200000  /* us without requests for who left out the hashes twice */
 #define HOLD_TIME 60000       /* us that a chunk waits for its hashes */
@@ -620,6 +620,27 @@ peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *
     peer_swarm_ban (self, channel);
 }
 
+/* A newcomer asks the first that tells what it has for a chunk of each of its last two munros: their
+ * signatures come along, and say where the channel is and how fast it goes (6.1.2.4). That is a
+ * round trip earlier than by waiting for the newest munro and asking then. */
+static void
+sound_out (PeerSwarm *self, PeerChannel *channel)
+{
+  uint64_t n = self->content.chunks_per_signature;
+  if (!self->live || self->source || channel->sounded || channel->have_end == 0 ||
+      !peer_range_is_empty (self->edge))
+    return;
+  channel->sounded = true;
+  for (uint64_t i = 0, first = (channel->have_end - 1) / n * n; i < 2; i++, first -= n) {
+    PeerRange run = {first, first + 1};
+    if (peer_channel_has (channel, first) && peer_chunks_add (self->requested, run))
+      peer_channel_ask (channel, self->core->now, run);
+    if (first < n)
+      break;
+  }
+  peer_core_ready (self->core, channel);
+}
+
 void
 peer_swarm_receive (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
 {
@@ -638,6 +659,8 @@ peer_swarm_receive (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
   if (channel->state == PEER_CHANNEL_ANSWERING)
     peer_swarm_opened (self, channel); /* step 7: it echoes the ID that only its address got */
   peer_swarm_receive_messages (self, channel, datagram);
+  if (channel->state == PEER_CHANNEL_OPEN)
+    sound_out (self, channel);
 }
 
 /* --- asking --- */

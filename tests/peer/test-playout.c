@@ -37,7 +37,7 @@ test_two_munros (void)
   g_assert_cmpint (peer_playout_chunk_time (playout), ==, CHUNK_TIME);
   uint64_t back = 101 * MUNRO - peer_playout_position (playout);
   g_assert_cmpuint (back, >=, 500);
-  g_assert_cmpuint (back, <, 500 + MUNRO);
+  g_assert_cmpuint (back, <=, 500 + 2 * MUNRO);
   g_assert_cmpuint (peer_playout_position (playout) % MUNRO, ==, 0);
 }
 
@@ -90,6 +90,14 @@ test_nothing_behind (void)
   g_autoptr (PeerPlayout) playout = tuned_in ();
   g_autoptr (PeerChunks) have = peer_chunks_new (0);
   uint64_t at = peer_playout_position (playout), skipped;
+<<<<<<< Updated upstream
+=======
+  peer_chunks_add (have, (PeerRange){at, at + 1});
+  peer_playout_next (playout, 100 * MUNRO * CHUNK_TIME + 5000, have, &skipped);
+  at++;
+  int64_t due = peer_playout_deadline (playout, have);
+  g_assert_cmpint (due, !=, PEER_NEVER);
+>>>>>>> Stashed changes
   for (uint64_t i = 101; i < 130; i++)
     edge (playout, i, 5000);
   int64_t due = peer_playout_deadline (playout, have);
@@ -100,7 +108,7 @@ test_nothing_behind (void)
   g_assert_true (peer_range_is_empty (run));
   g_assert_cmpuint (peer_playout_position (playout), >, at);
   g_assert_cmpuint (peer_playout_position (playout), ==, at + skipped);
-  g_assert_cmpuint (130 * MUNRO - peer_playout_position (playout), <, 500 + MUNRO);
+  g_assert_cmpuint (130 * MUNRO - peer_playout_position (playout), <=, 500 + 2 * MUNRO);
 }
 
 static void
