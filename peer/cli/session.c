@@ -22,8 +22,8 @@
 #define SIZE_CHUNKS 64                             /* of the store that only learns a size */
 #define FAR_AWAY (INT64_C (3600) * G_USEC_PER_SEC) /* no chunk of it is more urgent than another */
 #define UNKNOWN_END (UINT64_C (1) << 32) /* chunks: what may be wanted before the size is known */
-#define LOOKBACK 1500000                 /* us: a key frame each second is within it */
-#define MAX_LAG 4000000                  /* us */
+#define LOOKBACK 2500000 /* us: what loss and its repair may take, and a key frame or two */
+#define MAX_LAG 4500000  /* us */
 #define TICK_MS 100
 #define REPORT_TICKS 100 /* between two reports to the tracker */
 
