@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#define GROUP "origin"
 #define DEFAULT_HTTP "[::]:7575"
 #define DEFAULT_PEER "[::]:7576"
 #define DEFAULT_WINDOW 64 /* MiB: a minute at 8 Mbit/s */
@@ -37,7 +36,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Raw, raw_clear)
 
 /* What the command line has not said is taken from the file. */
 static bool
-take_key (GKeyFile *file, const GOptionEntry *entry, GError **error)
+take_key (GKeyFile *file, const char *section, const GOptionEntry *entry, GError **error)
 {
   g_autoptr (GError) local = NULL;
 
@@ -45,22 +44,22 @@ take_key (GKeyFile *file, const GOptionEntry *entry, GError **error)
     char **out = entry->arg_data;
 
     if (*out == NULL)
-      *out = g_key_file_get_string (file, GROUP, entry->long_name, &local);
+      *out = g_key_file_get_string (file, section, entry->long_name, &local);
   } else if (entry->arg == G_OPTION_ARG_STRING_ARRAY) {
     char ***out = entry->arg_data;
 
     if (*out == NULL)
-      *out = g_key_file_get_string_list (file, GROUP, entry->long_name, NULL, &local);
+      *out = g_key_file_get_string_list (file, section, entry->long_name, NULL, &local);
   } else if (entry->arg == G_OPTION_ARG_INT) {
     int *out = entry->arg_data;
 
     if (*out < 0)
-      *out = g_key_file_get_integer (file, GROUP, entry->long_name, &local);
+      *out = g_key_file_get_integer (file, section, entry->long_name, &local);
   } else {
     gboolean *out = entry->arg_data;
 
     if (!*out)
-      *out = g_key_file_get_boolean (file, GROUP, entry->long_name, &local);
+      *out = g_key_file_get_boolean (file, section, entry->long_name, &local);
   }
   if (local == NULL)
     return true;
@@ -69,34 +68,45 @@ take_key (GKeyFile *file, const GOptionEntry *entry, GError **error)
 }
 
 static bool
-read_file (const char *path, const GOptionEntry *entries, GError **error)
+read_section (GKeyFile *file, const char *path, const char *section, const GOptionEntry *entries,
+              GError **error)
 {
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_auto (GStrv) keys = NULL;
+  g_auto (GStrv) keys = g_key_file_get_keys (file, section, NULL, NULL);
 
-  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
-    g_prefix_error (error, "cannot read the configuration %s: ", path);
-    return false;
-  }
-  if (!g_key_file_has_group (file, GROUP))
-    return true; /* nothing but comments */
-  keys = g_key_file_get_keys (file, GROUP, NULL, NULL);
-  for (char **key = keys; *key != NULL; key++) {
+  for (char **key = keys; key != NULL && *key != NULL; key++) {
     const GOptionEntry *entry = entries;
 
     while (entry->long_name != NULL && strcmp (entry->long_name, *key) != 0)
       entry++;
     if (entry->long_name == NULL || strcmp (*key, "config") == 0 || strcmp (*key, "version") == 0) {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                   "%s: [" GROUP "] knows no \"%s\"; its keys are the long options of --help", path,
-                   *key);
+                   "%s: [%s] knows no \"%s\"; its keys are the long options of --help", path,
+                   section, *key);
       return false;
     }
-    if (!take_key (file, entry, error)) {
+    if (!take_key (file, section, entry, error)) {
       g_prefix_error (error, "%s: %s: ", path, *key);
       return false;
     }
   }
+  return true;
+}
+
+/* The section is for the reader's eye; the key alone counts. */
+static bool
+read_file (const char *path, const GOptionEntry *entries, GError **error)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_auto (GStrv) sections = NULL;
+
+  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
+    g_prefix_error (error, "cannot read the configuration %s: ", path);
+    return false;
+  }
+  sections = g_key_file_get_groups (file, NULL);
+  for (char **section = sections; *section != NULL; section++)
+    if (!read_section (file, path, *section, entries, error))
+      return false;
   return true;
 }
 
@@ -209,8 +219,8 @@ origin_options_parse (int *argc, char ***argv, GError **error)
        "Of new channels; default 64", "N"},
       {"window", 0, 0, G_OPTION_ARG_INT, &raw.window,
        "How much of a live channel is kept; default 64", "MIB"},
-      {"config", 0, 0, G_OPTION_ARG_FILENAME, &raw.config,
-       "Key file with the same options in [" GROUP "]", "FILE"},
+      {"config", 0, 0, G_OPTION_ARG_FILENAME, &raw.config, "Key file with the same options",
+       "FILE"},
       {"verbose", 0, 0, G_OPTION_ARG_NONE, &raw.verbose, "Log more", NULL},
       {"version", 0, 0, G_OPTION_ARG_NONE, &raw.version, "Say the version and end", NULL},
       {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};

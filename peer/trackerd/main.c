@@ -8,7 +8,6 @@
 #include <sys/resource.h>
 
 #define G_LOG_DOMAIN_TRACKER "peer/trackerd"
-#define SECTION "ppsp-tracker"
 /* Descriptors for all that is not a peer's connection. */
 #define OTHER_DESCRIPTORS 64
 #define MAX_CONNECTIONS 10000
@@ -71,9 +70,8 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
   return true;
 }
 
-/* What the command line has not said. */
 static bool
-read_config (Tracker *self, GError **error)
+read_key (Tracker *self, GKeyFile *file, const char *section, const char *name, GError **error)
 {
   const struct {
     const char *key;
@@ -84,34 +82,41 @@ read_config (Tracker *self, GError **error)
       {"sips", &self->sips},         {"users", &self->users},
       {"realm", &self->realm},       {"management", &self->management},
   };
+  if (g_str_equal (name, "listen")) {
+    if (self->listen == NULL)
+      self->listen = g_key_file_get_string_list (file, section, name, NULL, NULL);
+    return true;
+  }
+  if (g_str_equal (name, "verbose")) {
+    self->verbose |= g_key_file_get_boolean (file, section, name, NULL);
+    return true;
+  }
+  for (unsigned i = 0; i < G_N_ELEMENTS (keys); i++)
+    if (g_str_equal (name, keys[i].key)) {
+      if (*keys[i].value == NULL)
+        *keys[i].value = g_key_file_get_string (file, section, name, NULL);
+      return true;
+    }
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION,
+               "%s: [%s] has no key '%s'; keys are the long options", self->config, section, name);
+  return false;
+}
+
+/* What the command line has not said, in whatever section it stands. */
+static bool
+read_config (Tracker *self, GError **error)
+{
   g_autoptr (GKeyFile) file = g_key_file_new ();
   if (!g_key_file_load_from_file (file, self->config, G_KEY_FILE_NONE, error)) {
     g_prefix_error (error, "%s: ", self->config);
     return false;
   }
-  g_auto (GStrv) names = g_key_file_get_keys (file, SECTION, NULL, NULL);
-  for (char **name = names; name != NULL && *name != NULL; name++) {
-    bool known = false;
-    if (g_str_equal (*name, "listen")) {
-      if (self->listen == NULL)
-        self->listen = g_key_file_get_string_list (file, SECTION, *name, NULL, NULL);
-      continue;
-    }
-    if (g_str_equal (*name, "verbose")) {
-      self->verbose |= g_key_file_get_boolean (file, SECTION, *name, NULL);
-      continue;
-    }
-    for (unsigned i = 0; i < G_N_ELEMENTS (keys) && !known; i++) {
-      known = g_str_equal (*name, keys[i].key);
-      if (known && *keys[i].value == NULL)
-        *keys[i].value = g_key_file_get_string (file, SECTION, *name, NULL);
-    }
-    if (!known) {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION,
-                   "%s: [" SECTION "] has no key '%s'; keys are the long options", self->config,
-                   *name);
-      return false;
-    }
+  g_auto (GStrv) sections = g_key_file_get_groups (file, NULL);
+  for (char **section = sections; *section != NULL; section++) {
+    g_auto (GStrv) names = g_key_file_get_keys (file, *section, NULL, NULL);
+    for (char **name = names; name != NULL && *name != NULL; name++)
+      if (!read_key (self, file, *section, *name, error))
+        return false;
   }
   return true;
 }
