@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import random
+import re
 import socket
 import sqlite3
 import threading
@@ -122,6 +123,34 @@ def unknown_options_and_values_are_told(here):
             words[at:at + 2] = []
         words += [option, value]
         one_clear_line(here.run(name, words, 'p1'), value.split(',')[-1])
+
+
+def shipped_config_files_are_read(here):
+    """What packaging ships as comments is what the programs take when it is none."""
+    here.build_network()
+    for name, at, url, sign in (
+            ('ppsp-tracker', 'tracker', 'http://127.0.0.1:7847/healthz', ''),
+            ('ppsp-origin', 'origin', 'http://127.0.0.1:7575/channels.m3u', 'Evening news'),
+            ('ppsp-proxy', 'p1', f'{PAGE}/api/v1/status', 'Living room')):
+        with open(os.path.join(world.ROOT, 'packaging', 'systemd', f'{name}.conf'),
+                  encoding='utf-8') as file:
+            text = re.sub(r'^#(?=[a-z-]+=)', '', file.read(), flags=re.M)
+        film = os.path.join(here.folder, 'film.ts')
+        with open(film, 'wb') as file:
+            file.write(random.Random(5).randbytes(100_000))
+        text = text.replace('/srv/films/film.ts', film).replace('br0', 'lo')
+        path = os.path.join(here.folder, f'{name}.conf')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+        process = here.run(name, [program(name), '--config', path], at,
+                           env={'STATE_DIRECTORY': os.path.join(here.folder, name)})
+        here.wait_healthy(at, url, process)
+        assert sign in here.get(at, url).decode(), here.get(at, url)
+        assert process.stop() == 0, process.output()
+        with open(path, 'a', encoding='utf-8') as file:
+            file.write('colour=blue\n')
+        one_clear_line(here.run(name, [program(name), '--config', path], at,
+                                env={'STATE_DIRECTORY': os.path.join(here.folder, name)}), 'colour')
 
 
 def links_with_bad_parameters_are_told(here):
@@ -398,6 +427,7 @@ if __name__ == '__main__':
         a_port_in_use_is_named,
         an_unwritable_state_folder_is_named,
         unknown_options_and_values_are_told,
+        shipped_config_files_are_read,
         links_with_bad_parameters_are_told,
         a_bad_link_does_not_reach_the_catalog,
         a_full_disk_costs_no_running_channel,
