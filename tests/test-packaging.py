@@ -193,8 +193,21 @@ class Counter(unittest.TestCase):
 class Scripts(unittest.TestCase):
     def test_shell_scripts_have_no_known_mistake(self):
         scripts = [os.path.join(ROOT, path) for path in
-                   ('packaging/demo', 'packaging/install-deps', 'tests/run', '.ci/run')]
+                   ('packaging/demo', 'packaging/install-deps', 'packaging/install-config',
+                    'tests/run', '.ci/run')]
         subprocess.run(['shellcheck', *scripts], check=True)
+
+    def test_an_upgrade_keeps_what_the_operator_wrote(self):
+        with tempfile.TemporaryDirectory(prefix='install-') as folder:
+            shipped = os.path.join(ROOT, 'packaging', 'systemd', 'ppsp-proxy.conf')
+            run = [os.path.join(ROOT, 'packaging', 'install-config'), '/etc/ppsp', shipped]
+            path = os.path.join(folder, 'etc/ppsp/ppsp-proxy.conf')
+            subprocess.run(run, check=True, env={**os.environ, 'DESTDIR': folder})
+            with open(path, 'a', encoding='utf-8') as file:
+                file.write('name=Mine\n')
+            subprocess.run(run, check=True, env={**os.environ, 'DESTDIR': folder})
+            with open(path, encoding='utf-8') as file:
+                self.assertIn('name=Mine', file.read())
 
     def test_package_lists_are_sorted_and_have_no_double(self):
         for name in ('build', 'run', 'test'):
