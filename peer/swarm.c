@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One content exchanged: messages come in, chunks are believed or not, kept, and told of; what is
- * missing is asked for. What goes out is written by sender.c, whom we talk with is peers.c. */
+ * missing is asked for (asking.c). What goes out is written by sender.c, whom we talk with is
+ * peers.c. */
 #include "peer/swarm.h"
+#include "peer/asking.h"
 #include "peer/peers.h"
 #include "peer/swarm-state.h"
 #include <string.h>
 
 #define MAX_WANTS 64
-#define MAX_PICKS 256
-#define PICK_INTERVAL 2000 /* us; many small reasons to pick make one */
-#define PICK_INTERVAL_LIVE 8000
-#define FIRST_COPIES 2           /* peers that a source tells of a unit at once */
-#define FIRST_UNIT 16            /* chunks */
-#define WITHHOLD_TIME 800000     /* us until it tells the others */
-#define PICK_HORIZON_LIVE 900000 /* us; what is due before goes by deadline */
-#define PICK_HORIZON_STATIC 4000000
+#define FIRST_COPIES 2        /* peers that a source tells of a unit at once */
+#define FIRST_UNIT 16         /* chunks */
+#define WITHHOLD_TIME 800000  /* us until it tells the others */
 #define ACK_DELAY 10000       /* us (RFC 6817 allows delayed acknowledgements) */
 #define ACK_BATCH 16          /* chunks */
 #define HAVE_DELAY_RARE 10000 /* us; for what hardly anybody has */
@@ -25,8 +22,6 @@
 #define SIGNATURES_PER_PEER 100.0
 #define SIGNATURES_IN_ALL 500.0
 #define MUNRO_MAX_AGE 60      /* s (6.1.2.4 asks for a bound and leaves it open) */
-#define URGENT_TIME 1000000   /* us; what is due before is asked for again sooner */
-#define AVOID_TIME 3000000    /* us without requests for who did not answer three */
 #define UNPROVEN_TIME 200000  /* us without requests for who left out the hashes twice */
 #define HOLD_TIME 60000       /* us that a chunk waits for its hashes */
 #define CHOKE_TIME 2000000    /* us for who asks for more than it can get */
@@ -223,29 +218,6 @@ new_munro (PeerSwarm *self, PeerRange munro, uint64_t ntp)
 /* --- chunks that come in --- */
 
 static bool
-is_wanted (const PeerSwarm *self, uint64_t chunk)
-{
-  for (guint i = 0; i < self->wants->len; i++)
-    if (peer_range_has (g_array_index (self->wants, PeerWant, i).window, chunk))
-      return true;
-  return false;
-}
-
-/* It is here: nobody else need send it. */
-static void
-unask (PeerSwarm *self, uint64_t chunk, PeerChannel *except)
-{
-  for (guint i = 0; i < self->channels->len; i++) {
-    PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    if (channel != except && channel->asks->len > 0 && peer_channel_unask (channel, chunk)) {
-      PeerRange run = {chunk, chunk + 1};
-      g_array_append_val (channel->to_cancel, run);
-      peer_core_ready (self->core, channel);
-    }
-  }
-}
-
-static bool
 keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *bytes, size_t n)
 {
   PeerCore *core = self->core;
@@ -356,10 +328,10 @@ on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
   }
   /* Nobody waits for it now, but it was perhaps asked for a while ago, or is pushed (3.7). It is
    * taken if it can be believed: without an ACK its sender would take it for lost. */
-  if (!asked && !is_wanted (self, chunk))
+  if (!asked && !peer_swarm_is_wanted (self, chunk))
     core->counters.chunks_unwanted++;
   if (!asked && peer_chunks_has (self->requested, chunk))
-    unask (self, chunk, channel);
+    peer_swarm_unask (self, chunk, channel);
   if (peer_held_has (&channel->held, chunk))
     return;
   if (!judge (self, channel, chunk, message->time, message->bytes.data, n) &&
@@ -663,131 +635,7 @@ peer_swarm_receive (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
     sound_out (self, channel);
 }
 
-/* --- asking --- */
-
-static double
-time_per_chunk (const PeerSwarm *self, const PeerChannel *channel)
-{
-  double rate = channel->rate > 0 ? channel->rate : 65536;
-  return (double)self->content.chunk_size * 1e6 / rate;
-}
-
-static bool
-may_ask (const PeerSwarm *self, const PeerChannel *channel)
-{
-  return channel->state == PEER_CHANNEL_OPEN && !channel->choked &&
-         peer_channel_n_asks (channel) < channel->quota &&
-         channel->avoid_until <= self->core->now && !peer_swarm_is_silent (self, channel);
-}
-
-static void
-pick (PeerSwarm *self)
-{
-  PeerCore *core = self->core;
-  g_autofree PeerPickChannel *able = g_new (PeerPickChannel, self->channels->len);
-  g_autofree PeerChannel **who = g_new (PeerChannel *, self->channels->len);
-  size_t n = 0;
-  for (guint i = 0; i < self->channels->len; i++) {
-    PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    guint asks = peer_channel_n_asks (channel);
-    if (!may_ask (self, channel))
-      continue;
-    double per_chunk = time_per_chunk (self, channel);
-    uint32_t room = (uint32_t)channel->quota - asks;
-    able[n] = (PeerPickChannel){
-        .have = channel->have,
-        .oldest = peer_channel_oldest (channel),
-        .ready = (double)channel->latency + per_chunk * asks,
-        .per_chunk = per_chunk,
-        .room = room,
-        .reserve = MIN (room, (uint32_t)channel->quota / 4),
-    };
-    who[n++] = channel;
-  }
-  PeerPick picks[MAX_PICKS];
-  PeerPickInput input = {
-      .wants = &g_array_index (self->wants, PeerWant, 0),
-      .n_wants = self->wants->len,
-      .have = self->have,
-      .requested = self->requested,
-      .channels = able,
-      .n_channels = n,
-      .now = core->now,
-      .horizon = self->live ? PICK_HORIZON_LIVE : PICK_HORIZON_STATIC,
-      .salt = self->salt,
-  };
-  size_t n_picks = peer_picker_pick (&input, picks, MAX_PICKS);
-  for (size_t i = 0; i < n_picks; i++) {
-    peer_channel_ask (who[picks[i].channel], core->now, picks[i].run);
-    peer_core_ready (core, who[picks[i].channel]);
-  }
-}
-
-/* One past the newest chunk that is due before long; 0 = none is. */
-static uint64_t
-urgent_end (const PeerSwarm *self)
-{
-  uint64_t end = 0;
-  for (guint i = 0; self->live && i < self->wants->len; i++) {
-    const PeerWant *want = &g_array_index (self->wants, PeerWant, i);
-    int64_t left = self->core->now + URGENT_TIME - want->deadline;
-    if (left > 0 && want->chunk_time > 0)
-      end = MAX (end, want->window.first + (uint64_t)left / want->chunk_time);
-  }
-  return end;
-}
-
-/* Asks that were not answered in time go to somebody else, or are said again: the REQUEST may have
- * been lost. Who answers nothing at all is slow, and is left alone for a while (12.6.2, HAVE.1). */
-static void
-expire_asks (PeerSwarm *self, PeerChannel *channel)
-{
-  PeerCore *core = self->core;
-  uint64_t chunk;
-  bool any = false;
-  while (peer_channel_expired_ask (channel, core->now, &chunk)) {
-    PeerRange run = {chunk, chunk + 1};
-    peer_chunks_remove (self->requested, run);
-    g_array_append_val (channel->to_cancel, run);
-    any = true;
-  }
-  if (!any)
-    return;
-  self->pick = true;
-  peer_core_ready (core, channel);
-  peer_channel_missed (channel, core->now);
-  if (channel->misses >= 3) {
-    channel->avoid_until = core->now + AVOID_TIME;
-    peer_core_wake (core, channel->avoid_until);
-  }
-}
-
-/* 3.8: what is urgent and does not come is asked of another one too; whoever is second is told not
- * to send it when it has come. */
-static void
-double_asks (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
-{
-  PeerCore *core = self->core;
-  uint64_t chunk;
-  while (peer_channel_slow_ask (channel, core->now, urgent, &chunk)) {
-    PeerChannel *best = NULL;
-    double best_ready = 0;
-    for (guint i = 0; i < self->channels->len; i++) {
-      PeerChannel *other = g_ptr_array_index (self->channels, i);
-      double ready =
-          (double)other->latency + time_per_chunk (self, other) * peer_channel_n_asks (other);
-      if (other != channel && may_ask (self, other) && peer_channel_has (other, chunk) &&
-          !peer_channel_has_ask (other, chunk) && (best == NULL || ready < best_ready)) {
-        best = other;
-        best_ready = ready;
-      }
-    }
-    if (best == NULL)
-      continue;
-    peer_channel_ask (best, core->now, (PeerRange){chunk, chunk + 1});
-    peer_core_ready (core, best);
-  }
-}
+/* --- time --- */
 
 static void
 tell_late (PeerSwarm *self)
@@ -808,8 +656,6 @@ tell_late (PeerSwarm *self)
   }
 }
 
-/* --- time --- */
-
 static void
 tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
 {
@@ -817,8 +663,7 @@ tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
   int64_t keep_alive = self->live ? PEER_KEEP_ALIVE_LIVE : PEER_KEEP_ALIVE_STATIC;
   unsigned lost = peer_channel_find_lost (channel, core->now);
   core->counters.chunks_lost += lost;
-  expire_asks (self, channel);
-  double_asks (self, channel, urgent);
+  peer_swarm_ask_again (self, channel, urgent);
   expire_held (self, channel);
   if (channel->choking && core->now >= channel->choked_until) {
     channel->choking = false;
@@ -865,18 +710,10 @@ channel_deadline (PeerSwarm *self, PeerChannel *channel)
 }
 
 int64_t
-peer_swarm_next_pick (const PeerSwarm *self)
-{
-  if (!self->pick || self->wants->len == 0)
-    return PEER_NEVER;
-  return self->picked_at + (self->live ? PICK_INTERVAL_LIVE : PICK_INTERVAL);
-}
-
-int64_t
 peer_swarm_tick (PeerSwarm *self)
 {
   PeerCore *core = self->core;
-  uint64_t urgent = urgent_end (self);
+  uint64_t urgent = peer_swarm_urgent_end (self);
   peer_swarm_reap (self);
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (self->channels, i);
@@ -890,9 +727,7 @@ peer_swarm_tick (PeerSwarm *self)
   int64_t next = MIN (core->now + RATE_INTERVAL, announce_withheld (self));
   if (self->pick && self->wants->len > 0) {
     if (core->now >= peer_swarm_next_pick (self)) {
-      self->pick = false;
-      self->picked_at = core->now;
-      pick (self);
+      peer_swarm_pick (self);
     } else {
       next = MIN (next, peer_swarm_next_pick (self));
     }
@@ -924,7 +759,7 @@ peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chunk, co
     return false;
   }
   if (peer_chunks_has (self->requested, chunk))
-    unask (self, chunk, NULL);
+    peer_swarm_unask (self, chunk, NULL);
   return keep_chunk (self, NULL, chunk, bytes, n);
 }
 

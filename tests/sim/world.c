@@ -860,7 +860,6 @@ sim_world_print (const SimWorld *self, const char *title)
                   "%.2f %% twice, %" G_GUINT64_FORMAT " wrong, trace %016" G_GINT64_MODIFIER "x",
                   title, report.from_viewers * 100, report.source_load, report.overhead * 100,
                   report.duplicates * 100, report.wrong, report.trace);
-  if (g_getenv ("DBG3")) for (unsigned i = 1; i <= report.viewers; i++) { SimViewer v; sim_world_viewer (self, i, &v); const PeerCounters *c = sim_world_counters (self, i); g_printerr ("V%u joined %.1f start +%.2f lag %.2f worst %.2f stalls %u stalled %.2f skipped %lu played %lu | rx %lu dup %lu unw %lu unprov %lu lost %lu sent %lu bad %lu closed %lu dead %lu opened %lu\n", i, v.joined/1e6, (v.started - v.joined)/1e6, v.lag/1e6, v.worst_lag/1e6, v.stalls, v.stalled/1e6, v.skipped, v.played, c->chunks_received, c->chunks_duplicate, c->chunks_unwanted, c->chunks_unproven, c->chunks_lost, c->chunks_sent, c->chunks_bad, c->channels_closed, c->channels_dead, c->channels_opened); }
 }
 
 void

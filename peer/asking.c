@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a swarm asks of whom, and when it asks somebody else. The picker deals out what is missing;
+ * what does not come in its time is asked for again. */
+#include "peer/asking.h"
+
+#define MAX_PICKS 256
+#define PICK_INTERVAL 2000 /* us; many small reasons to pick make one */
+#define PICK_INTERVAL_LIVE 8000
+#define PICK_HORIZON_LIVE 900000 /* us; what is due before goes by deadline */
+#define PICK_HORIZON_STATIC 4000000
+#define URGENT_TIME 1000000 /* us; what is due before is asked for again sooner */
+#define AVOID_TIME 3000000  /* us without requests for who did not answer three */
+
+bool
+peer_swarm_is_wanted (const PeerSwarm *self, uint64_t chunk)
+{
+  for (guint i = 0; i < self->wants->len; i++)
+    if (peer_range_has (g_array_index (self->wants, PeerWant, i).window, chunk))
+      return true;
+  return false;
+}
+
+void
+peer_swarm_unask (PeerSwarm *self, uint64_t chunk, PeerChannel *except)
+{
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    if (channel != except && channel->asks->len > 0 && peer_channel_unask (channel, chunk)) {
+      PeerRange run = {chunk, chunk + 1};
+      g_array_append_val (channel->to_cancel, run);
+      peer_core_ready (self->core, channel);
+    }
+  }
+}
+
+static double
+time_per_chunk (const PeerSwarm *self, const PeerChannel *channel)
+{
+  double rate = channel->rate > 0 ? channel->rate : 65536;
+  return (double)self->content.chunk_size * 1e6 / rate;
+}
+
+static bool
+may_ask (const PeerSwarm *self, const PeerChannel *channel)
+{
+  return channel->state == PEER_CHANNEL_OPEN && !channel->choked &&
+         peer_channel_n_asks (channel) < channel->quota &&
+         channel->avoid_until <= self->core->now && !peer_swarm_is_silent (self, channel);
+}
+
+void
+peer_swarm_pick (PeerSwarm *self)
+{
+  PeerCore *core = self->core;
+  self->pick = false;
+  self->picked_at = core->now;
+  g_autofree PeerPickChannel *able = g_new (PeerPickChannel, self->channels->len);
+  g_autofree PeerChannel **who = g_new (PeerChannel *, self->channels->len);
+  size_t n = 0;
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    guint asks = peer_channel_n_asks (channel);
+    if (!may_ask (self, channel))
+      continue;
+    double per_chunk = time_per_chunk (self, channel);
+    uint32_t room = (uint32_t)channel->quota - asks;
+    able[n] = (PeerPickChannel){
+        .have = channel->have,
+        .oldest = peer_channel_oldest (channel),
+        .ready = (double)channel->latency + per_chunk * asks,
+        .per_chunk = per_chunk,
+        .room = room,
+        .reserve = MIN (room, (uint32_t)channel->quota / 4),
+    };
+    who[n++] = channel;
+  }
+  PeerPick picks[MAX_PICKS];
+  PeerPickInput input = {
+      .wants = &g_array_index (self->wants, PeerWant, 0),
+      .n_wants = self->wants->len,
+      .have = self->have,
+      .requested = self->requested,
+      .channels = able,
+      .n_channels = n,
+      .now = core->now,
+      .horizon = self->live ? PICK_HORIZON_LIVE : PICK_HORIZON_STATIC,
+      .salt = self->salt,
+  };
+  size_t n_picks = peer_picker_pick (&input, picks, MAX_PICKS);
+  for (size_t i = 0; i < n_picks; i++) {
+    peer_channel_ask (who[picks[i].channel], core->now, picks[i].run);
+    peer_core_ready (core, who[picks[i].channel]);
+  }
+}
+
+uint64_t
+peer_swarm_urgent_end (const PeerSwarm *self)
+{
+  uint64_t end = 0;
+  for (guint i = 0; self->live && i < self->wants->len; i++) {
+    const PeerWant *want = &g_array_index (self->wants, PeerWant, i);
+    int64_t left = self->core->now + URGENT_TIME - want->deadline;
+    if (left > 0 && want->chunk_time > 0)
+      end = MAX (end, want->window.first + (uint64_t)left / want->chunk_time);
+  }
+  return end;
+}
+
+/* Asks that were not answered in time go to somebody else, or are said again: the REQUEST may have
+ * been lost. Who answers nothing at all is slow, and is left alone for a while (12.6.2, HAVE.1). */
+static void
+expire_asks (PeerSwarm *self, PeerChannel *channel)
+{
+  PeerCore *core = self->core;
+  uint64_t chunk;
+  bool any = false;
+  while (peer_channel_expired_ask (channel, core->now, &chunk)) {
+    PeerRange run = {chunk, chunk + 1};
+    peer_chunks_remove (self->requested, run);
+    g_array_append_val (channel->to_cancel, run);
+    any = true;
+  }
+  if (!any)
+    return;
+  self->pick = true;
+  peer_core_ready (core, channel);
+  peer_channel_missed (channel, core->now);
+  if (channel->misses >= 3) {
+    channel->avoid_until = core->now + AVOID_TIME;
+    peer_core_wake (core, channel->avoid_until);
+  }
+}
+
+/* 3.8: what is urgent and does not come is asked of another one too; whoever is second is told not
+ * to send it when it has come. */
+static void
+double_asks (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
+{
+  PeerCore *core = self->core;
+  uint64_t chunk;
+  while (peer_channel_slow_ask (channel, core->now, urgent, &chunk)) {
+    PeerChannel *best = NULL;
+    double best_ready = 0;
+    for (guint i = 0; i < self->channels->len; i++) {
+      PeerChannel *other = g_ptr_array_index (self->channels, i);
+      double ready =
+          (double)other->latency + time_per_chunk (self, other) * peer_channel_n_asks (other);
+      if (other != channel && may_ask (self, other) && peer_channel_has (other, chunk) &&
+          !peer_channel_has_ask (other, chunk) && (best == NULL || ready < best_ready)) {
+        best = other;
+        best_ready = ready;
+      }
+    }
+    if (best == NULL)
+      continue;
+    peer_channel_ask (best, core->now, (PeerRange){chunk, chunk + 1});
+    peer_core_ready (core, best);
+  }
+}
+
+void
+peer_swarm_ask_again (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
+{
+  expire_asks (self, channel);
+  double_asks (self, channel, urgent);
+}
+
+int64_t
+peer_swarm_next_pick (const PeerSwarm *self)
+{
+  if (!self->pick || self->wants->len == 0)
+    return PEER_NEVER;
+  return self->picked_at + (self->live ? PICK_INTERVAL_LIVE : PICK_INTERVAL);
+}
