@@ -220,7 +220,20 @@ def licences(tree):
             yield f'{path}: does not begin with its SPDX line'
 
 
-RULES = [pure_headers, pure_calls, folders, roots, libraries, circles, mains, pairs, sizes, licences]
+def unrun(tree):
+    """A test that no meson.build names is run by nobody."""
+    for path in tree.text:
+        match = re.fullmatch(r'(tests/\w+)/((?:test|fuzz)[-_])([\w-]+)(\.c|\.py)', path)
+        if not match:
+            continue
+        folder, kind, name, ending = match.groups()
+        listed = tree.text.get(f'{folder}/meson.build', '')
+        if not re.search(rf"'({kind})?{name}({re.escape(ending)})?'", listed):
+            yield f'{path}: {folder}/meson.build does not name it'
+
+
+RULES = [pure_headers, pure_calls, folders, roots, libraries, circles, mains, pairs, sizes, licences,
+         unrun]
 
 SPDX_C = '/* SPDX-License-Identifier: Apache-2.0 */\n'
 # For each rule: files that break it; and one tree, below, that breaks none.
@@ -252,6 +265,8 @@ BROKEN = {
     pairs: [{'peer/wire.c': ''}],
     sizes: [{'peer/wire.h': '\n' * (MAX_LINES + 1)},
             {'peer/wire.c': 'void\nf (void)\n{\n' + '  g ();\n' * (MAX_FUNCTION + 1) + '}\n'}],
+    unrun: [{'tests/fuzz/fuzz-wire.c': ''},
+            {'tests/e2e/test_live.py': '# SPDX', 'tests/e2e/meson.build': "foo('live2')\n"}],
     licences: [{'peer/wire.h': None}, {'tests/run': '#!/bin/sh\nexit 0\n'},
                {'packaging/systemd/a.service': '[Unit]\n'}],
 }
@@ -264,6 +279,7 @@ SOUND = {
     'dlna/media.h': '#include <libgupnp/gupnp.h>\n', 'proxy/catalog.h': '',
     'proxy/catalog.c': '#include <sqlite3.h>\n#include "proxy/catalog.h"\n',
     'peer/net/udp.h': '#include "peer/wire.h"\n#include <sys/socket.h>\n',
+    'tests/proxy/meson.build': "# SPDX-License-Identifier: Apache-2.0\n['ring']\n",
     'tests/proxy/test-ring.c': '#include "proxy/catalog.h"\n#include <sqlite3.h>\n',
 }
 
