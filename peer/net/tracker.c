@@ -16,13 +16,13 @@
  * its LEAVE is answered or LEAVE_TIMEOUT is over. */
 #include "peer/net/tracker.h"
 
+#include "peer/net/random.h"
 #include "peer/tracker/json.h"
 #include "peer/tracker/session.h"
 
 #include <libsoup/soup.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -77,18 +77,6 @@ static GQueue leaving = G_QUEUE_INIT;
 
 static void schedule (Tracker *self);
 static void resolve (Tracker *self);
-
-static void
-random_bytes (void *data, uint8_t *out, size_t n)
-{
-  while (n > 0) {
-    ssize_t got = getrandom (out, n, 0);
-    if (got > 0) {
-      out += got;
-      n -= (size_t)got;
-    }
-  }
-}
 
 /* --- the life of one tracker --------------------------------------------------------------- */
 
@@ -621,7 +609,7 @@ tracker_new (NetTracker *owner, GUri *uri, const char *text, SoupSession *soup,
              const NetTrackerOptions *options)
 {
   TrackerSessionOptions session = {
-      .swarm_id = options->swarm_id, .seeder = options->seeder, .random = random_bytes};
+      .swarm_id = options->swarm_id, .seeder = options->seeder, .random = net_random};
   Tracker *self = g_new0 (Tracker, 1);
   self->owner = owner;
   self->soup = g_object_ref (soup);

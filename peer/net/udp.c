@@ -7,11 +7,9 @@
  * batch. Both ways are capped, so that HTTP, which shares the loop, gets its turn under any load. */
 #include "peer/net/udp.h"
 
+#include "peer/net/random.h"
 #include "peer/net/socket.h"
-#include <errno.h>
 #include <gio/gio.h>
-#include <sys/random.h>
-#include <time.h>
 
 #define TURN_RECEIVE 256 /* datagrams: about a millisecond of work */
 #define TURN_SEND 1024   /* datagrams */
@@ -31,22 +29,6 @@ struct NetUdp {
   GIOCondition waits_for;
   int64_t now; /* of this turn */
 };
-
-static void
-fill_random (void *data, uint8_t *out, size_t n)
-{
-  (void)data;
-  while (n > 0) {
-    ssize_t got = getrandom (out, n, 0);
-    if (got < 0) {
-      if (errno == EINTR)
-        continue;
-      g_error ("the kernel gives no random numbers: %s", g_strerror (errno));
-    }
-    out += got;
-    n -= (size_t)got;
-  }
-}
 
 /* Unix time minus the engine's clock. */
 static int64_t
@@ -156,7 +138,7 @@ net_udp_new (const char *address, const PeerEngineOptions *options, NetUdpEventF
   self->now = g_get_monotonic_time ();
 
   PeerEngineOptions filled = *options;
-  filled.random = fill_random;
+  filled.random = net_random;
   filled.random_data = NULL;
   filled.wall_offset = wall_offset ();
   self->engine = peer_engine_new (&filled);

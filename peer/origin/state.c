@@ -11,13 +11,14 @@
  * took it away. */
 #include "peer/origin/state.h"
 
+#include "peer/net/random.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -344,10 +345,7 @@ origin_state_token (OriginState *self, const char *id, bool *made, GError **erro
     wipe_free (token);
     return NULL;
   }
-  if (getrandom (bytes, sizeof bytes, 0) != sizeof bytes) {
-    fail (error, "no random numbers for", name);
-    return NULL;
-  }
+  net_random (NULL, bytes, sizeof bytes);
   token = g_base64_encode (bytes, sizeof bytes); /* 24 bytes: no padding */
   g_strdelimit (token, "+", '-');
   g_strdelimit (token, "/", '_');

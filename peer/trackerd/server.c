@@ -8,11 +8,11 @@
 #include "peer/trackerd/server.h"
 
 #include "peer/net/listener.h"
+#include "peer/net/random.h"
 #include "peer/tracker/json.h"
 
 #include <libsoup/soup.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define EXPIRY_SECONDS 5
 /* What who finds us overloaded is asked to wait. */
@@ -29,18 +29,6 @@ struct TrackerdServer {
   int64_t since;      /* us */
   uint64_t malformed; /* requests that were not HTTP's or JSON's as they should be */
 };
-
-static void
-random_bytes (void *data, uint8_t *out, size_t n)
-{
-  while (n > 0) {
-    ssize_t got = getrandom (out, n, 0);
-    if (got > 0) {
-      out += got;
-      n -= (size_t)got;
-    }
-  }
-}
 
 static bool
 remote_of (SoupServerMessage *message, PeerAddress *out)
@@ -360,7 +348,7 @@ open_tracker (TrackerdServer *self, const TrackerdServerOptions *options, GError
 TrackerdServer *
 trackerd_server_new (const TrackerdServerOptions *options, GError **error)
 {
-  TrackerRegistryOptions registry = {.random = random_bytes};
+  TrackerRegistryOptions registry = {.random = net_random};
   g_autoptr (TrackerdServer) self = g_new0 (TrackerdServer, 1);
   self->registry = tracker_registry_new (&registry);
   self->since = g_get_monotonic_time ();
