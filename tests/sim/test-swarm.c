@@ -7,7 +7,8 @@
 
 #define S G_USEC_PER_SEC
 #define MS 1000
-#define MBIT 125000 /* bytes/s */
+#define ON_AIR (5 * S) /* us: the stream runs when the first viewer comes */
+#define MBIT 125000    /* bytes/s */
 
 typedef struct {
   uint64_t seed, bitrate;
@@ -40,7 +41,7 @@ home_line (SimRandom *random, double loss)
                    .loss = loss};
 }
 
-/* The first viewer comes with the source; the others over the first half of the time. */
+/* The first viewer comes when the source is on the air; the others over the first half of the time. */
 static SimWorld *
 live_swarm (const Options *options)
 {
@@ -56,7 +57,7 @@ live_swarm (const Options *options)
     line = home_line (&random, options->loss);
     int64_t spread = (int64_t)options->seconds * S / 2 / MAX (options->peers, 1);
     sim_world_add_viewer (self, &line,
-                          i == 0 ? 0 : i * spread + (int64_t)sim_random_below (&random, MS));
+                          ON_AIR + i * spread + (int64_t)sim_random_below (&random, MS));
   }
   return self;
 }
@@ -79,7 +80,7 @@ static void
 test_live_plays_without_a_stall (void)
 {
   g_autoptr (SimWorld) world = live_swarm (&default_options);
-  sim_world_run (world, default_options.seconds * S);
+  sim_world_run (world, ON_AIR + default_options.seconds * S);
   sim_world_print (world, "live");
   for (unsigned i = 1; i <= default_options.peers; i++) {
     SimViewer viewer;

@@ -66,7 +66,7 @@ sim_world_options_init (SimWorldOptions *self)
                             .bitrate = 4000000,
                             .lookback = 2500000,
                             .max_lag = 4500000,
-                            .prebuffer = 1000000,
+                            .prebuffer = 1500000,
                             .patience = 1900000,
                             .max_peers = 10};
 }
