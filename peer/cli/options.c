@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same table of options reads both: a key of the key file is an option without its dashes, in
- * whatever section it stands, and counts if the command line does not say it. */
+/* One table serves the command line and the key file; what both have said becomes the options. */
 #include "peer/cli/options.h"
+
+#include "peer/net/options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +48,7 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &said->config, "Options from a key file", "FILE"},
       {"verbose", 'v', 0, G_OPTION_ARG_NONE, &said->verbose, "Say what happens", NULL},
       {"version", 0, 0, G_OPTION_ARG_NONE, &said->version, "Print the version and end", NULL},
+      {"link", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->links, "The same as LINK alone", "LINK"},
       {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->links, NULL, "LINK"},
       {NULL},
   };
@@ -55,89 +57,9 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
       context, "Joins the swarm of a ppsp: link and writes its stream or file to standard output.\n"
                "A LINK of - is read from standard input.");
   g_option_context_add_main_entries (context, entries, NULL);
-  return g_option_context_parse (context, &argc, &argv, error);
-}
-
-static bool
-read_list (GKeyFile *file, const char *section, const char *key, char ***out, GError **error)
-{
-  g_auto (GStrv) list = g_key_file_get_string_list (file, section, key, NULL, error);
-  if (list == NULL)
-    return false;
-  if (*out == NULL)
-    *out = g_steal_pointer (&list);
-  return true;
-}
-
-static bool
-read_string (GKeyFile *file, const char *section, const char *key, char **out, GError **error)
-{
-  g_autofree char *string = g_key_file_get_string (file, section, key, error);
-  if (string == NULL)
-    return false;
-  if (*out == NULL)
-    *out = g_steal_pointer (&string);
-  return true;
-}
-
-static bool
-read_flag (GKeyFile *file, const char *section, const char *key, gboolean *out, GError **error)
-{
-  g_autoptr (GError) local = NULL;
-  gboolean flag = g_key_file_get_boolean (file, section, key, &local);
-  if (local != NULL) {
-    g_propagate_error (error, g_steal_pointer (&local));
-    return false;
-  }
-  *out |= flag;
-  return true;
-}
-
-static bool
-read_key (Said *said, GKeyFile *file, const char *section, const char *key, GError **error)
-{
-  if (strcmp (key, "output") == 0)
-    return read_string (file, section, key, &said->output, error);
-  if (strcmp (key, "peer") == 0)
-    return read_string (file, section, key, &said->listen, error);
-  if (strcmp (key, "tracker") == 0)
-    return read_list (file, section, key, &said->trackers, error);
-  if (strcmp (key, "peers") == 0)
-    return read_list (file, section, key, &said->peers, error);
-  if (strcmp (key, "link") == 0)
-    return read_list (file, section, key, &said->links, error);
-  if (strcmp (key, "seed") == 0)
-    return read_flag (file, section, key, &said->seed, error);
-  if (strcmp (key, "allow-plain-tracker") == 0)
-    return read_flag (file, section, key, &said->allow_plain_tracker, error);
-  if (strcmp (key, "verbose") == 0)
-    return read_flag (file, section, key, &said->verbose, error);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-               "[%s] %s: there is no such option; --help names them", section, key);
-  return false;
-}
-
-static bool
-read_key_file (Said *said, GError **error)
-{
-  if (said->config == NULL)
-    return true;
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  if (!g_key_file_load_from_file (file, said->config, G_KEY_FILE_NONE, error)) {
-    g_prefix_error (error, "%s: ", said->config);
-    return false;
-  }
-  g_auto (GStrv) sections = g_key_file_get_groups (file, NULL);
-  for (size_t i = 0; sections[i] != NULL; i++) {
-    g_auto (GStrv) keys = g_key_file_get_keys (file, sections[i], NULL, NULL);
-    for (size_t k = 0; keys != NULL && keys[k] != NULL; k++) {
-      if (!read_key (said, file, sections[i], keys[k], error)) {
-        g_prefix_error (error, "%s: ", said->config);
-        return false;
-      }
-    }
-  }
-  return true;
+  return g_option_context_parse (context, &argc, &argv, error) &&
+         (said->config == NULL || said->version ||
+          net_options_read_file (said->config, entries, error));
 }
 
 /* The link itself, of which there must be one. */
@@ -227,7 +149,7 @@ cli_options_new (int argc, char **argv, GError **error)
   self->version = said.version;
   if (self->version)
     return g_steal_pointer (&self);
-  if (!read_key_file (&said, error) || !fill (self, &said, error))
+  if (!fill (self, &said, error))
     return NULL;
   return g_steal_pointer (&self);
 }

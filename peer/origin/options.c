@@ -3,6 +3,7 @@
 #include "peer/origin/options.h"
 
 #include "peer/media/mpegts.h"
+#include "peer/net/options.h"
 
 #include <string.h>
 
@@ -33,82 +34,6 @@ raw_clear (Raw *self)
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Raw, raw_clear)
-
-/* What the command line has not said is taken from the file. */
-static bool
-take_key (GKeyFile *file, const char *section, const GOptionEntry *entry, GError **error)
-{
-  g_autoptr (GError) local = NULL;
-
-  if (entry->arg == G_OPTION_ARG_STRING || entry->arg == G_OPTION_ARG_FILENAME) {
-    char **out = entry->arg_data;
-
-    if (*out == NULL)
-      *out = g_key_file_get_string (file, section, entry->long_name, &local);
-  } else if (entry->arg == G_OPTION_ARG_STRING_ARRAY) {
-    char ***out = entry->arg_data;
-
-    if (*out == NULL)
-      *out = g_key_file_get_string_list (file, section, entry->long_name, NULL, &local);
-  } else if (entry->arg == G_OPTION_ARG_INT) {
-    int *out = entry->arg_data;
-
-    if (*out < 0)
-      *out = g_key_file_get_integer (file, section, entry->long_name, &local);
-  } else {
-    gboolean *out = entry->arg_data;
-
-    if (!*out)
-      *out = g_key_file_get_boolean (file, section, entry->long_name, &local);
-  }
-  if (local == NULL)
-    return true;
-  g_propagate_error (error, g_steal_pointer (&local));
-  return false;
-}
-
-static bool
-read_section (GKeyFile *file, const char *path, const char *section, const GOptionEntry *entries,
-              GError **error)
-{
-  g_auto (GStrv) keys = g_key_file_get_keys (file, section, NULL, NULL);
-
-  for (char **key = keys; key != NULL && *key != NULL; key++) {
-    const GOptionEntry *entry = entries;
-
-    while (entry->long_name != NULL && strcmp (entry->long_name, *key) != 0)
-      entry++;
-    if (entry->long_name == NULL || strcmp (*key, "config") == 0 || strcmp (*key, "version") == 0) {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                   "%s: [%s] knows no \"%s\"; its keys are the long options of --help", path,
-                   section, *key);
-      return false;
-    }
-    if (!take_key (file, section, entry, error)) {
-      g_prefix_error (error, "%s: %s: ", path, *key);
-      return false;
-    }
-  }
-  return true;
-}
-
-/* The section is for the reader's eye; the key alone counts. */
-static bool
-read_file (const char *path, const GOptionEntry *entries, GError **error)
-{
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_auto (GStrv) sections = NULL;
-
-  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
-    g_prefix_error (error, "cannot read the configuration %s: ", path);
-    return false;
-  }
-  sections = g_key_file_get_groups (file, NULL);
-  for (char **section = sections; *section != NULL; section++)
-    if (!read_section (file, path, *section, entries, error))
-      return false;
-  return true;
-}
 
 static bool
 add_entries (OriginOptions *self, OriginKind kind, char **texts, GError **error)
@@ -233,7 +158,7 @@ origin_options_parse (int *argc, char ***argv, GError **error)
                  (*argv)[1]);
     return NULL;
   }
-  if (raw.config != NULL && !read_file (raw.config, entries, error))
+  if (raw.config != NULL && !net_options_read_file (raw.config, entries, error))
     return NULL;
   return fill (self, &raw, error) ? g_steal_pointer (&self) : NULL;
 }

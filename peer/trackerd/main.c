@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ppsp-tracker: options in, server up, until a signal. */
+#include "peer/net/options.h"
 #include "peer/trackerd/server.h"
 
 #include <glib-unix.h>
@@ -67,58 +68,7 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "'%s' is not an option", argv[1]);
     return false;
   }
-  return true;
-}
-
-static bool
-read_key (Tracker *self, GKeyFile *file, const char *section, const char *name, GError **error)
-{
-  const struct {
-    const char *key;
-    char **value;
-  } keys[] = {
-      {"tls-cert", &self->tls_cert}, {"tls-key", &self->tls_key},
-      {"store", &self->store},       {"sip", &self->sip},
-      {"sips", &self->sips},         {"users", &self->users},
-      {"realm", &self->realm},       {"management", &self->management},
-  };
-  if (g_str_equal (name, "listen")) {
-    if (self->listen == NULL)
-      self->listen = g_key_file_get_string_list (file, section, name, NULL, NULL);
-    return true;
-  }
-  if (g_str_equal (name, "verbose")) {
-    self->verbose |= g_key_file_get_boolean (file, section, name, NULL);
-    return true;
-  }
-  for (unsigned i = 0; i < G_N_ELEMENTS (keys); i++)
-    if (g_str_equal (name, keys[i].key)) {
-      if (*keys[i].value == NULL)
-        *keys[i].value = g_key_file_get_string (file, section, name, NULL);
-      return true;
-    }
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION,
-               "%s: [%s] has no key '%s'; keys are the long options", self->config, section, name);
-  return false;
-}
-
-/* What the command line has not said, in whatever section it stands. */
-static bool
-read_config (Tracker *self, GError **error)
-{
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  if (!g_key_file_load_from_file (file, self->config, G_KEY_FILE_NONE, error)) {
-    g_prefix_error (error, "%s: ", self->config);
-    return false;
-  }
-  g_auto (GStrv) sections = g_key_file_get_groups (file, NULL);
-  for (char **section = sections; *section != NULL; section++) {
-    g_auto (GStrv) names = g_key_file_get_keys (file, *section, NULL, NULL);
-    for (char **name = names; name != NULL && *name != NULL; name++)
-      if (!read_key (self, file, *section, *name, error))
-        return false;
-  }
-  return true;
+  return self->config == NULL || net_options_read_file (self->config, entries, error);
 }
 
 /* Better a refusal than a tracker that is open where its operator believes it closed. */
@@ -236,8 +186,7 @@ static int
 run (Tracker *self, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
-  if (!parse_arguments (self, argc, argv, &error) ||
-      (self->config != NULL && !read_config (self, &error)) || !is_in_this_build (self, &error)) {
+  if (!parse_arguments (self, argc, argv, &error) || !is_in_this_build (self, &error)) {
     fprintf (stderr, "ppsp-tracker: %s\n", error->message);
     return EXIT_USAGE;
   }

@@ -72,6 +72,7 @@ test_wrong_calls_are_told (void)
 {
   assert_refused ((const char *const[]){NULL}, "no link");
   REFUSED ("more than one link", TRACKED, "tr=x");
+  REFUSED ("more than one link", "--link", TRACKED, TRACKED);
   REFUSED ("--tracker or --peers", LINK);
   REFUSED ("--peers localhost:1", "--peers", "localhost:1", TRACKED);
   REFUSED ("--peers 192.0.2.1", "--peers", "192.0.2.1:7574,192.0.2.1", TRACKED);

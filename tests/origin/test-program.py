@@ -370,7 +370,7 @@ class Refusals(World):
         self.refuses('tracker', '--channel', 'a', '--tracker', 'gopher://host/')
         with open(self.path('bad.conf'), 'w', encoding='utf-8') as file:
             file.write('[origin]\nchanel=demo\n')
-        self.refuses('knows no "chanel"', '--config', self.path('bad.conf'))
+        self.refuses('chanel: there is no such option', '--config', self.path('bad.conf'))
 
     def test_port_in_use(self):
         self.origin('--channel', 'demo')

@@ -93,6 +93,7 @@ class Program(unittest.TestCase):
         self.refuse(2, '--tls-key', '--tls-cert', 'x')
         self.refuse(2, '/nonexistent', '--config', '/nonexistent')
         self.refuse(2, 'colour', '--config', self.path('c', '[ppsp-tracker]\ncolour=blue\n'))
+        self.refuse(2, 'verbose', '--config', self.path('c', '[ppsp-tracker]\nverbose=perhaps\n'))
         self.refuse(1, 'nowhere:1', '--listen', 'nowhere:1')
         self.refuse(1, '/nonexistent', '--tls-cert', '/nonexistent', '--tls-key', '/nonexistent')
 

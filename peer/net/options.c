@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "peer/net/options.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+static const GOptionEntry *
+find_entry (const GOptionEntry *entries, const char *key)
+{
+  if (*key == '\0' || strcmp (key, "config") == 0 || strcmp (key, "version") == 0)
+    return NULL;
+  for (; entries->long_name != NULL; entries++)
+    if (strcmp (entries->long_name, key) == 0)
+      return entries;
+  return NULL;
+}
+
+/* Each value is read even where it does not count, so that a mistake is told anyhow. */
+static bool
+read_value (GKeyFile *file, const char *section, const GOptionEntry *entry, GError **error)
+{
+  const char *key = entry->long_name;
+  GError *local = NULL;
+
+  if (entry->arg == G_OPTION_ARG_STRING || entry->arg == G_OPTION_ARG_FILENAME) {
+    char **out = entry->arg_data;
+    g_autofree char *text = g_key_file_get_string (file, section, key, &local);
+    if (*out == NULL)
+      *out = g_steal_pointer (&text);
+  } else if (entry->arg == G_OPTION_ARG_STRING_ARRAY) {
+    char ***out = entry->arg_data;
+    g_auto (GStrv) texts = g_key_file_get_string_list (file, section, key, NULL, &local);
+    if (*out == NULL)
+      *out = g_steal_pointer (&texts);
+  } else if (entry->arg == G_OPTION_ARG_INT) {
+    int *out = entry->arg_data;
+    int number = g_key_file_get_integer (file, section, key, &local);
+    if (local == NULL && *out < 0)
+      *out = number;
+  } else {
+    gboolean *out = entry->arg_data;
+    g_assert (entry->arg == G_OPTION_ARG_NONE);
+    *out |= g_key_file_get_boolean (file, section, key, &local);
+  }
+  if (local != NULL)
+    g_propagate_prefixed_error (error, local, "[%s] %s: ", section, key);
+  return local == NULL;
+}
+
+static bool
+read_section (GKeyFile *file, const char *section, const GOptionEntry *entries, GError **error)
+{
+  g_auto (GStrv) keys = g_key_file_get_keys (file, section, NULL, NULL);
+
+  for (char **key = keys; key != NULL && *key != NULL; key++) {
+    const GOptionEntry *entry = find_entry (entries, *key);
+    if (entry == NULL) {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "[%s] %s: there is no such option; --help names them", section, *key);
+      return false;
+    }
+    if (!read_value (file, section, entry, error))
+      return false;
+  }
+  return true;
+}
+
+bool
+net_options_read_file (const char *path, const GOptionEntry *entries, GError **error)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+
+  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
+    g_prefix_error (error, "%s: ", path);
+    return false;
+  }
+  g_auto (GStrv) sections = g_key_file_get_groups (file, NULL);
+  for (char **section = sections; *section != NULL; section++)
+    if (!read_section (file, *section, entries, error)) {
+      g_prefix_error (error, "%s: ", path);
+      return false;
+    }
+  return true;
+}

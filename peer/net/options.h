@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key file of a program: its keys are the long options of the command line, read by the same
+ * table, so that an option means the same wherever it stands. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+/* Call it after g_option_context_parse() with the same entries. The section is for the reader's
+ * eye; the key alone counts, and only where the command line has not said it: a text or a list that
+ * is not NULL, a number that is not negative, stays; a flag is set where either sets it. Keys may
+ * name entries of the kinds string, file name, array of strings (parted by ';'), number, flag; not
+ * --config and --version, nor what has no long name. The error is one line: file, section, key, and
+ * what is wrong. */
+bool net_options_read_file (const char *path, const GOptionEntry *entries, GError **error);
