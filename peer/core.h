@@ -21,8 +21,9 @@ typedef struct {
   GArray *goodbyes;     /* PeerGoodbye */
   void (*random) (void *data, uint8_t *out, size_t n);
   void *random_data;
-  int64_t now;         /* us; never falls */
-  int64_t wall_offset; /* us */
+  int64_t now;          /* us; never falls */
+  int64_t stamp_offset; /* us: for the times in DATA and ACK; any clock does, if it never jumps */
+  int64_t wall_offset;  /* us: Unix time minus now */
   bool wall_trusted;
   uint32_t max_channels;
   uint32_t n_unproven;  /* channels that answer an address not proven yet */

@@ -42,6 +42,7 @@ peer_engine_new (const PeerEngineOptions *options)
       .goodbyes = g_array_new (FALSE, FALSE, sizeof (PeerGoodbye)),
       .random = options->random,
       .random_data = options->random_data,
+      .stamp_offset = options->wall_offset,
       .wall_offset = options->wall_offset,
       .wall_trusted = options->wall_trusted,
       .max_channels = options->max_channels,
@@ -64,6 +65,13 @@ peer_engine_free (PeerEngine *self)
   peer_event_queue_free (self->core.events);
   g_free (self->outbox);
   g_free (self);
+}
+
+void
+peer_engine_set_wall (PeerEngine *self, int64_t wall_offset, bool trusted)
+{
+  self->core.wall_offset = wall_offset;
+  self->core.wall_trusted = trusted;
 }
 
 static void

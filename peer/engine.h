@@ -37,6 +37,9 @@ typedef struct {
 
 void peer_engine_options_init (PeerEngineOptions *self); /* sensible limits; random is left NULL */
 
+/* The wall clock was set, or is known to be right now: as in the options. */
+void peer_engine_set_wall (PeerEngine *self, int64_t wall_offset, bool trusted);
+
 PeerEngine *peer_engine_new (const PeerEngineOptions *options);
 void peer_engine_free (PeerEngine *self);
 

@@ -308,7 +308,7 @@ write_data (PeerSwarm *swarm, PeerWriter *writer, uint64_t chunk, const uint8_t 
 {
   PeerMessage message = {.type = PEER_MESSAGE_DATA,
                          .chunks = {chunk, chunk + 1},
-                         .time = (uint64_t)(swarm->core->now + swarm->core->wall_offset),
+                         .time = (uint64_t)(swarm->core->now + swarm->core->stamp_offset),
                          .bytes = {bytes, n}};
   return peer_wire_write (writer, &swarm->format, &message);
 }

@@ -248,7 +248,7 @@ static void
 owe_ack (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent)
 {
   PeerCore *core = self->core;
-  PeerAck ack = {chunk, (uint64_t)(core->now + core->wall_offset) - sent};
+  PeerAck ack = {chunk, (uint64_t)(core->now + core->stamp_offset) - sent};
   g_array_append_val (channel->acks, ack);
   /* one for an eighth of what they may have in flight, so that a lost one does not stop them; at
    * first for each, so that their window opens */
@@ -392,7 +392,9 @@ on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *m
     return;
   }
   core->counters.signatures_checked += !known;
-  uint64_t ntp = core->wall_trusted ? peer_ntp_from_us (core->now + core->wall_offset) : 0;
+  /* the age matters for what would be our newest: an older one is as old as what we fetch of it */
+  bool judged = core->wall_trusted && message->chunks.first >= self->edge.first;
+  uint64_t ntp = judged ? peer_ntp_from_us (core->now + core->wall_offset) : 0;
   switch (peer_integrity_add_munro (self->integrity, channel->hashes, message->chunks,
                                     message->time, message->bytes.data, message->bytes.left, ntp,
                                     MUNRO_MAX_AGE)) {

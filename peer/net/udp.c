@@ -10,6 +10,7 @@
 #include "peer/net/random.h"
 #include "peer/net/socket.h"
 #include <gio/gio.h>
+#include <sys/timex.h>
 
 #define TURN_RECEIVE 256 /* datagrams: about a millisecond of work */
 #define TURN_SEND 1024   /* datagrams */
@@ -19,6 +20,8 @@ typedef struct {
   NetUdp *udp;
 } UdpSource;
 
+#define CLOCK_INTERVAL 10000000 /* us */
+
 struct NetUdp {
   NetSocket *socket;
   PeerEngine *engine;
@@ -27,7 +30,8 @@ struct NetUdp {
   GSource *source;
   gpointer tag; /* of the socket in the source */
   GIOCondition waits_for;
-  int64_t now; /* of this turn */
+  int64_t now;      /* of this turn */
+  int64_t clock_at; /* us: when the wall clock is looked at next */
 };
 
 /* Unix time minus the engine's clock. */
@@ -35,6 +39,24 @@ static int64_t
 wall_offset (void)
 {
   return g_get_real_time () - g_get_monotonic_time ();
+}
+
+/* A router without a battery starts with a wrong clock, and the age of what a source has signed must
+ * not be judged by it (RFC 7574, 6.1.2.4) until something has set it: then the kernel says so. */
+static bool
+wall_is_trusted (void)
+{
+  struct timex state = {.modes = 0};
+  return adjtimex (&state) >= 0 && (state.status & STA_UNSYNC) == 0;
+}
+
+static void
+look_at_clock (NetUdp *self)
+{
+  if (self->now < self->clock_at)
+    return;
+  self->clock_at = self->now + CLOCK_INTERVAL;
+  peer_engine_set_wall (self->engine, wall_offset (), wall_is_trusted ());
 }
 
 static void
@@ -108,6 +130,7 @@ turn (GSource *source, GSourceFunc callback, gpointer data)
 {
   NetUdp *self = ((UdpSource *)source)->udp;
   self->now = g_get_monotonic_time ();
+  look_at_clock (self);
   if (g_source_query_unix_fd (source, self->tag) & (G_IO_IN | G_IO_ERR))
     net_socket_receive (self->socket, TURN_RECEIVE, receive_one, self);
   SendResult result = send_all (self);

@@ -811,6 +811,31 @@ test_tune_in (void)
   net_clear (&net);
 }
 
+/* 6.1.2.4: what was signed long ago is no place to tune in; a clock that nobody has set yet must not
+ * be the judge of that. */
+static void
+test_old_munro (void)
+{
+  Net net;
+  Channel channel;
+  PeerSwarm *swarm;
+  net_init (&net, 2);
+  make_channel (&channel);
+  go_live (&net, &channel, 0);
+  stream (&net, &channel, 3);
+  peer_engine_set_wall (net.engines[1], WALL + INT64_C (600000000), true);
+  PeerPlayout *playout = watch (&net, 1, &channel, &swarm);
+  net_run (&net, net.now + 200000);
+  g_assert_cmpuint (count_events (&net, 1, PEER_EVENT_EDGE), ==, 0);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->munros_old, >, 0);
+  peer_engine_set_wall (net.engines[1], WALL + INT64_C (600000000), false);
+  stream (&net, &channel, 3);
+  g_assert_cmpuint (count_events (&net, 1, PEER_EVENT_EDGE), >=, 1);
+  peer_playout_free (playout);
+  peer_key_free (channel.key);
+  net_clear (&net);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -835,5 +860,6 @@ main (int argc, char **argv)
   g_test_add_data_func ("/peer/engine/live-plays-in-spite-of-loss", &some_loss, test_live);
   g_test_add_func ("/peer/engine/source-that-returns-is-found", test_source_returns);
   g_test_add_func ("/peer/engine/newest-munro-from-the-third-datagram-on", test_tune_in);
+  g_test_add_func ("/peer/engine/what-was-signed-long-ago-is-refused", test_old_munro);
   return g_test_run ();
 }
