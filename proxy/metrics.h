@@ -4,5 +4,5 @@
 
 #include "proxy/parts.h"
 
-/* The whole text, up to its EOF line. */
+/* The whole text, up to its EOF line. started: us, monotonic. The caller frees. */
 GString *proxy_metrics_write (const ProxyParts *with, int64_t started);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which address gives what. The page's files lie in the program itself. */
 #include "proxy/web.h"
+#include "peer/net/metrics.h"
 #include "proxy/api.h"
 #include "proxy/library.h"
 #include "proxy/metrics.h"
@@ -116,8 +117,7 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
     serve_health (self, message);
   else if (g_str_equal (path, "/metrics")) {
     if (proxy_respond_reads_only (message, "GET, HEAD"))
-      proxy_respond (message, SOUP_STATUS_OK,
-                     "application/openmetrics-text; version=1.0.0; charset=utf-8",
+      proxy_respond (message, SOUP_STATUS_OK, NET_METRICS_TYPE,
                      proxy_metrics_write (&self->with, self->started));
   } else if (g_str_equal (path, "/api/v1/status"))
     proxy_api_status (&self->with, self->started, message);

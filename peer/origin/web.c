@@ -3,6 +3,7 @@
  * the list of channels is not. */
 #include "peer/origin/web.h"
 
+#include "peer/net/metrics.h"
 #include "peer/origin/download.h"
 
 #include <json-glib/json-glib.h>
@@ -12,6 +13,7 @@ struct OriginWeb {
   SoupServer *server;
   OriginStation *station;
   NetListener *listener;
+  int64_t started; /* us */
 };
 
 static const char *
@@ -248,35 +250,6 @@ on_health (SoupServer *server, SoupServerMessage *message, const char *path, GHa
 
 /* --- metrics (OpenMetrics 1.0) --- */
 
-static void
-counter (GString *out, const char *name, uint64_t value)
-{
-  g_string_append_printf (out, "# TYPE ppsp_%s counter\nppsp_%s_total %" G_GUINT64_FORMAT "\n",
-                          name, name, value);
-}
-
-static void
-gauge (GString *out, const char *name, uint64_t value)
-{
-  g_string_append_printf (out, "# TYPE ppsp_%s gauge\nppsp_%s %" G_GUINT64_FORMAT "\n", name, name,
-                          value);
-}
-
-static void
-engine_metrics (GString *out, NetUdp *udp)
-{
-  const PeerCounters *counters = peer_engine_counters (net_udp_engine (udp));
-  NetUdpStats stats;
-
-#define COUNTER(name) counter (out, "engine_" #name, counters->name);
-  PEER_COUNTERS (COUNTER)
-#undef COUNTER
-  net_udp_stats (udp, &stats);
-  counter (out, "udp_receive_calls", stats.receive_calls);
-  counter (out, "udp_send_calls", stats.send_calls);
-  counter (out, "udp_send_errors", stats.send_errors);
-}
-
 typedef enum {
   METRIC_CONNECTED,
   METRIC_PEERS,
@@ -379,23 +352,16 @@ on_metrics (SoupServer *server, SoupServerMessage *message, const char *path, GH
 {
   OriginWeb *self = data;
   g_autoptr (GString) out = g_string_new (NULL);
-  NetListenerStats stats;
 
   if (is_not_ours (message, path, "/metrics"))
     return;
-  engine_metrics (out, origin_station_udp (self->station));
+  net_metrics_program (out, self->started);
+  net_metrics_udp (out, origin_station_udp (self->station));
   channel_metrics (out, origin_station_contents (self->station));
-  if (self->listener != NULL) {
-    net_listener_stats (self->listener, &stats);
-    counter (out, "http_accepted", stats.accepted);
-    counter (out, "http_refused", stats.refused);
-    counter (out, "http_timed_out", stats.timed_out);
-    counter (out, "http_too_large", stats.too_large);
-    gauge (out, "http_connections", stats.connections);
-  }
-  g_string_append (out, "# EOF\n");
-  answer (message, "application/openmetrics-text; version=1.0.0; charset=utf-8", out->str,
-          out->len);
+  if (self->listener != NULL)
+    net_metrics_listener (out, self->listener);
+  net_metrics_end (out);
+  answer (message, NET_METRICS_TYPE, out->str, out->len);
 }
 
 static void
@@ -415,6 +381,7 @@ origin_web_new (SoupServer *server, OriginStation *station, NetListener *listene
   self->server = g_object_ref (server);
   self->station = station;
   self->listener = listener;
+  self->started = g_get_monotonic_time ();
   soup_server_add_handler (server, "/channels.m3u", on_channels, self, NULL);
   soup_server_add_handler (server, "/api", on_api, self, NULL);
   soup_server_add_handler (server, "/metrics", on_metrics, self, NULL);

@@ -7,7 +7,7 @@
  * 200, since a peer that takes any other for a failure of HTTP would never read them. */
 #include "peer/trackerd/server.h"
 
-#include "peer/net/listener.h"
+#include "peer/net/metrics.h"
 #include "peer/net/random.h"
 #include "peer/tracker/json.h"
 
@@ -131,65 +131,35 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
 /* --- management ---------------------------------------------------------------------------- */
 
 static void
-put_counter (GString *out, const char *name, const char *help, uint64_t value)
-{
-  g_string_append_printf (out,
-                          "# TYPE ppsp_tracker_%s counter\n# HELP ppsp_tracker_%s %s\n"
-                          "ppsp_tracker_%s_total %" G_GUINT64_FORMAT "\n",
-                          name, name, help, name, (guint64)value);
-}
-
-static void
-put_gauge (GString *out, const char *name, const char *help, double value)
-{
-  char text[G_ASCII_DTOSTR_BUF_SIZE];
-  g_ascii_formatd (text, sizeof text, "%.15g", value);
-  g_string_append_printf (
-      out, "# TYPE ppsp_tracker_%s gauge\n# HELP ppsp_tracker_%s %s\nppsp_tracker_%s %s\n", name,
-      name, help, name, text);
-}
-
-static void
 put_labelled (GString *out, const char *name, const char *label, const char *value, uint64_t n)
 {
-  g_string_append_printf (out, "ppsp_tracker_%s_total{%s=\"%s\"} %" G_GUINT64_FORMAT "\n", name,
-                          label, value, (guint64)n);
+  g_string_append_printf (out, "%s_total{%s=\"%s\"} %" G_GUINT64_FORMAT "\n", name, label, value,
+                          (guint64)n);
 }
 
 static void
 put_registry (GString *out, const TrackerRegistryStats *stats)
 {
-  put_gauge (out, "swarms", "Swarms with a peer in them.", stats->swarms);
-  put_gauge (out, "peers", "Registered peers.", stats->peers);
-  g_string_append (out, "# TYPE ppsp_tracker_requests counter\n"
-                        "# HELP ppsp_tracker_requests Requests by type.\n");
-  put_labelled (out, "requests", "type", "CONNECT", stats->connects);
-  put_labelled (out, "requests", "type", "FIND", stats->finds);
-  put_labelled (out, "requests", "type", "STAT_REPORT", stats->reports);
-  g_string_append (out, "# TYPE ppsp_tracker_responses counter\n"
-                        "# HELP ppsp_tracker_responses Responses by error code.\n");
+  net_metrics_gauge (out, "ppsp_tracker_swarms", "Swarms with a peer in them.", stats->swarms);
+  net_metrics_gauge (out, "ppsp_tracker_peers", "Registered peers.", stats->peers);
+  net_metrics_family (out, "ppsp_tracker_requests", "counter", "Requests by type.");
+  put_labelled (out, "ppsp_tracker_requests", "type", "CONNECT", stats->connects);
+  put_labelled (out, "ppsp_tracker_requests", "type", "FIND", stats->finds);
+  put_labelled (out, "ppsp_tracker_requests", "type", "STAT_REPORT", stats->reports);
+  net_metrics_family (out, "ppsp_tracker_responses", "counter", "Responses by error code.");
   for (unsigned i = 0; i < G_N_ELEMENTS (stats->errors); i++) {
     char code[12];
     g_snprintf (code, sizeof code, "%u", i);
-    put_labelled (out, "responses", "code", code, stats->errors[i]);
+    put_labelled (out, "ppsp_tracker_responses", "code", code, stats->errors[i]);
   }
-  put_counter (out, "expired", "Peers that were not heard of any more.", stats->expired);
-  put_counter (out, "repeated", "Requests answered from the transaction cache.", stats->repeated);
-  put_counter (out, "refused", "Registrations and joins over a limit.", stats->refused);
-  put_counter (out, "foreign_addresses", "Addresses that were not those of the connection.",
-               stats->foreign);
-}
-
-static void
-put_listener (GString *out, const NetListenerStats *stats)
-{
-  put_gauge (out, "connections", "Open connections.", stats->connections);
-  put_counter (out, "connections_accepted", "Connections served.", stats->accepted);
-  put_counter (out, "connections_refused", "Connections over a limit.", stats->refused);
-  put_counter (out, "connections_timed_out", "Connections that were too slow.", stats->timed_out);
-  put_counter (out, "requests_too_large", "Requests with too large a body.", stats->too_large);
-  put_counter (out, "accept_failures", "Connections that could not be accepted.",
-               stats->accept_failures);
+  net_metrics_counter (out, "ppsp_tracker_expired", "Peers that were not heard of any more.",
+                       stats->expired);
+  net_metrics_counter (out, "ppsp_tracker_repeated",
+                       "Requests answered from the transaction cache.", stats->repeated);
+  net_metrics_counter (out, "ppsp_tracker_refused", "Registrations and joins over a limit.",
+                       stats->refused);
+  net_metrics_counter (out, "ppsp_tracker_foreign_addresses",
+                       "Addresses that were not those of the connection.", stats->foreign);
 }
 
 static void
@@ -198,21 +168,16 @@ on_metrics (SoupServer *server, SoupServerMessage *message, const char *path, GH
 {
   TrackerdServer *self = data;
   TrackerRegistryStats stats;
-  NetListenerStats listener;
   GString *out = g_string_new (NULL);
   tracker_registry_stats (self->registry, &stats);
-  net_listener_stats (self->listener, &listener);
+  net_metrics_program (out, self->since);
   put_registry (out, &stats);
-  put_counter (out, "malformed", "Requests that could not be read.", self->malformed);
-  put_listener (out, &listener);
-  put_gauge (out, "uptime_seconds", "Since the start.",
-             (double)(g_get_monotonic_time () - self->since) / G_USEC_PER_SEC);
-  g_string_append (out, "# TYPE ppsp_tracker_build info\n"
-                        "# HELP ppsp_tracker_build What runs.\n"
-                        "ppsp_tracker_build_info{version=\"" PPSP_VERSION "\"} 1\n# EOF\n");
+  net_metrics_counter (out, "ppsp_tracker_malformed", "Requests that could not be read.",
+                       self->malformed);
+  net_metrics_listener (out, self->listener);
+  net_metrics_end (out);
   size_t n = out->len;
-  respond (message, SOUP_STATUS_OK, "application/openmetrics-text; version=1.0.0; charset=utf-8",
-           g_string_free (out, FALSE), n);
+  respond (message, SOUP_STATUS_OK, NET_METRICS_TYPE, g_string_free (out, FALSE), n);
 }
 
 static void

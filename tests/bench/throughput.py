@@ -129,10 +129,10 @@ class Ours:
         grown = {name: after[name] - before.get(name, 0) for name in after}
         return {'wall': wall, 'leecher_cpu': leecher, 'seeder_cpu': seeder, 'leecher_kb': memory,
                 'datagrams_per_kib':
-                    (grown['engine_datagrams_sent'] + grown['engine_datagrams_received']) / kib,
+                    (grown['peer_datagrams_sent'] + grown['peer_datagrams_received']) / kib,
                 'seeder_calls_per_kib':
                     (grown['udp_send_calls'] + grown['udp_receive_calls']) / kib,
-                'lost': grown.get('engine_chunks_lost', 0)}
+                'lost': grown.get('peer_chunks_lost', 0)}
 
     def close(self):
         self.process.terminate()

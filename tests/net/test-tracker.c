@@ -533,6 +533,8 @@ management_counts_what_happens (void)
   g_assert_nonnull (strstr (metrics, "\nppsp_tracker_peers 1\n"));
   g_assert_nonnull (strstr (metrics, "\nppsp_tracker_requests_total{type=\"CONNECT\"} 1\n"));
   g_assert_nonnull (strstr (metrics, "\nppsp_tracker_responses_total{code=\"0\"} 1\n"));
+  g_assert_nonnull (strstr (metrics, "\nppsp_http_connections 1\n"));
+  g_assert_nonnull (strstr (metrics, "\nppsp_build_info{version=\""));
   g_assert_true (g_str_has_suffix (metrics, "\n# EOF\n"));
   g_assert_cmpuint (fetch ("GET", port, "/healthz", &health), ==, 200);
   g_assert_cmpuint (fetch ("GET", port, "/api/v1/swarms", &swarms), ==, 200);

@@ -225,6 +225,12 @@ class Push(World):
         self.assertIn(f'ppsp_origin_ingest_packets_total{{channel="demo"}} {len(film) // PACKET}\n',
                       metrics)
         self.assertIn('ppsp_origin_ingest_syncs_lost_total{channel="demo"} 1\n', metrics)
+        for name in ('ppsp_peer_datagrams_sent_total', 'ppsp_http_accept_failures_total',
+                     'ppsp_udp_send_errors_total', 'ppsp_uptime_seconds', 'ppsp_build_info'):
+            self.assertRegex(metrics, rf'\n{name}[ {{]')
+        families = re.findall('^# TYPE ([a-z_]+) ', metrics, re.M)
+        self.assertEqual(len(families), len(set(families)))
+        self.assertTrue(metrics.endswith('\n# EOF\n'))
 
     def test_who_must_show_the_token(self):
         self.origin('--channel', 'demo')
