@@ -14,8 +14,8 @@
 #include <string.h>
 
 #define PREFIX "/ingest/"
-#define DRAIN_MAX (1024 * 1024) /* bytes */
-#define DRAIN_PIECE 65536       /* bytes */
+#define DRAIN_MAX (64 << 20) /* bytes: what a file comes to in that time, on loopback */
+#define DRAIN_PIECE 65536    /* bytes */
 #define DRAIN_MS 2000
 
 struct OriginPush {
