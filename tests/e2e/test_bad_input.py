@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import sqlite3
 import threading
@@ -87,11 +88,15 @@ def an_unwritable_state_folder_is_named(here):
     taken = os.path.join(here.folder, 'file')
     with open(taken, 'w', encoding='ascii') as file:
         file.write('x')
+    # Where nobody can reach them: the sources may lie in a home that is closed to others.
+    bare = {name: shutil.copy(program(name), here.folder) for name in ('ppsp-origin', 'ppsp-proxy')}
     for path, user in ((os.path.join(closed, 'state'), NOBODY), (taken, None)):
         words = words_of(here, 'ppsp-origin')
+        words[0] = bare['ppsp-origin']
         words[words.index('--state') + 1] = path
         one_clear_line(here.run('ppsp-origin', words, 'p1', user=user), path)
         words = words_of(here, 'ppsp-proxy')
+        words[0] = bare['ppsp-proxy']
         words[words.index('--state') + 1] = path
         gateway = here.run('ppsp-proxy', words, 'p1', user=user, env={'HOME': here.folder})
         here.wait_healthy('p1', f'{PAGE}/healthz', gateway)
