@@ -42,44 +42,14 @@ proxy_library_extension (const char *mime)
   return "bin";
 }
 
-static const char *
-codec_name (MediaCodec codec)
-{
-  switch (codec) {
-  case MEDIA_CODEC_MPEG1_VIDEO:
-    return "mpeg1video";
-  case MEDIA_CODEC_MPEG2_VIDEO:
-    return "mpeg2video";
-  case MEDIA_CODEC_H264:
-    return "h264";
-  case MEDIA_CODEC_HEVC:
-    return "hevc";
-  case MEDIA_CODEC_MPEG_AUDIO:
-    return "mp2";
-  case MEDIA_CODEC_AAC:
-    return "aac";
-  case MEDIA_CODEC_AC3:
-    return "ac3";
-  case MEDIA_CODEC_EAC3:
-    return "eac3";
-  case MEDIA_CODEC_OTHER:
-    return "other";
-  case MEDIA_CODEC_NONE:
-    break;
-  }
-  return "-";
-}
-
 static char *
 describe (const MediaStreamInfo *info)
 {
   if (info->video == MEDIA_CODEC_NONE && info->audio == MEDIA_CODEC_NONE)
     return NULL;
-  const char *audio = codec_name (info->audio);
-  if (info->audio == MEDIA_CODEC_MPEG_AUDIO)
-    audio = info->audio_layer == 3 ? "mp3" : info->audio_layer == 1 ? "mp1" : "mp2";
-  return g_strdup_printf ("%s %u %u %u %u %s %d", codec_name (info->video), info->video_profile,
-                          info->width, info->height, info->frame_rate_milli, audio,
+  const char *video = media_codec_name (info->video), *audio = media_audio_name (info);
+  return g_strdup_printf ("%s %u %u %u %u %s %d", video ? video : "-", info->video_profile,
+                          info->width, info->height, info->frame_rate_milli, audio ? audio : "-",
                           info->audio_he_aac);
 }
 

@@ -30,3 +30,8 @@ typedef struct {
   uint32_t audio_rate; /* Hz */
   bool audio_he_aac;
 } MediaStreamInfo;
+
+/* The words that ffmpeg has for them; NULL = none. Audio by its layer: "mp1", "mp2", "mp3"; "mp2"
+ * also while the layer is not known. */
+const char *media_codec_name (MediaCodec codec);
+const char *media_audio_name (const MediaStreamInfo *info);

@@ -16,34 +16,6 @@ struct OriginWeb {
   int64_t started; /* us */
 };
 
-static const char *
-codec_name (MediaCodec codec)
-{
-  switch (codec) {
-  case MEDIA_CODEC_NONE:
-    return NULL;
-  case MEDIA_CODEC_MPEG1_VIDEO:
-    return "mpeg1video";
-  case MEDIA_CODEC_MPEG2_VIDEO:
-    return "mpeg2video";
-  case MEDIA_CODEC_H264:
-    return "h264";
-  case MEDIA_CODEC_HEVC:
-    return "hevc";
-  case MEDIA_CODEC_MPEG_AUDIO:
-    return "mpegaudio";
-  case MEDIA_CODEC_AAC:
-    return "aac";
-  case MEDIA_CODEC_AC3:
-    return "ac3";
-  case MEDIA_CODEC_EAC3:
-    return "eac3";
-  case MEDIA_CODEC_OTHER:
-    return "other";
-  }
-  return NULL;
-}
-
 static void
 answer (SoupServerMessage *message, const char *type, const char *text, size_t n)
 {
@@ -162,8 +134,8 @@ add_live (JsonBuilder *builder, const OriginContentStats *stats)
   add_number (builder, "encoder_sessions", stats->ingest.sessions);
   add_number (builder, "encoders_refused", stats->encoders_refused);
   add_number (builder, "bytes_skipped", stats->ingest.bytes_skipped);
-  add_string (builder, "video", codec_name (info->video));
-  add_string (builder, "audio", codec_name (info->audio));
+  add_string (builder, "video", media_codec_name (info->video));
+  add_string (builder, "audio", media_audio_name (info));
   if (info->width > 0) {
     add_number (builder, "width", info->width);
     add_number (builder, "height", info->height);

@@ -648,6 +648,22 @@ test_mutation (void)
   maker_clear (&good);
 }
 
+static void
+test_names (void)
+{
+  MediaStreamInfo info = {.audio = MEDIA_CODEC_MPEG_AUDIO};
+  g_assert_cmpstr (media_audio_name (&info), ==, "mp2");
+  info.audio_layer = 3;
+  g_assert_cmpstr (media_audio_name (&info), ==, "mp3");
+  info.audio_layer = 1;
+  g_assert_cmpstr (media_audio_name (&info), ==, "mp1");
+  info.audio = MEDIA_CODEC_AAC;
+  g_assert_cmpstr (media_audio_name (&info), ==, "aac");
+  info.audio = MEDIA_CODEC_NONE;
+  g_assert_null (media_audio_name (&info));
+  g_assert_cmpstr (media_codec_name (MEDIA_CODEC_H264), ==, "h264");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -670,5 +686,6 @@ main (int argc, char **argv)
   g_test_add_func ("/media/mpegts/audio-only-starts-at-each-unit", test_audio_only);
   g_test_add_func ("/media/mpegts/sync-needs-two-in-a-row", test_sync);
   g_test_add_func ("/media/mpegts/mutations-pass", test_mutation);
+  g_test_add_func ("/media/stream/audio-is-named-by-its-layer", test_names);
   return g_test_run ();
 }
