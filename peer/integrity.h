@@ -49,10 +49,10 @@ bool peer_integrity_sign (PeerIntegrity *self, PeerKey *key, uint64_t time);
  * integrity.c): it may shrink, never below the truth, until the last chunk is verified. */
 uint64_t peer_integrity_n_chunks (const PeerIntegrity *self);
 
-/* pending: all that this peer sent and that is not believed yet. On GOOD the path of the chunk is believed from now on, and
- * for static content peaks among pending are taken up first; what was taken is taken out of
- * pending. Believed hashes come from the source alone, so BAD is the fault of who sent chunk and
- * pending. */
+/* pending: all that this peer sent and that is not believed yet. On GOOD the path of the chunk is
+ * believed from now on, and for static content peaks among pending are taken up first; what was
+ * taken is taken out of pending. Believed hashes come from the source alone, so BAD is the fault of
+ * who sent chunk and pending. */
 PeerIntegrityResult peer_integrity_check (PeerIntegrity *self, PeerPendingHashes *pending,
                                           uint64_t chunk, const uint8_t *bytes, size_t n);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters of one engine, and one-line events for the simulator and for plots. */
+/* The counters of one engine. */
 #pragma once
 
 #include <stdint.h>

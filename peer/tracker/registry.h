@@ -8,8 +8,7 @@
 #include "peer/tracker/message.h"
 
 #define TRACKER_INIT_TIMEOUT (30 * G_USEC_PER_SEC)     /* registered, but in no swarm yet */
-#define TRACKER_TRACK_TIMEOUT (180 * G_USEC_PER_SEC)   /* without a sign of life */
-#define TRACKER_REPORT_INTERVAL (60 * G_USEC_PER_SEC)  /* a peer's STAT_REPORT, +-10 % */
+#define TRACKER_TRACK_TIMEOUT (180 * G_USEC_PER_SEC)   /* without a sign of life: three reports */
 #define TRACKER_TRANSACTION_TIME (32 * G_USEC_PER_SEC) /* a CONNECT may be repeated so long */
 
 typedef struct TrackerRegistry TrackerRegistry;

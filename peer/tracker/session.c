@@ -19,7 +19,7 @@
 #define MAX_RETRY (300 * SECOND)
 /* A tracker may ask for a longer wait, but a wrong one must not silence us for ever. */
 #define MAX_RETRY_AFTER (3600 * SECOND)
-#define REPORT_INTERVAL (60 * SECOND)
+#define REPORT_INTERVAL (60 * SECOND) /* +-10 %; a tracker of ours forgets after three */
 /* Between two lists; doubled by each FIND that follows closely. */
 #define MIN_FIND_INTERVAL (5 * SECOND)
 #define MAX_FIND_INTERVAL (30 * SECOND)
