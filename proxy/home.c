@@ -3,7 +3,6 @@
  * nobody is there to restart us. So every few seconds the addresses are compared with those that we
  * serve; that costs some 50 us and needs no luck with notifications. */
 #include "proxy/home.h"
-#include "dlna/server.h"
 #include "proxy/interfaces.h"
 #include <gio/gio.h>
 #include <string.h>
@@ -297,6 +296,14 @@ const char *
 proxy_home_page (const ProxyHome *self)
 {
   return self->page;
+}
+
+bool
+proxy_home_media_server (const ProxyHome *self, DlnaServerStats *out)
+{
+  if (self->dlna)
+    dlna_server_stats (self->dlna, out);
+  return self->dlna != NULL;
 }
 
 void

@@ -63,6 +63,12 @@ add_warnings (GPtrArray *out, gpointer data)
   proxy_home_warnings (app->home, out);
 }
 
+static bool
+media_server (DlnaServerStats *out, gpointer data)
+{
+  return proxy_home_media_server (((App *)data)->home, out);
+}
+
 static gboolean
 on_stop (gpointer data)
 {
@@ -156,6 +162,7 @@ make_home (App *app, GError **error)
       .udp = app->udp,
       .cache = app->cache,
       .warnings = add_warnings,
+      .media_server = media_server,
       .data = app,
   };
   app->web = proxy_web_new (&web);

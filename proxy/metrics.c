@@ -63,6 +63,30 @@ write_viewers (GString *out, DlnaMedia *media)
   net_metrics_gauge (out, "ppsp_viewers_bytes_per_second", "What they take.", rate);
 }
 
+/* What the MediaServer has refused, by reason. */
+static void
+write_media_server (GString *out, const DlnaServerStats *stats)
+{
+  const struct {
+    const char *name, *help;
+    uint64_t value;
+  } refused[] = {
+      {"far_clients", "Clients of other networks.", stats->far_clients},
+      {"wrong_hosts", "Requests for a host that we are not.", stats->wrong_hosts},
+      {"large_bodies", "Requests with too large a body.", stats->large_bodies},
+      {"bad_actions", "Actions that it does not have.", stats->bad_actions},
+      {"bad_callbacks", "Subscriptions that would call somebody else.", stats->bad_callbacks},
+      {"many_subscriptions", "Subscriptions over a limit.", stats->many_subscriptions},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS (refused); i++) {
+    g_autofree char *name = g_strconcat ("ppsp_dlna_", refused[i].name, NULL);
+    net_metrics_counter (out, name, refused[i].help, refused[i].value);
+  }
+  net_metrics_gauge (out, "ppsp_dlna_subscriptions", "Subscriptions now.", stats->subscriptions);
+  net_metrics_gauge (out, "ppsp_dlna_interfaces", "Interfaces that it is announced on.",
+                     stats->interfaces);
+}
+
 GString *
 proxy_metrics_write (const ProxyParts *with, int64_t started)
 {
@@ -82,6 +106,9 @@ proxy_metrics_write (const ProxyParts *with, int64_t started)
     net_metrics_udp (out, with->udp);
   if (with->listener)
     net_metrics_listener (out, with->listener);
+  DlnaServerStats stats;
+  if (with->media_server && with->media_server (&stats, with->data))
+    write_media_server (out, &stats);
   net_metrics_end (out);
   return out;
 }

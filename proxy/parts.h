@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dlna/media.h"
+#include "dlna/server.h"
 #include "peer/net/listener.h"
 #include "proxy/cache.h"
 #include "proxy/catalog.h"
@@ -22,5 +23,7 @@ typedef struct {
   ProxyCache *cache;     /* or NULL */
   /* More lines for the page's warnings; or NULL. */
   void (*warnings) (GPtrArray *out, gpointer data);
+  /* The numbers of the MediaServer; false = there is none now. Or NULL. */
+  bool (*media_server) (DlnaServerStats *out, gpointer data);
   gpointer data;
 } ProxyParts;

@@ -29,6 +29,13 @@ no_event (const PeerEvent *event, gpointer data)
 {
 }
 
+static bool
+media_server (DlnaServerStats *out, gpointer data)
+{
+  *out = (DlnaServerStats){.bad_callbacks = 3, .interfaces = 2};
+  return true;
+}
+
 static void
 world_init (World *self)
 {
@@ -46,7 +53,8 @@ world_init (World *self)
   self->listener = net_listener_new (self->server, &limits);
   self->port = net_listener_add (self->listener, "127.0.0.1:0", &error);
   g_assert_no_error (error);
-  ProxyParts parts = {.server = self->server,
+  ProxyParts parts = {.media_server = media_server,
+                      .server = self->server,
                       .name = "Home <script>",
                       .catalog = self->catalog,
                       .sessions = self->sessions,
@@ -348,6 +356,8 @@ test_metrics (void)
   g_assert_nonnull (strstr (world.body, "\nppsp_http_wrong_host_total "));
   g_assert_null (strstr (world.body, "\nppsp_http_wrong_host_total 0\n"));
   g_assert_nonnull (strstr (world.body, "\nppsp_peer_datagrams_received_total 0\n"));
+  g_assert_nonnull (strstr (world.body, "\nppsp_dlna_bad_callbacks_total 3\n"));
+  g_assert_nonnull (strstr (world.body, "\nppsp_dlna_interfaces 2\n"));
   g_autoptr (GHashTable) families = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_auto (GStrv) lines = g_strsplit (world.body, "\n", -1);
   for (size_t i = 0; lines[i][0]; i++) {
