@@ -21,7 +21,6 @@ enum {
   SLAB_BYTES = 65536,
   SLAB_MAX_CHUNKS = 1024,
   PLACES = 256,       /* packets back that a key frame may be told late */
-  SNAPSHOTS = 8,      /* tables are PAT and PMT: this many are four rounds of them */
   TABLES_ROOM = 4136, /* bytes: 22 packets */
   KEY_SPACING = 8192, /* bytes: bounds the index of a stream with only key frames */
 };
@@ -37,11 +36,6 @@ typedef struct {
   ProxyPlace place;
   GBytes *tables;
 } Key;
-
-typedef struct {
-  int64_t packet; /* it holds behind this packet */
-  GBytes *tables;
-} Snapshot;
 
 struct ProxyRing {
   grefcount refs;
@@ -69,8 +63,6 @@ struct ProxyRing {
   ProxyPlace places[PLACES]; /* of the last packets */
   int64_t n_packets;
   int64_t last_key;
-  Snapshot snapshots[SNAPSHOTS];
-  unsigned next_snapshot;
 
   ProxyWatches *watches;
   uint64_t delivered_bytes, gaps;
@@ -125,19 +117,11 @@ proxy_ring_ref (ProxyRing *self)
   return self;
 }
 
-static void
-forget_snapshots (ProxyRing *self)
-{
-  for (unsigned i = 0; i < SNAPSHOTS; i++)
-    g_clear_pointer (&self->snapshots[i].tables, g_bytes_unref);
-}
-
 void
 proxy_ring_unref (ProxyRing *self)
 {
   if (!self || !g_ref_count_dec (&self->refs))
     return;
-  forget_snapshots (self);
   g_ptr_array_unref (self->slabs);
   peer_chunks_free (self->delivered);
   g_array_unref (self->starts);
@@ -327,38 +311,27 @@ proxy_ring_store (ProxyRing *self)
 
 /* --- the index --- */
 
-static void
-keep_snapshot (ProxyRing *self, int64_t packet, const uint8_t *tables, size_t n)
-{
-  Snapshot *snapshot = &self->snapshots[self->next_snapshot++ % SNAPSHOTS];
-  g_clear_pointer (&snapshot->tables, g_bytes_unref);
-  snapshot->packet = packet;
-  snapshot->tables = g_bytes_new (tables, n);
-}
-
-/* The tables whose continuity counters fit a viewer that begins with this packet. */
+/* The tables as they stand before the picture told last, or now; NULL = they are not complete. */
 static GBytes *
-tables_before (const ProxyRing *self, int64_t packet)
+make_tables (const ProxyRing *self, bool before_picture)
 {
-  const Snapshot *best = NULL;
-  for (unsigned i = 0; i < SNAPSHOTS; i++) {
-    const Snapshot *snapshot = &self->snapshots[i];
-    if (snapshot->tables && snapshot->packet < packet && (!best || snapshot->packet > best->packet))
-      best = snapshot;
-  }
-  return best ? best->tables : NULL;
+  uint8_t tables[TABLES_ROOM];
+  size_t n = before_picture ? media_ts_write_picture_tables (self->parser, tables, sizeof tables)
+                            : media_ts_write_tables (self->parser, tables, sizeof tables);
+  return n > 0 ? g_bytes_new (tables, n) : NULL;
 }
 
 static void
 note_key (ProxyRing *self, int64_t packet)
 {
-  GBytes *tables = tables_before (self, packet);
-  if (!tables || packet < self->segment_packet || self->n_packets - packet > PLACES)
+  if (packet < self->segment_packet || self->n_packets - packet > PLACES)
     return;
   if (self->last_key >= self->segment_packet &&
       (packet - self->last_key) * MEDIA_TS_PACKET < KEY_SPACING)
     return;
-  Key key = {self->places[packet % PLACES], g_bytes_ref (tables)};
+  Key key = {self->places[packet % PLACES], make_tables (self, true)};
+  if (!key.tables)
+    return;
   g_array_append_val (self->keys, key);
   self->last_key = packet;
 }
@@ -378,12 +351,6 @@ feed_packet (ProxyRing *self, const uint8_t *bytes, ProxyPlace place)
     return;
   if (packet.starts_picture && behind <= number)
     note_key (self, number - behind);
-  if (packet.tables) {
-    uint8_t tables[TABLES_ROOM];
-    size_t n = media_ts_write_tables (self->parser, tables, sizeof tables);
-    if (n > 0)
-      keep_snapshot (self, number, tables, n);
-  }
 }
 
 static void
@@ -478,7 +445,6 @@ parse_again (ProxyRing *self)
   self->parsed_again = true;
   media_ts_free (self->parser);
   self->parser = media_ts_new ();
-  forget_snapshots (self);
   g_array_set_size (self->keys, 0);
   self->last_key = -1;
   for (size_t at = 0; at < n; at += MEDIA_TS_PACKET) {
@@ -486,7 +452,6 @@ parse_again (ProxyRing *self)
     unsigned behind;
     media_ts_feed (self->parser, tables + at, &packet, &behind);
   }
-  keep_snapshot (self, self->n_packets - 1, tables, n);
   self->segment_packet = self->n_packets;
   self->synced = false;
   self->carried = 0;
@@ -580,9 +545,7 @@ proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables)
     *out = self->places[(self->n_packets - 1) % PLACES];
   } else
     *out = g_array_index (self->starts, ProxyPlace, self->starts->len - 1);
-  GBytes *newest = tables_before (self, INT64_MAX);
-  if (newest)
-    *tables = g_bytes_ref (newest);
+  *tables = make_tables (self, false);
   return true;
 }
 
