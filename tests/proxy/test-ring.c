@@ -149,6 +149,25 @@ test_tables_between (void)
   world_clear (&world);
 }
 
+/* The parser tells of the key frame when the tables have come once more: those in front must be the
+ * ones before, for the stream goes on with the others. */
+static void
+test_tables_inside (void)
+{
+  World world;
+  world_init (&world, CHUNK, 1 << 20);
+  ts_tables (&world.maker);
+  ts_picture (&world.maker, false, 7);
+  size_t first = ts_picture_around_tables (&world.maker, 61);
+  ts_picture (&world.maker, false, 60);
+  size_t last = ts_picture_around_tables (&world.maker, 61);
+  ts_picture (&world.maker, false, 60);
+  flow (&world);
+  start_at (&world, true, first);
+  start_at (&world, false, last);
+  world_clear (&world);
+}
+
 /* Other origins cut where they like: packets lie across chunks, and keys begin inside. */
 static void
 test_torn_packets (void)
@@ -405,6 +424,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/ring/starts-at-oldest-and-newest-key-frame", test_starts);
   g_test_add_func ("/proxy/ring/tables-only-between-key-frames", test_tables_between);
+  g_test_add_func ("/proxy/ring/tables-inside-a-key-frame", test_tables_inside);
   g_test_add_func ("/proxy/ring/packets-across-chunks", test_torn_packets);
   g_test_add_func ("/proxy/ring/same-bytes-in-any-order", test_any_order);
   g_test_add_func ("/proxy/ring/viewer-crosses-a-gap", test_gap);

@@ -64,20 +64,27 @@ ts_tables (TsMaker *self)
   add_section (self, TS_PMT, pmt, sizeof pmt);
 }
 
+static const uint8_t pes[] = {0, 0, 1, 0xe0, 0, 0, 0x80, 0, 0};
+static const uint8_t unit[] = {0,    0,    0,    1,    0x09, 0xf0, 0,    0,    1, 0x67,
+                               0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf, 0xe5, 0, 0,
+                               1,    0x68, 0xce, 0x3c, 0x80, 0,    0,    1};
+
+static void
+fill (TsMaker *self, uint8_t *out, size_t n)
+{
+  for (size_t i = 0; i < n; i++) {
+    self->random = self->random * 1664525 + 1013904223;
+    out[i] = (uint8_t)(0x80 | self->random >> 25); /* no start codes in it */
+  }
+}
+
 size_t
 ts_picture (TsMaker *self, bool key, unsigned packets)
 {
-  static const uint8_t pes[] = {0, 0, 1, 0xe0, 0, 0, 0x80, 0, 0};
-  static const uint8_t unit[] = {0,    0,    0,    1,    0x09, 0xf0, 0,    0,    1, 0x67,
-                                 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf, 0xe5, 0, 0,
-                                 1,    0x68, 0xce, 0x3c, 0x80, 0,    0,    1};
   size_t begin = self->bytes->len;
   for (unsigned i = 0; i < packets; i++) {
     uint8_t payload[184];
-    for (size_t at = 0; at < sizeof payload; at++) {
-      self->random = self->random * 1664525 + 1013904223;
-      payload[at] = (uint8_t)(0x80 | self->random >> 25); /* no start codes in it */
-    }
+    fill (self, payload, sizeof payload);
     if (i == 0) {
       size_t skip = key ? 0 : 6; /* without parameter sets: a delimiter and a slice */
       memcpy (payload, pes, sizeof pes);
@@ -86,6 +93,25 @@ ts_picture (TsMaker *self, bool key, unsigned packets)
       memcpy (payload + sizeof pes + (key ? sizeof unit - 3 : skip), slice, sizeof slice);
     }
     add_packet (self, TS_VIDEO, i == 0, payload, sizeof payload);
+  }
+  return begin;
+}
+
+size_t
+ts_picture_around_tables (TsMaker *self, unsigned packets)
+{
+  static const uint8_t slice[] = {0, 0, 1, 0x65, 0x88, 0x84};
+  size_t begin = self->bytes->len;
+  uint8_t payload[184];
+  memcpy (payload, pes, sizeof pes);
+  memcpy (payload + sizeof pes, unit, sizeof unit - 3);
+  add_packet (self, TS_VIDEO, true, payload, sizeof pes + sizeof unit - 3);
+  ts_tables (self);
+  for (unsigned i = 0; i < packets; i++) {
+    fill (self, payload, sizeof payload);
+    if (i == 0)
+      memcpy (payload, slice, sizeof slice);
+    add_packet (self, TS_VIDEO, false, payload, sizeof payload);
   }
   return begin;
 }

@@ -18,5 +18,7 @@ void ts_maker_init (TsMaker *self);
 void ts_maker_clear (TsMaker *self);
 void ts_tables (TsMaker *self);                                /* PAT and PMT: one packet each */
 size_t ts_picture (TsMaker *self, bool key, unsigned packets); /* returns where it begins */
+/* A key frame with tables between its headers and its first slice; returns where it begins. */
+size_t ts_picture_around_tables (TsMaker *self, unsigned packets);
 /* The first packet whose continuity counter does not go on in its PID; n if all do. */
 size_t ts_discontinuity (const uint8_t *bytes, size_t n);
