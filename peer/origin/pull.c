@@ -22,7 +22,6 @@ struct OriginPull {
   guint wait; /* ms */
   int64_t began;
   bool connected, told;
-  OriginPullStatus status;
 };
 
 static void fetch (OriginPull *self);
@@ -57,8 +56,7 @@ again (OriginPull *self, const char *why)
     g_message ("channel %s: %s: %s; trying again", origin_content_id (self->content),
                origin_content_source (self->content), why);
   self->told = true;
-  g_free (self->status.last_error);
-  self->status.last_error = g_strdup (why);
+  origin_content_set_source_error (self->content, why);
   /* Not all at the same time, when a server that feeds many comes back. */
   self->timer = g_timeout_add (self->wait + (guint)g_random_int_range (0, (gint)self->wait / 4),
                                on_timer, self);
@@ -98,7 +96,7 @@ on_bytes (GObject *source, GAsyncResult *result, gpointer data)
                origin_content_source (self->content));
     self->told = false;
   }
-  g_clear_pointer (&self->status.last_error, g_free);
+  origin_content_set_source_error (self->content, NULL);
   g_input_stream_read_bytes_async (self->stream, PIECE, G_PRIORITY_DEFAULT, self->cancellable,
                                    on_bytes, self);
 }
@@ -142,7 +140,6 @@ fetch (OriginPull *self)
   g_autoptr (SoupMessage) message =
       soup_message_new (SOUP_METHOD_GET, origin_content_source (self->content));
 
-  self->status.attempts++;
   if (message == NULL) {
     again (self, "this is no URI that can be fetched");
     return;
@@ -175,12 +172,5 @@ origin_pull_free (OriginPull *self)
     g_cancellable_cancel (self->cancellable);
   close_stream (self);
   g_object_unref (self->session);
-  g_free (self->status.last_error);
   g_free (self);
-}
-
-void
-origin_pull_status (const OriginPull *self, OriginPullStatus *out)
-{
-  *out = self->status;
 }

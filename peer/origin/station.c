@@ -34,7 +34,7 @@ struct OriginContent {
   bool reserving, reserve_failed;
   int64_t reserve_again;
   uint64_t encoders_refused;
-  char *error;
+  char *error, *source_error;
   Hashing *hashing; /* NULL = not now */
 };
 
@@ -511,6 +511,7 @@ content_free (gpointer data)
   g_free (self->source);
   g_free (self->token);
   g_free (self->error);
+  g_free (self->source_error);
   g_free (self);
 }
 
@@ -709,6 +710,13 @@ origin_content_hashes_path (const OriginContent *self)
 }
 
 void
+origin_content_set_source_error (OriginContent *self, const char *why)
+{
+  g_free (self->source_error);
+  self->source_error = g_strdup (why);
+}
+
+void
 origin_content_count_refused (OriginContent *self)
 {
   self->encoders_refused++;
@@ -733,6 +741,7 @@ origin_content_stats (OriginContent *self, OriginContentStats *out)
   else
     out->hashed = self->kind == ORIGIN_FILE && self->swarm != NULL ? 1 : 0;
   out->error = self->error;
+  out->source_error = self->source_error;
   if (self->tracker != NULL) {
     net_tracker_status (self->tracker, &tracker);
     out->registered = tracker.joined;

@@ -74,9 +74,12 @@ typedef struct {
   bool registered;           /* at a tracker */
   const char *tracker_error; /* NULL, or what went wrong last */
   const char *error;         /* NULL, or why it failed */
+  const char *source_error;  /* PULL: NULL, or why nothing comes from there */
 } OriginContentStats;
 void origin_content_stats (OriginContent *self, OriginContentStats *out);
 void origin_content_count_refused (OriginContent *self);
+/* NULL = packets come. Copied. */
+void origin_content_set_source_error (OriginContent *self, const char *why);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (OriginEntry, origin_entry_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (OriginStation, origin_station_free)

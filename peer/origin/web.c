@@ -158,6 +158,7 @@ add_content (JsonBuilder *builder, SoupServerMessage *message, OriginContent *co
   add_string (builder, "state", origin_content_state (content));
   add_string (builder, "link", link);
   add_string (builder, "error", stats.error);
+  add_string (builder, "source_error", stats.source_error);
   if (origin_content_kind (content) == ORIGIN_FILE) {
     json_builder_set_member_name (builder, "hashed");
     json_builder_add_double_value (builder, stats.hashed);

@@ -312,6 +312,14 @@ class Pull(World):
                 server.shutdown()
                 thread.join()
 
+    def test_pull_says_why_nothing_comes(self):
+        port = free_port()
+        self.origin('--pull', f'far,http://127.0.0.1:{port}/x')
+        entry = wait_for('a reason', lambda: 'source_error' in self.channel('far') and
+                         self.channel('far'), 10)
+        self.assertEqual(entry['state'], 'idle')
+        self.assertIn('refused', entry['source_error'].lower())
+
 
 class Files(World):
     def test_ranges_and_tree(self):
