@@ -29,7 +29,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -298,31 +297,6 @@ connection_of (SoupServerMessage *message)
   return remote != NULL ? g_object_get_qdata (G_OBJECT (remote), connection_quark ()) : NULL;
 }
 
-static bool
-is_own_ip (const struct in6_addr *ip, const struct in6_addr *local)
-{
-  struct ifaddrs *interfaces;
-  bool found = ip_equal (ip, local);
-  if (found || getifaddrs (&interfaces) != 0)
-    return found;
-  for (struct ifaddrs *i = interfaces; i != NULL && !found; i = i->ifa_next) {
-    struct in6_addr own = {0};
-    if (i->ifa_addr == NULL)
-      continue;
-    if (i->ifa_addr->sa_family == AF_INET6) {
-      own = ((struct sockaddr_in6 *)(void *)i->ifa_addr)->sin6_addr;
-    } else if (i->ifa_addr->sa_family == AF_INET) {
-      own.s6_addr[10] = own.s6_addr[11] = 0xff;
-      memcpy (own.s6_addr + 12, &((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr, 4);
-    } else {
-      continue;
-    }
-    found = ip_equal (ip, &own);
-  }
-  freeifaddrs (interfaces);
-  return found;
-}
-
 /* "name", "name:port", "[ip]:port" -> the name or IP without port and brackets; NULL = malformed. */
 static char *
 host_without_port (const char *host)
@@ -373,7 +347,9 @@ host_is_ours (Connection *self, SoupServerMessage *message)
     ip.s6_addr[10] = ip.s6_addr[11] = 0xff;
   else if (inet_pton (AF_INET6, host, &ip) != 1)
     return false;
-  return is_own_ip (&ip, &local);
+  /* Another address of this machine is not where we were asked to answer: by it a page of the other
+   * side (the Internet's, of a router) would be told from ours by nothing. */
+  return ip_equal (&ip, &local) || (ip_is_loopback (&ip) && ip_is_loopback (&local));
 }
 
 static void

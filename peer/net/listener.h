@@ -18,7 +18,8 @@ typedef struct {
   unsigned vanish_timeout;       /* s without a sign of life from one who owes us an ACK; 0 = 60 */
   size_t max_body;               /* bytes of a request's body, with or without a length, where no
                                    * handler has asked for more (net_listener_allow_body); 0 = 65536 */
-  bool check_host;               /* refuse a Host that is neither an IP literal of ours, localhost,
+  bool check_host;               /* refuse a Host that is neither the address that the connection
+                                   * came in on, nor localhost or a loopback address on loopback,
                                    * nor one of host_names: DNS rebinding (421) */
   const char *const *host_names; /* NULL-terminated, or NULL */
   GTlsCertificate *certificate;  /* NULL = plain HTTP */

@@ -145,6 +145,7 @@ main (int argc, char **argv)
   if (self.options != NULL && self.options->version) {
     printf ("ppsp-origin %s\n", PPSP_VERSION);
   } else if (self.options != NULL) {
+    g_log_writer_default_set_use_stderr (TRUE);
     g_log_set_debug_enabled (self.options->verbose);
     if (start (&self, &error)) {
       self.loop = g_main_loop_new (NULL, FALSE);

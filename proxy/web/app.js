@@ -79,7 +79,6 @@
     var player = element('a', 'button', 'Open in a player');
     var direct = element('a', 'button', 'Open here');
     var remover = element('button', 'danger', 'Remove');
-    box.appendChild(element('span', 'address', address(channel)));
     copier.type = remover.type = 'button';
     copier.onclick = function () { copy(address(channel), copier); };
     player.href = '/channels.m3u?id=' + encodeURIComponent(channel.id);
@@ -118,6 +117,7 @@
     item.facts.textContent = facts;
     if (item !== open) return;
     var text = [];
+    if (!a) text.push('Nobody watches it; it is joined when a player asks.');
     if (a && a.error) text.push(a.error);
     if (a && a.tracker_error) text.push('Tracker: ' + a.tracker_error);
     if (a && a.state !== 'failed') text.push('Given to others: ' + rate(a.up_rate) + '. Missed: ' + a.skipped + ' chunks.');
@@ -136,6 +136,8 @@
     item.state = row.appendChild(element('span', 'state'));
     item.channel = channel;
     item.appendChild(row);
+    /* Beside the button, not in it: there it could not be marked. */
+    item.appendChild(element('span', 'address', address(channel)));
     row.onclick = function () { toggle(item); };
     return item;
   }
@@ -191,7 +193,7 @@
   function showLists(lists) {
     get('lists-section').hidden = lists.length === 0;
     showLines('lists', lists.map(function (list) {
-      var text = list.uri + ': ' + list.channels + ' channels';
+      var text = list.uri + ': ' + list.channels + (list.channels === 1 ? ' channel' : ' channels');
       if (list.duplicates) text += ', ' + list.duplicates + ' duplicates';
       if (list.rubbish) text += ', ' + list.rubbish + ' lines of no use';
       if (list.truncated) text += ', longer than the limit';
@@ -204,7 +206,7 @@
     document.title = status.name;
     get('name').textContent = status.name;
     get('version').textContent = 'ppsp-proxy ' + status.version + ', up ' + span(status.uptime);
-    get('summary').textContent = status.n_channels + ' channels, ' + status.viewers.length + ' watching, ' +
+    get('summary').textContent = status.n_channels + (status.n_channels === 1 ? ' channel, ' : ' channels, ') + status.viewers.length + ' watching, ' +
       rate(status.down_rate) + ' in, ' + rate(status.up_rate) + ' to other peers';
     active = {};
     status.active.forEach(function (a) { active[a.id] = a; });

@@ -3,8 +3,11 @@
  * on loopback. */
 #include "peer/net/listener.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/filter.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -202,6 +205,33 @@ connections_are_counted_down (void)
   g_assert_cmpuint (stats_of (&f).connections, ==, 0);
   g_assert_cmpuint (stats_of (&f).accepted, ==, 5);
   teardown (&f);
+}
+
+/* A router's page is asked for on the home's side by the home's address; one that the Internet has
+ * for the same machine, or the home's on another interface, is a stranger's name for it. */
+static void
+another_address_of_ours_is_a_strange_host (void)
+{
+  Fixture f = {0};
+  NetListenerOptions options = {.check_host = true};
+  struct ifaddrs *interfaces;
+  unsigned asked = 0;
+  g_assert_cmpint (getifaddrs (&interfaces), ==, 0);
+  setup_with (&f, &options);
+  for (struct ifaddrs *i = interfaces; i != NULL; i = i->ifa_next) {
+    char ip[INET_ADDRSTRLEN];
+    if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET || (i->ifa_flags & IFF_LOOPBACK))
+      continue;
+    inet_ntop (AF_INET, &((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr, ip, sizeof ip);
+    g_autofree char *request = g_strdup_printf ("GET / HTTP/1.1\r\nHost: %s\r\n\r\n", ip);
+    g_assert_cmpuint (ask (&f, request), ==, 421);
+    asked++;
+  }
+  freeifaddrs (interfaces);
+  g_assert_cmpuint (f.handled, ==, 0);
+  teardown (&f);
+  if (asked == 0)
+    g_test_skip ("this machine has no address but loopback");
 }
 
 static void
@@ -593,6 +623,8 @@ main (int argc, char **argv)
   g_test_add_func ("/net/listener/connections-are-counted-down", connections_are_counted_down);
   g_test_add_func ("/net/listener/strange-host-reaches-no-handler",
                    strange_host_reaches_no_handler);
+  g_test_add_func ("/net/listener/another-address-of-ours-is-a-strange-host",
+                   another_address_of_ours_is_a_strange_host);
   g_test_add_func ("/net/listener/big-bodies-are-refused", big_bodies_are_refused);
   g_test_add_func ("/net/listener/endless-refused-body-is-cut", endless_refused_body_is_cut);
   g_test_add_func ("/net/listener/ingest-is-streamed-and-not-kept",
