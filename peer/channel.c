@@ -131,6 +131,22 @@ peer_channel_has (const PeerChannel *self, uint64_t chunk)
 
 /* --- what they asked of us --- */
 
+/* Runs whose chunks were cancelled make room. */
+static bool
+has_room_for_request (PeerChannel *self)
+{
+  guint kept = self->requests_first;
+  if (self->requests->len - self->requests_first < MAX_REQUESTS)
+    return true;
+  for (guint i = self->requests_first; i < self->requests->len; i++) {
+    PeerRange run = g_array_index (self->requests, PeerRange, i);
+    if (peer_chunks_has_any (self->waiting, run))
+      g_array_index (self->requests, PeerRange, kept++) = run;
+  }
+  g_array_set_size (self->requests, kept);
+  return self->requests->len - self->requests_first < MAX_REQUESTS;
+}
+
 bool
 peer_channel_add_request (PeerChannel *self, PeerRange run)
 {
@@ -141,7 +157,7 @@ peer_channel_add_request (PeerChannel *self, PeerRange run)
     if (peer_range_is_empty (part))
       break;
     run.first = part.end;
-    if (n >= MAX_REQUESTED || self->requests->len - self->requests_first >= MAX_REQUESTS)
+    if (n >= MAX_REQUESTED || !has_room_for_request (self))
       return false;
     if (peer_range_size (part) > MAX_REQUESTED - n) {
       part.end = part.first + (MAX_REQUESTED - n);
@@ -347,20 +363,21 @@ peer_channel_loss_deadline (const PeerChannel *self)
   return sent <= self->newest_acked ? MIN (sent + loss_delay (self), timeout) : timeout;
 }
 
-void
-peer_channel_not_arrived (PeerChannel *self, uint64_t chunk)
+bool
+peer_channel_not_arrived (PeerChannel *self, int64_t now, uint64_t chunk)
 {
-  peer_channel_unget_request (self, chunk);
   for (guint i = self->flights_first; i < self->flights->len; i++) {
     PeerFlight *flight = &g_array_index (self->flights, PeerFlight, i);
     if (flight->chunk != chunk)
       continue;
-    self->flight_bytes -= flight->bytes;
-    peer_chunks_remove (self->in_flight, (PeerRange){chunk, chunk + 1});
+    if (self->ledbat.srtt == 0 || now < flight->sent + loss_delay (self))
+      return false;
+    lose (self, i);
     g_array_remove_index (self->flights, i);
-    break;
+    peer_ledbat_on_loss (&self->ledbat, now);
+    return true;
   }
-  peer_chunks_add (self->resend, (PeerRange){chunk, chunk + 1});
+  return false;
 }
 
 /* --- what we asked of them --- */
@@ -453,10 +470,6 @@ bool
 peer_channel_answered (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes)
 {
   PeerAsk ask;
-  self->misses = 0;
-  self->answered_at = now;
-  self->quota = MAX (self->quota, FIRST_QUOTA);
-  self->avoid_until = 0;
   measure_rate (self, now, bytes);
   bool again = peer_chunks_has (self->reasked, chunk);
   if (again)
@@ -466,6 +479,15 @@ peer_channel_answered (PeerChannel *self, int64_t now, uint64_t chunk, size_t by
   if (!again)
     measure_latency (self, MAX (now - ask.at, 1));
   return true;
+}
+
+void
+peer_channel_proved (PeerChannel *self, int64_t now)
+{
+  self->misses = 0;
+  self->answered_at = now;
+  self->quota = MAX (self->quota, FIRST_QUOTA);
+  self->avoid_until = 0;
 }
 
 bool

@@ -50,6 +50,8 @@ typedef struct {
   unsigned unanswered;                               /* datagrams sent since the last one came */
   unsigned tries;                                    /* first datagrams sent */
   size_t unproven_budget; /* bytes that may still go to an address that is not proven */
+  unsigned quiet;         /* how many times longer than usual it may be silent, log2 */
+  bool misfit;            /* its HANDSHAKE means another swarm */
   bool hello;             /* a datagram is owed, even an empty one */
   bool goodbye;           /* the closing handshake is owed */
   bool queued;            /* in the engine's ready queue */
@@ -67,6 +69,7 @@ typedef struct {
   PeerChunks *waiting;  /* the chunks of requests that are still wanted */
   PeerChunks *resend;   /* asked for again, or lost: their hashes must not be taken for known */
   bool choking;         /* we choke them */
+  bool unchoked;        /* and have not heard a REQUEST since: UNCHOKE may have been lost */
   bool choke_owed;      /* CHOKE or UNCHOKE is to be said */
   int64_t choked_until; /* us */
 
@@ -87,6 +90,7 @@ typedef struct {
   PeerChunks *unproven;         /* came without their hashes, and were asked for again */
   PeerChunks *reasked;          /* asked of them before: an answer tells nothing of its latency */
   bool learned;                 /* hashes came with this datagram */
+  guint next_held;              /* which of them is judged next */
   PeerHeld held;                /* came before their hashes */
   double quota;                 /* chunks that may be asked for at once */
   int64_t latency, latency_var; /* us from asking to having; 0 = not known */
@@ -158,8 +162,10 @@ unsigned peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint
 unsigned peer_channel_find_lost (PeerChannel *self, int64_t now);
 int64_t peer_channel_loss_deadline (const PeerChannel *self);
 /* They asked again for what is in flight: it, or its hashes, did not arrive. It was asked for before
- * all that waits, so it goes to the front of their queue. */
-void peer_channel_not_arrived (PeerChannel *self, uint64_t chunk);
+ * all that waits, so it goes to the front of their queue, and counts as a loss. false = it is in
+ * flight for less than a round trip, so it may still arrive: a REQUEST said twice sends nothing
+ * twice (8.2), and does not get past the window. */
+bool peer_channel_not_arrived (PeerChannel *self, int64_t now, uint64_t chunk);
 
 /* --- what we asked of them --- */
 
@@ -168,6 +174,8 @@ bool peer_channel_has_ask (const PeerChannel *self, uint64_t chunk);
 guint peer_channel_n_asks (const PeerChannel *self);
 /* The chunk came, from them: measures. true = it had been asked of them. */
 bool peer_channel_answered (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes);
+/* It was believed: whoever was slow or absent is neither any more. */
+void peer_channel_proved (PeerChannel *self, int64_t now);
 /* It came from somebody else, or is no longer wanted. true = it had been asked of them. */
 bool peer_channel_unask (PeerChannel *self, uint64_t chunk);
 /* How long an answer may take: us. */

@@ -98,6 +98,15 @@ check_join (PeerEngine *self, const PeerJoin *join, GError **error)
 {
   if (!peer_content_check (join->content, error))
     return false;
+  PeerWireFormat format = peer_wire_format (join->content);
+  PeerMessage data = {.type = PEER_MESSAGE_DATA, .bytes = {NULL, join->content->chunk_size}};
+  size_t size = sizeof (uint32_t) + peer_wire_size (&format, &data);
+  if (size > PEER_DATAGRAM_MAX) {
+    g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_CONTENT,
+                 "chunks of %u bytes do not fit a datagram; %zu at most", join->content->chunk_size,
+                 join->content->chunk_size - (size - PEER_DATAGRAM_MAX));
+    return false;
+  }
   if (self->swarms->len >= self->options.max_swarms) {
     g_set_error (error, PEER_ERROR, PEER_ERROR_LIMIT, "no more than %u swarms at once",
                  self->options.max_swarms);

@@ -502,8 +502,9 @@ check_time (uint64_t time, uint64_t now, uint32_t max_age)
   int64_t age = (int64_t)(now - time);
   if (now == 0)
     return PEER_INTEGRITY_GOOD;
+  /* whose clock is ahead is the source's matter, not of who passes it on */
   if (age < -((int64_t)60 << 32))
-    return PEER_INTEGRITY_BAD;
+    return PEER_INTEGRITY_OLD;
   if (age >= 0 && (uint64_t)age > (uint64_t)max_age << 32)
     return PEER_INTEGRITY_OLD;
   return PEER_INTEGRITY_GOOD;

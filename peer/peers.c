@@ -9,15 +9,16 @@
 #define MAX_CANDIDATES 256
 #define MAX_INITIATING 8       /* first datagrams that wait for an answer */
 #define MAX_UNPROVEN 128       /* answers that wait for a third datagram (12.1.2) */
-#define MAX_PER_IP 8           /* inbound channels of one public address */
+#define MAX_PER_IP 32          /* inbound channels of one public address */
 #define MAX_PER_PRIVATE_IP 256 /* NAT and loopback */
 #define MAX_BANNED 1024
 #define BAN_TIME 600000000 /* us */
 #define FIRST_RETRY 250000 /* us; doubles up to MAX_RETRY */
 #define MAX_RETRY 1000000
 #define MAX_TRIES 6
-#define UNPROVEN_TIME 10000000 /* us that an answer waits for the third datagram */
-#define SILENT_LIVE 1500000    /* us; three keep-alives are missing */
+#define UNPROVEN_TIME 3000000 /* us that an answer waits for the third datagram */
+#define SILENT_LIVE 1500000   /* us; three keep-alives are missing */
+#define MAX_QUIET 6           /* doublings: 96 s */
 #define SILENT_STATIC 5000000
 #define RETRY_OPEN 1000000 /* us between tries at a peer of ours that fell silent */
 #define RETRY_BASE 2000000 /* us; doubles up to RETRY_MAX for others */
@@ -98,6 +99,17 @@ peer_swarm_ban (PeerSwarm *self, PeerChannel *channel)
 
 /* --- handshake --- */
 
+/* 7.9: in bytes where ranges are; all ones says that nothing is discarded. */
+static uint64_t
+window_on_the_wire (const PeerSwarm *self)
+{
+  uint64_t unit =
+      self->content.addressing == PEER_ADDRESSING_BYTES64 ? self->content.chunk_size : 1;
+  if (self->discard_window == UINT64_MAX)
+    return UINT64_MAX;
+  return MIN (self->discard_window, (UINT64_MAX - 1) / unit) * unit;
+}
+
 void
 peer_swarm_options (const PeerSwarm *self, bool initiator, PeerOptions *out)
 {
@@ -120,7 +132,7 @@ peer_swarm_options (const PeerSwarm *self, bool initiator, PeerOptions *out)
       .has_addressing = true,
       .addressing = content->addressing,
       .has_discard_window = self->live,
-      .discard_window = self->discard_window,
+      .discard_window = window_on_the_wire (self),
       .has_supported = true,
       .has_chunk_size = true,
       .chunk_size = content->chunk_size,
@@ -196,16 +208,35 @@ has_room_for (PeerSwarm *self, const PeerAddress *from)
 {
   PeerCore *core = self->core;
   unsigned same_ip = 0, inbound = 0;
-  if (is_banned (self, from) || core->n_unproven >= MAX_UNPROVEN ||
+  if (is_banned (self, from) ||
       g_hash_table_size (core->channels) + self->max_peers / 2 >= core->max_channels)
     return false;
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (self->channels, i);
     same_ip += memcmp (channel->address.ip, from->ip, sizeof from->ip) == 0;
-    inbound += !channel->initiator;
+    inbound += !channel->initiator && channel->state == PEER_CHANNEL_OPEN;
   }
   unsigned limit = peer_address_is_private (from) ? MAX_PER_PRIVATE_IP : MAX_PER_IP;
   return same_ip < limit && inbound < 4 * self->max_peers;
+}
+
+/* First datagrams can be spoofed for nothing: the oldest that nobody took up makes room, so that they
+ * shut nobody out (12.1.2). */
+static void
+drop_oldest_unproven (PeerSwarm *self)
+{
+  PeerChannel *oldest = NULL;
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    if (channel->state == PEER_CHANNEL_ANSWERING &&
+        (oldest == NULL || channel->created < oldest->created))
+      oldest = channel;
+  }
+  if (oldest == NULL)
+    return;
+  self->core->counters.handshakes_limited++;
+  peer_swarm_close (self, oldest, false);
+  peer_swarm_reap (self);
 }
 
 PeerChannel *
@@ -233,7 +264,9 @@ peer_swarm_accept (PeerSwarm *self, const PeerAddress *from, uint32_t remote,
       return NULL;
     }
   }
-  if (!has_room_for (self, from)) {
+  if (core->n_unproven >= MAX_UNPROVEN)
+    drop_oldest_unproven (self);
+  if (core->n_unproven >= MAX_UNPROVEN || !has_room_for (self, from)) {
     core->counters.handshakes_limited++;
     return NULL;
   }
@@ -255,7 +288,8 @@ peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote,
 {
   if (remote == 0 || !options_fit (self, options)) {
     self->core->counters.handshakes_refused++;
-    peer_swarm_close (self, channel, false);
+    channel->misfit = true;
+    peer_swarm_failed (self, channel);
     return false;
   }
   channel->remote = remote;
@@ -293,6 +327,9 @@ peer_swarm_opened (PeerSwarm *self, PeerChannel *channel)
     if (other == channel || other->state != PEER_CHANNEL_OPEN ||
         !peer_address_equal (&other->address, &channel->address))
       continue;
+    /* who was only quiet, and answers at once, may be quiet for longer */
+    if (peer_swarm_is_silent (self, other) && other->remote != 0)
+      channel->quiet = MIN (other->quiet + 1, MAX_QUIET);
     peer_swarm_close (self, displaces (self, other, channel) ? other : channel, true);
     if (channel->state == PEER_CHANNEL_CLOSED)
       return;
@@ -353,7 +390,7 @@ peer_swarm_is_silent (const PeerSwarm *self, const PeerChannel *channel)
 {
   int64_t quiet = self->core->now - channel->last_received;
   if (self->live)
-    return quiet > SILENT_LIVE;
+    return quiet > SILENT_LIVE << channel->quiet && channel->unanswered >= 3;
   return quiet > SILENT_STATIC && channel->misses > 0;
 }
 
@@ -381,14 +418,16 @@ initiate (PeerSwarm *self, PeerCandidate *candidate)
   peer_core_ready (self->core, channel);
 }
 
-static void
-failed (PeerSwarm *self, PeerChannel *channel)
+void
+peer_swarm_failed (PeerSwarm *self, PeerChannel *channel)
 {
   PeerCandidate *candidate = find_candidate (self, &channel->address);
   if (candidate != NULL) {
     int64_t wait = candidate->was_open
                        ? RETRY_OPEN
                        : MIN (RETRY_BASE << MIN (candidate->failures, 6), RETRY_MAX);
+    if (channel->misfit)
+      wait = RETRY_MAX;
     candidate->failures++;
     /* one of ours that is gone for some minutes is like any other */
     if (candidate->failures > 100)
@@ -410,7 +449,7 @@ check_channels (PeerSwarm *self, unsigned *n_open, unsigned *n_initiating)
       if (core->now < channel->deadline)
         continue;
       if (channel->tries++ >= MAX_TRIES) {
-        failed (self, channel);
+        peer_swarm_failed (self, channel);
         continue;
       }
       channel->deadline = core->now + MIN (FIRST_RETRY << (channel->tries - 1), MAX_RETRY);
@@ -420,7 +459,7 @@ check_channels (PeerSwarm *self, unsigned *n_open, unsigned *n_initiating)
       if (core->now >= channel->created + UNPROVEN_TIME)
         peer_swarm_close (self, channel, false);
     } else if (channel->state == PEER_CHANNEL_OPEN) {
-      *n_open += !peer_swarm_is_silent (self, channel);
+      *n_open += !channel->choked && !peer_swarm_is_silent (self, channel);
       if (core->now - channel->last_received >= 180000000 && channel->unanswered >= 3) {
         core->counters.channels_dead++;
         peer_swarm_close (self, channel, false);

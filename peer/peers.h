@@ -15,6 +15,8 @@ bool peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote
 void peer_swarm_opened (PeerSwarm *self, PeerChannel *channel);
 void peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye);
 void peer_swarm_ban (PeerSwarm *self, PeerChannel *channel);
+/* It said goodbye, does not fit, or never answered: it is not tried again at once. */
+void peer_swarm_failed (PeerSwarm *self, PeerChannel *channel);
 void peer_swarm_connect (PeerSwarm *self);
 void peer_swarm_reap (PeerSwarm *self);
 bool peer_swarm_is_silent (const PeerSwarm *self, const PeerChannel *channel);

@@ -122,7 +122,9 @@ owes_newest_munro (const PeerSwarm *swarm, PeerChannel *channel, PeerMunro *out)
 {
   const PeerRange *edge = &swarm->edge;
   int64_t now = swarm->core->now;
-  if (!swarm->live || peer_range_is_empty (*edge))
+  if (!swarm->live || peer_range_is_empty (*edge) ||
+      !peer_channel_supports (channel, PEER_MESSAGE_INTEGRITY) ||
+      !peer_channel_supports (channel, PEER_MESSAGE_SIGNED_INTEGRITY))
     return false;
   bool tuned_in = channel->munro_sent_at != 0 && channel->have_end > channel->first_munro;
   if (channel->have_end > edge->first)
@@ -168,6 +170,8 @@ static bool
 say (Talk *talk, const PeerMessage *message)
 {
   const PeerWireFormat *format = &talk->swarm->format;
+  if (!peer_channel_supports (talk->channel, message->type)) /* 7.10 */
+    return true;
   if (talk->open && peer_wire_write (&talk->writer, format, message))
     return true;
   end_talk (talk);
@@ -176,7 +180,9 @@ say (Talk *talk, const PeerMessage *message)
   talk->writer = begin (talk->out, talk->channel->remote);
   talk->open = true;
   write_newest_munro (talk->swarm, talk->channel, &talk->writer);
-  return peer_wire_write (&talk->writer, format, message);
+  /* what has no form in this addressing is not said at all */
+  peer_wire_write (&talk->writer, format, message);
+  return true;
 }
 
 /* As many messages as it takes; *run is what is left if the outbox is full. */
@@ -453,7 +459,7 @@ peer_sender_fill (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
     break;
   case PEER_CHANNEL_OPEN:
     say_all (&talk);
-    if (!channel->choking)
+    if (!channel->choking && peer_channel_supports (channel, PEER_MESSAGE_DATA))
       give_chunks (&talk);
     end_talk (&talk);
     if (channel->hello && out->n == 0)

@@ -23,6 +23,7 @@
 #define SIGNATURES_IN_ALL 500.0
 #define MUNRO_MAX_AGE 60      /* s (6.1.2.4 asks for a bound and leaves it open) */
 #define UNPROVEN_TIME 200000  /* us without requests for who left out the hashes twice */
+#define MAX_JUDGED 16         /* held chunks that one datagram may make us judge */
 #define HOLD_TIME 60000       /* us that a chunk waits for its hashes */
 #define CHOKE_TIME 2000000    /* us for who asks for more than it can get */
 #define MALFORMED_LIMIT 1     /* section 3: stop talking to who sends nonsense */
@@ -222,6 +223,7 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
 {
   PeerCore *core = self->core;
   PeerRange run = {chunk, chunk + 1};
+  peer_chunks_remove (self->requested, run);
   switch (self->store->class->write (self->store, chunk, bytes, n)) {
   case PEER_STORE_OK:
     break;
@@ -233,7 +235,6 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
     return false;
   }
   peer_chunks_add (self->have, run);
-  peer_chunks_remove (self->requested, run);
   self->downloaded += n;
   core->counters.chunks_received++;
   core->counters.chunk_bytes_received += n;
@@ -293,6 +294,9 @@ judge (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, con
   case PEER_INTEGRITY_GOOD:
   case PEER_INTEGRITY_KNOWN:
     peer_chunks_remove (channel->unproven, (PeerRange){chunk, chunk + 1});
+    peer_channel_proved (channel, self->core->now);
+    if (peer_chunks_has (self->requested, chunk))
+      peer_swarm_unask (self, chunk, channel);
     if (keep_chunk (self, channel, chunk, bytes, n))
       owe_ack (self, channel, chunk, sent);
     channel->learned = true;
@@ -328,36 +332,37 @@ on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
   }
   /* Nobody waits for it now, but it was perhaps asked for a while ago, or is pushed (3.7). It is
    * taken if it can be believed: without an ACK its sender would take it for lost. */
-  if (!asked && !peer_swarm_is_wanted (self, chunk))
-    core->counters.chunks_unwanted++;
-  if (!asked && peer_chunks_has (self->requested, chunk))
-    peer_swarm_unask (self, chunk, channel);
+  bool useful = asked || peer_swarm_is_wanted (self, chunk);
+  core->counters.chunks_unwanted += !useful;
   if (peer_held_has (&channel->held, chunk))
     return;
-  if (!judge (self, channel, chunk, message->time, message->bytes.data, n) &&
-      !peer_held_add (&channel->held, core->now, chunk, message->time, message->bytes.data, n))
+  if (judge (self, channel, chunk, message->time, message->bytes.data, n) || !useful)
+    return;
+  if (!peer_held_add (&channel->held, core->now, chunk, message->time, message->bytes.data, n))
     unproven (self, channel, chunk);
   else if (peer_held_count (&channel->held) == 1)
     peer_core_wake (core, core->now + HOLD_TIME);
 }
 
-/* Hashes came: those that were held for want of them may be believed now. */
+/* Hashes came: those that were held for want of them may be believed now. Each datagram pays for a
+ * few tries only, so that nobody can make us hash for ever; the next one goes on where this ended. */
 static void
 judge_held (PeerSwarm *self, PeerChannel *channel)
 {
-  bool more = true;
-  for (unsigned pass = 0; more && pass < 8; pass++) {
-    more = false;
-    for (guint i = 0;
-         channel->state == PEER_CHANNEL_OPEN && i < peer_held_count (&channel->held);) {
-      const PeerHeldChunk *held = peer_held_get (&channel->held, i);
-      if (peer_chunks_has (self->have, held->chunk) ||
-          judge (self, channel, held->chunk, held->sent, held->bytes, held->n)) {
-        peer_held_remove (&channel->held, i);
-        more = true;
-      } else {
-        i++;
-      }
+  unsigned since_good = 0;
+  for (unsigned tries = 0; tries < MAX_JUDGED && channel->state == PEER_CHANNEL_OPEN; tries++) {
+    guint n = peer_held_count (&channel->held);
+    if (n == 0 || since_good >= n)
+      return;
+    channel->next_held = channel->next_held < n ? channel->next_held : 0;
+    const PeerHeldChunk *held = peer_held_get (&channel->held, channel->next_held);
+    if (peer_chunks_has (self->have, held->chunk) ||
+        judge (self, channel, held->chunk, held->sent, held->bytes, held->n)) {
+      peer_held_remove (&channel->held, channel->next_held);
+      since_good = 0;
+    } else {
+      channel->next_held++;
+      since_good++;
     }
   }
 }
@@ -383,6 +388,11 @@ on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *m
   PeerCore *core = self->core;
   if (!self->live || self->source)
     return;
+  if (peer_range_size (message->chunks) != self->content.chunks_per_signature) {
+    /* the handshake does not carry NCHUNKS_PER_SIG, so our link may be wrong and not the peer */
+    core->counters.munros_old++;
+    return;
+  }
   bool known = peer_integrity_has_munro (self->integrity, message->chunks);
   if (!known && (!peer_core_take (&channel->signature_tokens, &channel->signature_tokens_at,
                                   core->now, SIGNATURES_PER_PEER, SIGNATURES_PER_PEER, 1) ||
@@ -423,6 +433,10 @@ on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *m
 static void
 on_have (PeerSwarm *self, PeerChannel *channel, PeerRange run)
 {
+  if (self->live && run.end == UINT64_MAX) {
+    self->core->counters.out_of_state++; /* nobody has all of what has no end */
+    return;
+  }
   peer_channel_add_have (channel, run);
   peer_channel_cancel (channel, run); /* 3.8: an implicit CANCEL */
   self->pick = true;
@@ -432,11 +446,10 @@ static void
 on_ack (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
 {
   peer_channel_acked (channel, self->core->now, message->chunks, message->time);
-  if (!peer_chunks_has (self->have, message->chunks.first))
+  if (!peer_chunks_has_any (self->have, message->chunks))
     self->core->counters.out_of_state++; /* 12.6.4: we cannot have sent it */
-  /* it has what it acknowledges, as far as we have it too: it cannot know more than that from us */
-  PeerRange run = peer_chunks_around (self->have, message->chunks.first);
-  on_have (self, channel, peer_range_intersection (message->chunks, run));
+  /* 4.3.2: the biggest interval that covers the chunk, so it may begin left of what we have */
+  on_have (self, channel, message->chunks);
   peer_core_ready (self->core, channel);
 }
 
@@ -450,24 +463,29 @@ choke (PeerSwarm *self, PeerChannel *channel)
   peer_core_wake (self->core, channel->choked_until);
 }
 
-/* What is in flight and asked for again did not arrive, or its hashes did not. */
-static void
-take_back (PeerChannel *channel, PeerRange run)
+/* What is in flight and asked for again did not arrive, or its hashes did not; or the REQUEST came
+ * twice. The rest of run waits for its turn. false = their queue is full. */
+static bool
+take_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
 {
   while (!peer_range_is_empty (run)) {
     PeerRange again = peer_chunks_next (channel->in_flight, run);
-    if (peer_range_is_empty (again))
-      return;
+    PeerRange before = {run.first, again.first};
+    if (!peer_range_is_empty (before) && !peer_channel_add_request (channel, before))
+      return false;
     for (uint64_t chunk = again.end; chunk-- > again.first;)
-      peer_channel_not_arrived (channel, chunk);
+      if (peer_channel_not_arrived (channel, self->core->now, chunk))
+        self->core->counters.chunks_lost++;
     run.first = again.end;
   }
+  return true;
 }
 
 static void
 on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
 {
   peer_core_ready (self->core, channel);
+  channel->unchoked = false;
   if (channel->choking) {
     channel->choke_owed = true; /* 12.6.8: it may have been lost */
     self->core->counters.requests_refused++;
@@ -479,8 +497,7 @@ on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
     if (peer_range_is_empty (part))
       return;
     run.first = part.end;
-    take_back (channel, part);
-    if (!peer_channel_add_request (channel, part)) {
+    if (!take_request (self, channel, part)) {
       self->core->counters.requests_refused++;
       choke (self, channel);
       return;
@@ -510,7 +527,7 @@ on_handshake (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
 {
   PeerOptions options;
   if (message->channel == 0) {
-    peer_swarm_close (self, channel, false);
+    peer_swarm_failed (self, channel);
   } else if (channel->state == PEER_CHANNEL_INITIATING) {
     if (peer_options_read (message->bytes, &options))
       peer_swarm_accepted (self, channel, message->channel, &options);
@@ -527,8 +544,7 @@ on_message (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
 {
   switch (message->type) {
   case PEER_MESSAGE_HANDSHAKE:
-    self->core->counters.out_of_state++; /* only the first of a datagram counts (3.1) */
-    return;
+    return; /* the caller has dealt with it */
   case PEER_MESSAGE_DATA:
     on_data (self, channel, message);
     return;
@@ -581,9 +597,14 @@ peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *
   PeerMessage message;
   PeerWireResult result = PEER_WIRE_MESSAGE;
   while (channel->state != PEER_CHANNEL_CLOSED &&
-         (result = peer_wire_read (datagram, &self->format, &message)) == PEER_WIRE_MESSAGE)
+         (result = peer_wire_read (datagram, &self->format, &message)) == PEER_WIRE_MESSAGE) {
+    if (message.type == PEER_MESSAGE_HANDSHAKE) {
+      self->core->counters.out_of_state++; /* 3.1: it is the first of a datagram */
+      break;
+    }
     if (channel->state == PEER_CHANNEL_OPEN || is_light (&message))
       on_message (self, channel, &message);
+  }
   if (channel->learned && peer_held_count (&channel->held) > 0)
     judge_held (self, channel);
   channel->learned = false;
@@ -669,11 +690,14 @@ tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
   expire_held (self, channel);
   if (channel->choking && core->now >= channel->choked_until) {
     channel->choking = false;
-    channel->choke_owed = true;
+    channel->choke_owed = channel->unchoked = true;
     peer_core_ready (core, channel);
   }
-  if (core->now - channel->last_sent >= keep_alive)
+  if (core->now - channel->last_sent >= keep_alive) {
     channel->hello = true;
+    channel->choke_owed |=
+        channel->unchoked; /* who is choked may not ask, so nobody else repeats it */
+  }
   if (lost > 0 || channel->hello || channel->ack_at <= core->now ||
       channel->announce_at <= core->now)
     peer_core_ready (core, channel);

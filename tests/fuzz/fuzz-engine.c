@@ -394,6 +394,8 @@ static PeerRange
 run_of (uint8_t b, uint8_t c)
 {
   static const uint64_t ends[] = {1, 2, 4, 8, N_CHUNKS, UINT32_MAX, UINT64_C (1) << 62};
+  if (c == 255) /* "everything" */
+    return (PeerRange){0, UINT64_MAX};
   uint64_t width = ends[c % G_N_ELEMENTS (ends)], first = b % (2 * N_CHUNKS);
   return c % 16 == 15 ? (PeerRange){first & ~(width - 1), (first & ~(width - 1)) + width}
                       : (PeerRange){first, first + width};

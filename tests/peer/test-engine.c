@@ -606,7 +606,68 @@ test_dead (void)
   net_clear (&net);
 }
 
+/* First datagrams from addresses that do not exist shut nobody out (12.1.2). */
+static void
+test_spoofed_crowd (void)
+{
+  Net net;
+  Film film;
+  uint8_t bytes[PEER_DATAGRAM_MAX], body[512];
+  net_init (&net, 2);
+  make_film (&film, 40, 100);
+  seed (&net, 0, &film);
+  PeerOptions good = good_options (&film.content);
+  PeerWriter list = {body, 0, sizeof body};
+  g_assert_true (peer_options_write (&list, &good));
+  for (unsigned i = 0; i < 400; i++) {
+    PeerWriter writer = {bytes, 0, sizeof bytes};
+    PeerMessage message = {.type = PEER_MESSAGE_HANDSHAKE, .channel = i + 1};
+    PeerAddress from = {.ip = {[10] = 0xff, 0xff, 198, 51, (uint8_t)i, (uint8_t)(i / 7)},
+                        .port = (uint16_t)(2000 + i)};
+    message.bytes = (PeerReader){body, list.used};
+    peer_writer_u32 (&writer, 0);
+    g_assert_true (peer_wire_write (&writer, NULL, &message));
+    peer_engine_receive (net.engines[0], net.now, &from, bytes, writer.used);
+  }
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
+  want (&net, 1, swarm, (PeerRange){0, 40});
+  net_run (&net, net.now + 2000000);
+  assert_has (swarm, (PeerRange){0, 40}, 100);
+  net_clear (&net);
+}
+
 /* --- asking too much --- */
+
+/* 8.2: a REQUEST that is said a hundred times is one REQUEST, and none gets past LEDBAT's window. */
+static void
+test_request_twice (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, 2000, 100);
+  seed (&net, 0, &film);
+  leech (&net, 1, &film.content, 2000);
+  net_run (&net, net.now + 100000);
+  const Datagram *third = &g_array_index (net.log, Datagram, 2);
+  uint8_t bytes[64];
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  PeerWireFormat format = peer_wire_format (&film.content);
+  PeerMessage message = {.type = PEER_MESSAGE_REQUEST, .chunks = {0, 400}};
+  peer_writer_bytes (&writer, third->bytes, 4);
+  g_assert_true (peer_wire_write (&writer, &format, &message));
+  peer_engine_free (net.engines[1]);
+  net.engines[1] = NULL;
+  const PeerCounters *counters = peer_engine_counters (net.engines[0]);
+  for (unsigned i = 0; i < 100; i++) {
+    net_send (&net, 1, 0, bytes, writer.used);
+    net_run (&net, net.now + 100);
+  }
+  net_run (&net, net.now + DELAY);
+  g_assert_cmpuint (counters->chunks_sent, >=, 1);
+  g_assert_cmpuint (counters->chunks_sent, <=, 8);
+  net_clear (&net);
+}
 
 static void
 test_choke (void)
@@ -855,6 +916,8 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/engine/both-begin-one-channel-is-left", test_both_begin);
   g_test_add_func ("/peer/engine/we-do-not-talk-with-ourselves", test_self);
   g_test_add_func ("/peer/engine/dead-after-three-minutes-and-three-datagrams", test_dead);
+  g_test_add_func ("/peer/engine/spoofed-crowd-shuts-nobody-out", test_spoofed_crowd);
+  g_test_add_func ("/peer/engine/request-said-often-is-one", test_request_twice);
   g_test_add_func ("/peer/engine/too-many-requests-are-choked", test_choke);
   g_test_add_data_func ("/peer/engine/live-plays", &no_loss, test_live);
   g_test_add_data_func ("/peer/engine/live-plays-in-spite-of-loss", &some_loss, test_live);
