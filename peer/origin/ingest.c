@@ -235,8 +235,10 @@ origin_ingest_end (OriginIngest *self, int64_t now)
 {
   OriginIngestResult result = ORIGIN_INGEST_OK;
 
+  /* What feed has refused is not looked at again with the milder eye for a short stream. */
   if (self->connected && !self->found)
-    result = take_pending (self, now, true);
+    result = self->pending->len < ORIGIN_INGEST_HEAD ? take_pending (self, now, true)
+                                                     : ORIGIN_INGEST_NOT_TS;
   self->stats.bytes_skipped += self->pending->len;
   g_byte_array_set_size (self->pending, 0);
   self->connected = self->synced = false;

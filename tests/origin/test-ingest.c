@@ -136,6 +136,22 @@ test_not_ts (Fixture *self, gconstpointer data)
   g_assert_cmpuint (stats_of (self).packets, ==, 0);
 }
 
+/* Two bytes of the right value and distance are enough where a short stream ends, but not in what was
+ * refused for its beginning. */
+static void
+test_refused_stays_refused (Fixture *self, gconstpointer data)
+{
+  g_autofree uint8_t *bytes = g_malloc0 (ORIGIN_INGEST_HEAD);
+  size_t at = ORIGIN_INGEST_HEAD - 300;
+
+  bytes[at] = bytes[at + MEDIA_TS_PACKET] = 0x47;
+  origin_ingest_begin (self->ingest, self->pair.now);
+  g_assert_cmpint (feed (self, bytes, ORIGIN_INGEST_HEAD, 8192), ==, ORIGIN_INGEST_NOT_TS);
+  g_assert_cmpint (origin_ingest_end (self->ingest, self->pair.now), ==, ORIGIN_INGEST_NOT_TS);
+  g_assert_cmpuint (stats_of (self).packets, ==, 0);
+  g_assert_cmpuint (stats_of (self).bytes_skipped, ==, ORIGIN_INGEST_HEAD);
+}
+
 /* Rubbish in front, in the middle and behind is dropped and counted; every packet arrives. */
 static void
 test_garbage (Fixture *self, gconstpointer data)
@@ -257,6 +273,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   ADD ("any-cut-gives-the-same", test_any_cut, 0);
   ADD ("no-stream-is-said", test_not_ts, 0);
+  ADD ("refused-stays-refused", test_refused_stays_refused, 0);
   ADD ("garbage-is-skipped-and-counted", test_garbage, 0);
   ADD ("return-is-marked", test_return, 0);
   ADD ("return-in-another-process-is-marked", test_return, 1);

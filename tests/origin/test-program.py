@@ -11,6 +11,7 @@ import hashlib
 import http.server
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -160,7 +161,7 @@ class Push(World):
 
     def test_what_is_no_stream_is_refused(self):
         self.origin('--channel', 'demo')
-        for data in (bytes(1_000_000), b'a letter\n', os.urandom(200_000), b''):
+        for data in (bytes(1_000_000), b'a letter\n', random.Random(7).randbytes(200_000), b''):
             status, body = curl(self.url('/ingest/demo'), data)
             self.assertEqual(status, 415)
             self.assertIn('no MPEG transport stream', body)
