@@ -38,11 +38,11 @@ struct CliSession {
   PeerPlayout *playout;
   CliOutput *output; /* NULL = nobody reads */
   bool live, sizing, complete, ended;
+  PeerRange run;     /* live: what playout has handed on and the output has not taken */
   uint64_t n_chunks; /* on demand; 0 = not known yet */
   uint64_t position; /* on demand, to a pipe: next chunk to write */
   uint64_t wanted;   /* likewise: where the window begins that the engine knows */
   uint64_t skipped, output_bytes;
-  bool pump_soon;
   guint tick, pump_source;
   unsigned ticks;
 };
@@ -115,29 +115,26 @@ write_chunk (CliSession *self, uint64_t chunk)
   return WRITE_OK;
 }
 
-/* Runs that are read but not yet in the buffer: [position, run end). */
 static void
 pump_live (CliSession *self)
 {
   int64_t now = net_udp_now (self->udp);
   const PeerChunks *have = peer_swarm_chunks (self->swarm);
   while (self->output != NULL && flush (self)) {
-    if (self->position == self->wanted) {
+    if (peer_range_is_empty (self->run)) {
       uint64_t skipped;
-      PeerRange run = peer_playout_next (self->playout, now, have, &skipped);
+      self->run = peer_playout_next (self->playout, now, have, &skipped);
       self->skipped += skipped;
-      if (peer_range_is_empty (run) && skipped == 0)
+      if (peer_range_is_empty (self->run) && skipped == 0)
         break;
-      self->position = run.first;
-      self->wanted = run.end;
     }
-    while (self->position < self->wanted) {
-      WriteResult result = write_chunk (self, self->position);
+    while (!peer_range_is_empty (self->run)) {
+      WriteResult result = write_chunk (self, self->run.first);
       if (result == WRITE_FULL)
         break;
       if (result == WRITE_AGAIN)
         self->skipped++; /* it fell out of the ring while the reader did not read */
-      self->position++;
+      self->run.first++;
     }
   }
   if (self->output == NULL) { /* keeps the stream coming, for others */
