@@ -151,6 +151,9 @@ static void
 fail (Tracker *self, const GError *error)
 {
   const char *why = self->timed_out ? "no answer in time" : error->message;
+  if (g_error_matches (error, G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE))
+    why = "its certificate is not for this name, or out of date, or signed by nobody whom this "
+          "machine trusts (is the clock right? see update-ca-certificates)";
   g_autofree char *copy = g_strdup (why);
   exchange_end (self, NULL, 0, copy);
 }
@@ -580,15 +583,13 @@ soup_new (GTlsDatabase *trust)
 static GUri *
 parse_uri (const char *text, const NetTrackerOptions *options, GError **error)
 {
-  g_autoptr (GUri) uri = g_uri_parse (text, SOUP_HTTP_URI_FLAGS, error);
-  if (uri == NULL) {
-    g_prefix_error (error, "tracker '%s': ", text);
-    return NULL;
-  }
-  const char *scheme = g_uri_get_scheme (uri);
+  g_autoptr (GUri) uri = g_uri_parse (text, SOUP_HTTP_URI_FLAGS, NULL);
+  const char *scheme = uri != NULL ? g_uri_get_scheme (uri) : NULL;
   const char *why = NULL;
   PeerAddress address;
-  if (g_str_has_prefix (scheme, "sip"))
+  if (uri == NULL)
+    why = "this is no address of a tracker; expected https://HOST:PORT/";
+  else if (g_str_has_prefix (scheme, "sip"))
     why = "this build speaks to trackers by https: and http: only";
   else if (!g_str_equal (scheme, "https") && !g_str_equal (scheme, "http"))
     why = "expected https://HOST:PORT/";
@@ -646,8 +647,12 @@ net_tracker_new (const NetTrackerOptions *options, NetTrackerPeersFunc func, gpo
     if (uri != NULL)
       g_ptr_array_add (self->trackers, tracker_new (self, uri, options->uris[i], soup, options));
   }
-  if (self->trackers->len > 0)
+  if (self->trackers->len > 0) {
+    if (first != NULL)
+      g_log_structured (LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "SWARM", self->swarm_id, "MESSAGE",
+                        "%s; the other trackers are asked", first->message);
     return self;
+  }
   net_tracker_free (self);
   if (first != NULL)
     g_propagate_error (error, g_steal_pointer (&first));

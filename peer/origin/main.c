@@ -8,6 +8,7 @@
 #include "peer/origin/web.h"
 
 #include <glib-unix.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -140,6 +141,7 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   int result = EXIT_SUCCESS;
 
+  setlocale (LC_ALL, "");
   g_set_prgname ("ppsp-origin");
   self.options = origin_options_parse (&argc, &argv, &error);
   if (self.options != NULL && self.options->version) {

@@ -4,6 +4,7 @@
 #include "peer/trackerd/server.h"
 
 #include <glib-unix.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -213,6 +214,7 @@ int
 main (int argc, char **argv)
 {
   Tracker tracker = {0};
+  setlocale (LC_ALL, "");
   int code = run (&tracker, argc, argv);
   tracker_clear (&tracker);
   return code;

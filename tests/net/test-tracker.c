@@ -455,7 +455,7 @@ unusable_uris_are_named (void)
     const char *why;
   } rows[] = {
       {"", "tracker ''"},
-      {"tracker.example", "tracker.example"},
+      {"tracker.example", "'tracker.example': this is no address of a tracker"},
       {"ftp://tracker.example/", "https://HOST"},
       {"sip:tracker.example", "https: and http:"},
       {"sips:tracker.example", "https: and http:"},
