@@ -16,7 +16,8 @@ typedef enum {
   PEER_INTEGRITY_KNOWN,   /* munro: had already, nothing was checked */
   PEER_INTEGRITY_MISSING, /* hashes are missing to tell; drop the chunk and ask again */
   PEER_INTEGRITY_BAD,     /* the hashes or the signature deny it */
-  PEER_INTEGRITY_OLD,     /* munro: too old, or left of what is kept (section 6.1.2.4) */
+  PEER_INTEGRITY_OLD,     /* munro: too old, a minute ahead of our clock, or left of what is kept
+                           * (section 6.1.2.4) */
   PEER_INTEGRITY_FORKED,  /* munro: another hash is signed for the same chunks */
 } PeerIntegrityResult;
 

@@ -342,8 +342,8 @@ test_age_is_judged (void)
       {NOW, NOW + 30 * SECOND + 1, PEER_INTEGRITY_OLD},
       {NOW, NOW + 1000000000 * SECOND, PEER_INTEGRITY_OLD},
       {NOW + 60 * SECOND, NOW, PEER_INTEGRITY_GOOD},
-      {NOW + 60 * SECOND + 1, NOW, PEER_INTEGRITY_BAD},
-      {NOW + 1000000000 * SECOND, NOW, PEER_INTEGRITY_BAD},
+      {NOW + 60 * SECOND + 1, NOW, PEER_INTEGRITY_OLD},
+      {NOW + 1000000000 * SECOND, NOW, PEER_INTEGRITY_OLD},
       {5, 0, PEER_INTEGRITY_GOOD}, /* a clock that is not to be trusted */
       /* The seconds wrap in 2036. */
       {-5 * SECOND, 10 * SECOND, PEER_INTEGRITY_GOOD},
