@@ -317,9 +317,13 @@ peer_ledbat_on_loss (PeerLedbat *self, int64_t now)
   if (self->last_loss != NEVER && now - self->last_loss < rtt)
     return;
   self->last_loss = now;
-  self->slow_start = false;
   if (left < self->cwnd)
     self->cwnd = left;
+  /* where a loss without a queue is no sign of a full path (RFC 7574, 8.15), it does not end slow
+   * start either: at 2 % loss one comes before the window is half as large as a stream needs */
+  if (!queue && self->options.loss_percent > LOSS_PERCENT)
+    return;
+  self->slow_start = false;
   self->slow_start_threshold = self->cwnd;
 }
 
