@@ -295,6 +295,7 @@ run_one (const Options *options)
   gint64 start = g_get_monotonic_time ();
   sim_world_run (world, (int64_t)options->seconds * S);
   sim_world_print_viewers (world);
+  sim_world_print_costs (world);
   sim_world_print (world, "live");
   g_test_message ("%u s in %.1f s", options->seconds,
                   (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC);

@@ -11,6 +11,7 @@
 #include "tests/sim/world.h"
 
 #include "peer/playout.h"
+#include "peer/wire.h"
 #include <openssl/rand.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@
 #define KEPT_TIME 12000000 /* us of the stream that viewers keep */
 #define RESERVED 1024 /* chunks that a source skips when it comes back (it may have signed them) */
 #define NEVER_MADE INT64_MIN
+#define N_SAID (PEER_MESSAGE_PEX_RES_CERT + 2)
 
 typedef struct {
   unsigned host;
@@ -53,9 +55,10 @@ struct SimWorld {
   PeerIntegrity *integrity; /* static: the source's, until it joins */
   GArray *made;             /* int64_t by chunk, live */
   unsigned frame;
-  double owed;   /* bytes of the stream that no chunk holds yet */
-  uint64_t next; /* chunk that is made next, live */
-  GArray *lags;  /* int64_t: each second of each viewer */
+  double owed;                               /* bytes of the stream that no chunk holds yet */
+  uint64_t next;                             /* chunk that is made next, live */
+  GArray *lags;                              /* int64_t: each second of each viewer */
+  uint64_t said[N_SAID], said_bytes[N_SAID]; /* by PeerMessageType; the last is the rest */
   unsigned fetched;
 };
 
@@ -364,6 +367,26 @@ pollute (SimWorld *self, Peer *peer, uint8_t *bytes, size_t n)
   bytes[n - 1 - bit / 8] ^= (uint8_t)(1u << bit % 8);
 }
 
+/* What the bytes on the wire are spent on. */
+static void
+account (SimWorld *self, const uint8_t *bytes, size_t n)
+{
+  PeerWireFormat format = peer_wire_format (&self->content);
+  PeerReader datagram = {bytes, n};
+  PeerMessage message;
+  uint32_t channel;
+  self->said[N_SAID - 1]++;
+  self->said_bytes[N_SAID - 1] += sizeof channel;
+  peer_reader_u32 (&datagram, &channel);
+  for (size_t left = datagram.left;
+       peer_wire_read (&datagram, &format, &message) == PEER_WIRE_MESSAGE; left = datagram.left) {
+    self->said[message.type]++;
+    self->said_bytes[message.type] += left - datagram.left;
+    if (message.type == PEER_MESSAGE_HANDSHAKE)
+      datagram = (PeerReader){message.bytes.data + message.bytes.left, 0};
+  }
+}
+
 static void
 turn (SimWorld *self, Peer *peer)
 {
@@ -376,6 +399,7 @@ turn (SimWorld *self, Peer *peer)
     size_t n;
     while ((n = peer_engine_send (peer->engine, clock_of (self, peer), &to, bytes, sizeof bytes)) >
            0) {
+      account (self, bytes, n);
       pollute (self, peer, bytes, n);
       sim_net_send (self->net, peer->host, &to, bytes, n);
     }
@@ -881,4 +905,23 @@ sim_world_print_viewers (const SimWorld *self)
         counters->chunks_duplicate, counters->chunks_unproven, counters->chunks_sent,
         counters->chunks_lost);
   }
+}
+
+void
+sim_world_print_costs (const SimWorld *self)
+{
+  static const char *const names[N_SAID] = {
+      "HANDSHAKE", "DATA",   "ACK",   "HAVE",    "INTEGRITY",  "PEX_RES_V4",   "PEX_REQ",  "SIGNED",
+      "REQUEST",   "CANCEL", "CHOKE", "UNCHOKE", "PEX_RES_V6", "PEX_RES_CERT", "datagrams"};
+  uint64_t content = 0;
+  for (unsigned i = 0; i < self->peers->len; i++) {
+    const PeerCounters *counters = sim_world_counters (self, i);
+    content += counters != NULL && i > 0 ? counters->chunk_bytes_received : 0;
+  }
+  uint64_t chunks = content / self->content.chunk_size;
+  for (unsigned i = 0; i < N_SAID; i++)
+    if (self->said[i] > 0)
+      g_test_message ("%-10s %8" G_GUINT64_FORMAT ", %.3f for a chunk, %.2f %% of it", names[i],
+                      self->said[i], (double)self->said[i] / (double)MAX (chunks, 1),
+                      (double)self->said_bytes[i] * 100 / (double)MAX (content, 1));
 }

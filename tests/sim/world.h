@@ -72,6 +72,7 @@ typedef struct {
 } SimReport;
 void sim_world_report (const SimWorld *self, SimReport *out);
 void sim_world_print (const SimWorld *self, const char *title); /* as a TAP diagnostic */
+void sim_world_print_costs (const SimWorld *self);              /* likewise: what the bytes were */
 void sim_world_print_viewers (const SimWorld *self);            /* likewise, a line each */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimWorld, sim_world_free)
