@@ -9,7 +9,11 @@
 #define PICK_HORIZON_LIVE 900000 /* us; what is due before goes by deadline */
 #define PICK_HORIZON_STATIC 4000000
 #define URGENT_TIME 1000000 /* us; what is due before is asked for again sooner */
-#define AVOID_TIME 3000000  /* us without requests for who did not answer three */
+/* Chunks that may be asked for twice, of those that come: who is late would do so with all, and so
+ * would be later yet. */
+#define DOUBLES_SHARE 0.1
+#define DOUBLES_MAX 32.0
+#define AVOID_TIME 3000000 /* us without requests for who did not answer three */
 
 bool
 peer_swarm_is_wanted (const PeerSwarm *self, uint64_t chunk)
@@ -131,14 +135,20 @@ expire_asks (PeerSwarm *self, PeerChannel *channel)
   }
 }
 
-/* 3.8: what is urgent and does not come is asked of another one too; whoever is second is told not
- * to send it when it has come. */
+void
+peer_swarm_earn_double (PeerSwarm *self)
+{
+  self->doubles = MIN (self->doubles + DOUBLES_SHARE, DOUBLES_MAX);
+}
+
+/* 3.8: what is urgent and does not come is asked of another one too, or of the same once more if
+ * nobody else has it; whoever is second is told not to send it when it has come. */
 static void
 double_asks (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
 {
   PeerCore *core = self->core;
   uint64_t chunk;
-  while (peer_channel_slow_ask (channel, core->now, urgent, &chunk)) {
+  while (self->doubles >= 1 && peer_channel_slow_ask (channel, core->now, urgent, &chunk)) {
     PeerChannel *best = NULL;
     double best_ready = 0;
     for (guint i = 0; i < self->channels->len; i++) {
@@ -151,10 +161,12 @@ double_asks (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
         best_ready = ready;
       }
     }
-    if (best == NULL)
-      continue;
-    peer_channel_ask (best, core->now, (PeerRange){chunk, chunk + 1});
-    peer_core_ready (core, best);
+    if (best != NULL)
+      peer_channel_ask (best, core->now, (PeerRange){chunk, chunk + 1});
+    else
+      peer_channel_say_again (channel, chunk);
+    self->doubles--;
+    peer_core_ready (core, best != NULL ? best : channel);
   }
 }
 

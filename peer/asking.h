@@ -11,5 +11,7 @@ void peer_swarm_unask (PeerSwarm *self, uint64_t chunk, PeerChannel *except);
 void peer_swarm_pick (PeerSwarm *self);
 /* One past the newest chunk that is due before long; 0 = none is. */
 uint64_t peer_swarm_urgent_end (const PeerSwarm *self);
+/* A chunk came, so there is room for some to be asked for twice. */
+void peer_swarm_earn_double (PeerSwarm *self);
 /* What this channel was asked for and did not bring in time. */
 void peer_swarm_ask_again (PeerSwarm *self, PeerChannel *channel, uint64_t urgent);

@@ -14,7 +14,10 @@
 /* us that our requests may wait in their queue: a live one must be able to ask for what is urgent */
 #define QUEUE_TARGET_LIVE 80000
 #define QUEUE_TARGET_STATIC 200000
-#define REORDERING 15000       /* us: an acknowledgement may be this late (ours wait 10 ms) */
+#define EASE 0.4            /* of a quota is left at least when it made a longer queue */
+#define LEAST_TIME 10000000 /* us that the least latency is remembered; at most twice that */
+#define REORDERING 15000    /* us: an acknowledgement may be this late (ours wait 10 ms) */
+#define OVERTAKEN 50000     /* us: by which the repair of a loss may take longer than an answer */
 #define PATIENCE_FIRST 1000000 /* us */
 #define PATIENCE_MIN 200000
 #define PATIENCE_MAX 4000000
@@ -181,6 +184,12 @@ peer_channel_cancel (PeerChannel *self, PeerRange run)
   return before - peer_chunks_count (self->waiting);
 }
 
+uint64_t
+peer_channel_backlog (const PeerChannel *self)
+{
+  return peer_chunks_count (self->waiting);
+}
+
 bool
 peer_channel_next_request (PeerChannel *self, uint64_t *chunk)
 {
@@ -263,9 +272,12 @@ peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t dela
     }
     n++;
     bytes += f->bytes;
-    self->newest_acked = MAX (self->newest_acked, f->sent);
-    rtt = f->again ? rtt : now - f->sent;
     peer_chunks_remove (self->in_flight, (PeerRange){f->chunk, f->chunk + 1});
+    rtt = f->again ? rtt : now - f->sent;
+    if (f->sent < self->newest_acked)
+      continue;
+    self->newest_acked = f->sent;
+    self->newest_rtt = f->again ? self->newest_rtt : now - f->sent;
   }
   g_array_set_size (self->flights, kept);
   compact (self->flights, &self->flights_first);
@@ -282,9 +294,10 @@ peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t dela
 static int64_t
 loss_delay (const PeerChannel *self)
 {
-  /* a quarter round trip for what overtakes on the way, as RACK has it (RFC 8985, 6.2) */
+  /* as RACK has it (RFC 8985, 6.2): the round trip that the newest took, since queues on the way
+   * come faster than the mean follows, and a quarter for what overtakes */
   int64_t slack = MIN (2 * self->ledbat.rttvar, self->ledbat.srtt / 4);
-  return self->ledbat.srtt + MAX (slack, REORDERING);
+  return MAX (self->ledbat.srtt, self->newest_rtt) + MAX (slack, REORDERING);
 }
 
 static void
@@ -386,7 +399,7 @@ void
 peer_channel_ask (PeerChannel *self, int64_t now, PeerRange run)
 {
   for (uint64_t chunk = run.first; chunk < run.end; chunk++) {
-    PeerAsk ask = {chunk, now, false};
+    PeerAsk ask = {chunk, now, 0, 0};
     g_array_append_val (self->asks, ask);
   }
   PeerRange *last = self->to_request->len > 0
@@ -396,6 +409,14 @@ peer_channel_ask (PeerChannel *self, int64_t now, PeerRange run)
     last->end = run.end;
   else
     g_array_append_val (self->to_request, run);
+}
+
+void
+peer_channel_say_again (PeerChannel *self, uint64_t chunk)
+{
+  PeerRange run = {chunk, chunk + 1};
+  peer_chunks_add (self->reasked, run);
+  g_array_append_val (self->to_request, run);
 }
 
 bool
@@ -414,17 +435,21 @@ peer_channel_n_asks (const PeerChannel *self)
 }
 
 /* Takes the ask for chunk out; false = there is none. Answers come about in order, so it is near
- * the front, and what is before it moves up by one. */
+ * the front, and what is before it moves up by one. answered: when it was overtaken; 0 = it was not
+ * answered. */
 static bool
-take_ask (PeerChannel *self, uint64_t chunk, PeerAsk *out)
+take_ask (PeerChannel *self, uint64_t chunk, int64_t answered, PeerAsk *out)
 {
   for (guint i = self->asks_first; i < self->asks->len; i++) {
     PeerAsk *asks = &g_array_index (self->asks, PeerAsk, 0);
     if (asks[i].chunk != chunk)
       continue;
     *out = asks[i];
-    memmove (&asks[self->asks_first + 1], &asks[self->asks_first],
-             (i - self->asks_first) * sizeof (PeerAsk));
+    for (guint j = i; j > self->asks_first; j--) {
+      asks[j] = asks[j - 1];
+      if (asks[j].overtaken == 0 && asks[j].at < out->at)
+        asks[j].overtaken = answered;
+    }
     self->asks_first++;
     compact (self->asks, &self->asks_first);
     return true;
@@ -447,23 +472,48 @@ measure_rate (PeerChannel *self, int64_t now, size_t bytes)
   self->rate_bytes = 0;
 }
 
-static void
-measure_latency (PeerChannel *self, int64_t latency)
+/* What an answer takes when nothing waits before it; 0 = not known. */
+static int64_t
+least_latency (const PeerChannel *self)
 {
+  const int64_t *least = self->latency_min;
+  return least[1] == 0 ? least[0] : MIN (least[0], least[1]);
+}
+
+/* Paths change, so the least is forgotten after a while. */
+static void
+measure_least (PeerChannel *self, int64_t now, int64_t latency)
+{
+  int64_t *least = self->latency_min;
+  if (now >= self->latency_since + LEAST_TIME) {
+    least[1] = now < self->latency_since + 2 * LEAST_TIME ? least[0] : 0;
+    least[0] = 0;
+    self->latency_since = now;
+  }
+  least[0] = least[0] == 0 ? latency : MIN (least[0], latency);
+}
+
+static void
+measure_latency (PeerChannel *self, int64_t now, int64_t latency)
+{
+  measure_least (self, now, latency);
+  int64_t good = least_latency (self) + (self->live ? QUEUE_TARGET_LIVE : QUEUE_TARGET_STATIC);
   if (self->latency == 0) {
-    self->latency = self->latency_min = latency;
+    self->latency = latency;
     self->latency_var = latency / 2;
   } else {
     self->latency_var += (ABS (latency - self->latency) - self->latency_var) / 4;
     self->latency += (latency - self->latency) / 8;
-    /* the least is forgotten slowly: paths change */
-    self->latency_min = MIN (latency, self->latency_min + self->latency_min / 512 + 1);
   }
   bool limits = peer_channel_n_asks (self) * 2 >= self->quota;
-  if (latency - self->latency_min > (self->live ? QUEUE_TARGET_LIVE : QUEUE_TARGET_STATIC))
-    self->quota = MAX (self->quota - 1, MIN (self->quota, GOOD_QUOTA));
-  else if (limits)
+  if (latency <= good && limits) {
     self->quota = MIN (self->quota + 1, MAX_QUOTA);
+  } else if (latency > good && now >= self->eased_at + latency) {
+    /* what was asked for since the last cut is still to come */
+    self->eased_at = now;
+    double part = MAX ((double)good / (double)latency, EASE);
+    self->quota = MAX (self->quota * part, MIN (self->quota, GOOD_QUOTA));
+  }
 }
 
 bool
@@ -474,10 +524,11 @@ peer_channel_answered (PeerChannel *self, int64_t now, uint64_t chunk, size_t by
   bool again = peer_chunks_has (self->reasked, chunk);
   if (again)
     peer_chunks_remove (self->reasked, (PeerRange){chunk, chunk + 1});
-  if (!take_ask (self, chunk, &ask))
+  /* what is asked for again is answered before its turn */
+  if (!take_ask (self, chunk, again ? 0 : now, &ask))
     return false;
   if (!again)
-    measure_latency (self, MAX (now - ask.at, 1));
+    measure_latency (self, now, MAX (now - ask.at, 1));
   return true;
 }
 
@@ -494,7 +545,7 @@ bool
 peer_channel_unask (PeerChannel *self, uint64_t chunk)
 {
   PeerAsk ask;
-  return take_ask (self, chunk, &ask);
+  return take_ask (self, chunk, 0, &ask);
 }
 
 int64_t
@@ -507,13 +558,24 @@ peer_channel_patience (const PeerChannel *self)
   return CLAMP (patience, PATIENCE_MIN, PATIENCE_MAX) << MIN (self->misses, 2);
 }
 
+/* Until when an answer is waited for. If it was lost on the way, it is sent again a round trip after
+ * what overtook it; if not, the request was lost. */
+static int64_t
+ask_deadline (const PeerChannel *self, const PeerAsk *ask)
+{
+  int64_t deadline = ask->at + peer_channel_patience (self);
+  if (ask->overtaken == 0)
+    return deadline;
+  return MIN (deadline, ask->overtaken + self->latency + OVERTAKEN);
+}
+
 bool
 peer_channel_expired_ask (PeerChannel *self, int64_t now, uint64_t *chunk)
 {
   if (self->asks_first >= self->asks->len)
     return false;
-  PeerAsk *ask = &g_array_index (self->asks, PeerAsk, self->asks_first);
-  if (now < ask->at + peer_channel_patience (self))
+  const PeerAsk *ask = &g_array_index (self->asks, PeerAsk, self->asks_first);
+  if (now < ask_deadline (self, ask))
     return false;
   *chunk = ask->chunk;
   peer_chunks_add (self->reasked, (PeerRange){*chunk, *chunk + 1});
@@ -533,9 +595,9 @@ peer_channel_slow_ask (PeerChannel *self, int64_t now, uint64_t urgent, uint64_t
     PeerAsk *ask = &g_array_index (self->asks, PeerAsk, i);
     if (now < ask->at + patience)
       return false;
-    if (ask->doubled || ask->chunk >= urgent)
+    if (now < ask->doubled + patience || ask->chunk >= urgent)
       continue;
-    ask->doubled = true;
+    ask->doubled = now;
     *chunk = ask->chunk;
     return true;
   }
@@ -572,7 +634,6 @@ peer_channel_next_deadline (const PeerChannel *self, int64_t keep_alive)
   int64_t next = MIN (self->ack_at, self->announce_at);
   next = MIN (next, peer_channel_loss_deadline (self));
   if (self->asks_first < self->asks->len)
-    next = MIN (next, g_array_index (self->asks, PeerAsk, self->asks_first).at +
-                          peer_channel_patience (self));
+    next = MIN (next, ask_deadline (self, &g_array_index (self->asks, PeerAsk, self->asks_first)));
   return MIN (next, self->last_sent + keep_alive);
 }

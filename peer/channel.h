@@ -29,8 +29,9 @@ typedef struct {
 /* A chunk that was asked for. */
 typedef struct {
   uint64_t chunk;
-  int64_t at;   /* us */
-  bool doubled; /* it was urgent, and somebody else is asked too */
+  int64_t at;        /* us */
+  int64_t overtaken; /* us: when something was answered that was asked for later; 0 = not yet */
+  int64_t doubled;   /* us: when it was urgent, and somebody else was sought to be asked too */
 } PeerAsk;
 
 typedef struct {
@@ -79,6 +80,7 @@ typedef struct {
   PeerChunks *in_flight;
   size_t flight_bytes;
   int64_t newest_acked;  /* us: when the newest acknowledged chunk was sent */
+  int64_t newest_rtt;    /* us: that it took; 0 = not known */
   int64_t last_progress; /* us: when something was acknowledged, or the flight began */
   bool probe;            /* one datagram may go beyond the window */
   unsigned probes;       /* that went since something was acknowledged */
@@ -94,7 +96,9 @@ typedef struct {
   PeerHeld held;                /* came before their hashes */
   double quota;                 /* chunks that may be asked for at once */
   int64_t latency, latency_var; /* us from asking to having; 0 = not known */
-  int64_t latency_min;          /* us */
+  int64_t latency_min[2];       /* us: the least of this while, and of the one before; 0 = none */
+  int64_t latency_since;        /* us: when this while began */
+  int64_t eased_at;             /* us: when the quota was last cut, since it made a queue */
   double rate;                  /* bytes/s that they bring */
   int64_t rate_at;              /* us */
   size_t rate_bytes;            /* since rate_at */
@@ -144,6 +148,8 @@ uint64_t peer_channel_oldest (const PeerChannel *self);
 bool peer_channel_add_request (PeerChannel *self, PeerRange run);
 /* CANCEL, HAVE: returns the number of chunks that were in the queue. */
 uint64_t peer_channel_cancel (PeerChannel *self, PeerRange run);
+/* How many chunks wait to be sent. */
+uint64_t peer_channel_backlog (const PeerChannel *self);
 bool peer_channel_next_request (PeerChannel *self, uint64_t *chunk);
 /* To the front: it could not be sent now, or was lost. */
 void peer_channel_unget_request (PeerChannel *self, uint64_t chunk);
@@ -170,6 +176,8 @@ bool peer_channel_not_arrived (PeerChannel *self, int64_t now, uint64_t chunk);
 /* --- what we asked of them --- */
 
 void peer_channel_ask (PeerChannel *self, int64_t now, PeerRange run);
+/* The REQUEST of an ask may have been lost: it is said once more, the ask stays as it is. */
+void peer_channel_say_again (PeerChannel *self, uint64_t chunk);
 bool peer_channel_has_ask (const PeerChannel *self, uint64_t chunk);
 guint peer_channel_n_asks (const PeerChannel *self);
 /* The chunk came, from them: measures. true = it had been asked of them. */
@@ -180,9 +188,12 @@ void peer_channel_proved (PeerChannel *self, int64_t now);
 bool peer_channel_unask (PeerChannel *self, uint64_t chunk);
 /* How long an answer may take: us. */
 int64_t peer_channel_patience (const PeerChannel *self);
-/* Takes the oldest ask if it is over its time; false = none is. */
+/* Takes the oldest ask if it is over its time; false = none is. Requests are answered in their order
+ * (8.10 leaves it open, but it is what everybody does), so one that was overtaken was lost on the
+ * way, or its answer was. */
 bool peer_channel_expired_ask (PeerChannel *self, int64_t now, uint64_t *chunk);
-/* The next of the chunks before urgent that could have come by now, each once. The ask stays. */
+/* The next of the chunks before urgent that could have come by now, each once in an answer's time.
+ * The ask stays. */
 bool peer_channel_slow_ask (PeerChannel *self, int64_t now, uint64_t urgent, uint64_t *chunk);
 /* Nothing was answered for as long as an answer may take. */
 void peer_channel_missed (PeerChannel *self, int64_t now);

@@ -18,7 +18,8 @@ typedef struct {
 /* Chunks that a source has told only a few of, and when it tells all. */
 typedef struct {
   PeerRange chunks;
-  int64_t due; /* us */
+  int64_t due;    /* us: the next step */
+  unsigned steps; /* that are over */
 } PeerWithheld;
 
 struct PeerSwarm {
@@ -40,6 +41,7 @@ struct PeerSwarm {
   PeerChunks *have;      /* verified, in the store */
   PeerChunks *requested; /* asked of somebody */
   GArray *wants;         /* PeerWant */
+  double doubles;        /* asks of urgent chunks that may be said twice now */
   bool pick;             /* something changed for the picker */
   int64_t picked_at;     /* us */
   uint64_t late_told;    /* one past the newest chunk that LATE was told of */

@@ -9,11 +9,15 @@
 #include <string.h>
 
 #define MAX_WANTS 64
-#define FIRST_COPIES 2        /* peers that a source tells of a unit at once */
-#define FIRST_UNIT 16         /* chunks */
-#define WITHHOLD_TIME 800000  /* us until it tells the others */
 #define ACK_DELAY 10000       /* us (RFC 6817 allows delayed acknowledgements) */
 #define ACK_BATCH 16          /* chunks */
+#define FIRST_COPIES 1        /* peers that a source tells of a unit at once */
+#define FIRST_UNIT 16         /* chunks */
+#define WITHHOLD_STEP 200000  /* us; by then the first one has it, if all goes well */
+#define WITHHOLD_STEPS 7      /* until it tells all */
+#define BUSY_LEAST 128        /* chunks that a source may be asked for without being busy... */
+#define BUSY_TIME 200000      /* us: ...or as many as it sends in this time */
+#define RARE 2                /* peers that have a chunk which must be told of soon */
 #define HAVE_DELAY_RARE 10000 /* us; for what hardly anybody has */
 #define HAVE_DELAY_LIVE 100000
 #define HAVE_DELAY_STATIC 200000
@@ -143,41 +147,90 @@ have_delay (const PeerSwarm *self, uint64_t chunk)
     const PeerChannel *channel = g_ptr_array_index (self->channels, i);
     holders += channel->state == PEER_CHANNEL_OPEN && peer_channel_has (channel, chunk);
   }
-  return holders <= FIRST_COPIES ? HAVE_DELAY_RARE : HAVE_DELAY_LIVE;
+  return holders <= RARE ? HAVE_DELAY_RARE : HAVE_DELAY_LIVE;
+}
+
+/* Of two channels drawn at random the one that has less to do: it brings a new chunk to the others
+ * soonest (the power of two choices). */
+static PeerChannel *
+draw_channel (PeerSwarm *self)
+{
+  PeerChannel *drawn[2];
+  for (unsigned i = 0; i < 2; i++) {
+    uint32_t random;
+    self->core->random (self->core->random_data, (uint8_t *)&random, sizeof random);
+    drawn[i] = g_ptr_array_index (self->channels, random % self->channels->len);
+  }
+  return peer_channel_backlog (drawn[1]) < peer_channel_backlog (drawn[0]) ? drawn[1] : drawn[0];
 }
 
 /* A source that tells everybody of its newest chunks at once is asked by everybody. It tells a few
- * of each unit, who will have told the others when it tells all (3.2: a peer tells those whom it
- * wants to allow to download). */
+ * of each unit, and all when those have had the time to tell the others (3.2: a peer tells those
+ * whom it wants to allow to download). */
 static void
 announce_first (PeerSwarm *self, PeerRange munro)
 {
-  GPtrArray *channels = self->channels;
-  if (channels->len <= FIRST_COPIES + 1) {
+  if (self->channels->len <= FIRST_COPIES + 1) {
     announce (self, munro, NULL, 0);
     return;
   }
   for (PeerRange unit = {munro.first, munro.first}; unit.first < munro.end; unit.first = unit.end) {
     unit.end = MIN (unit.first + FIRST_UNIT, munro.end);
-    for (unsigned i = 0; i < FIRST_COPIES; i++) {
-      uint32_t random;
-      self->core->random (self->core->random_data, (uint8_t *)&random, sizeof random);
-      announce_to (self, g_ptr_array_index (channels, random % channels->len), unit, 0);
-    }
+    for (unsigned i = 0; i < FIRST_COPIES; i++)
+      announce_to (self, draw_channel (self), unit, 0);
+    PeerWithheld withheld = {unit, self->core->now + WITHHOLD_STEP, 0};
+    g_array_append_val (self->withheld, withheld);
   }
-  PeerWithheld withheld = {munro, self->core->now + WITHHOLD_TIME};
-  g_array_append_val (self->withheld, withheld);
 }
 
+static unsigned
+count_holders (const PeerSwarm *self, PeerRange run)
+{
+  unsigned holders = 0;
+  for (guint i = 0; i < self->channels->len; i++) {
+    const PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    holders += channel->state == PEER_CHANNEL_OPEN && peer_chunks_has_all (channel->have, run);
+  }
+  return holders;
+}
+
+/* More is asked of us than we can send before long: to tell more would make it longer yet. */
+static bool
+is_busy (const PeerSwarm *self)
+{
+  uint64_t waiting = 0;
+  for (guint i = 0; i < self->channels->len; i++)
+    waiting += peer_channel_backlog (g_ptr_array_index (self->channels, i));
+  double sent = self->rate_up * BUSY_TIME / 1e6 / self->content.chunk_size;
+  return waiting > BUSY_LEAST && (double)waiting > sent;
+}
+
+/* Units that too few have got yet are told to one more with each step. When the others have had
+ * their time, all are told, who may know nobody but us; unless we are busy, since then everybody
+ * would wait for us. */
 static int64_t
 announce_withheld (PeerSwarm *self)
 {
   guint n = 0;
-  for (; n < self->withheld->len; n++) {
-    const PeerWithheld *withheld = &g_array_index (self->withheld, PeerWithheld, n);
-    if (withheld->due > self->core->now)
+  bool busy = is_busy (self);
+  if (self->channels->len == 0)
+    g_array_set_size (self->withheld, 0); /* who comes is told all that there is */
+  for (guint end = self->withheld->len; n < end; n++) {
+    PeerWithheld withheld = g_array_index (self->withheld, PeerWithheld, n);
+    if (withheld.due > self->core->now)
       break;
-    announce (self, withheld->chunks, NULL, 0);
+    if (withheld.steps < WITHHOLD_STEPS)
+      withheld.steps++;
+    if (withheld.steps == WITHHOLD_STEPS && !busy) {
+      announce (self, withheld.chunks, NULL, 0);
+      continue;
+    }
+    if (self->edge.end - withheld.chunks.end >= self->discard_window)
+      continue;
+    if (count_holders (self, withheld.chunks) < FIRST_COPIES)
+      announce_to (self, draw_channel (self), withheld.chunks, 0);
+    withheld.due += WITHHOLD_STEP;
+    g_array_append_val (self->withheld, withheld);
   }
   g_array_remove_range (self->withheld, 0, n);
   return self->withheld->len > 0 ? g_array_index (self->withheld, PeerWithheld, 0).due : PEER_NEVER;
@@ -235,6 +288,7 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
     return false;
   }
   peer_chunks_add (self->have, run);
+  peer_swarm_earn_double (self);
   self->downloaded += n;
   core->counters.chunks_received++;
   core->counters.chunk_bytes_received += n;

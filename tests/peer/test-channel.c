@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The books of one channel: what is asked either way, what is in flight, what is held. */
+#include "peer/channel.h"
+
+#define MS INT64_C (1000)
+#define S (1000 * MS)
+#define START (100 * S)
+#define BYTES 1200 /* of a datagram */
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerChannel, peer_channel_free)
+
+static PeerChannel *
+open_channel (bool live)
+{
+  const PeerAddress address = {.port = 7000};
+  PeerChannel *self = peer_channel_new (NULL, &address, 1, START);
+  peer_channel_open (self, START, live);
+  return self;
+}
+
+static PeerRange
+one (uint64_t chunk)
+{
+  return (PeerRange){chunk, chunk + 1};
+}
+
+/* --- what they have --- */
+
+static void
+test_what_leaves_their_window_is_forgotten (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  self->window = 100;
+  peer_channel_add_have (self, (PeerRange){0, 50});
+  g_assert_true (peer_channel_has (self, 0));
+  peer_channel_add_have (self, (PeerRange){140, 150});
+  g_assert_cmpuint (peer_channel_oldest (self), ==, 50);
+  g_assert_false (peer_channel_has (self, 49));
+  g_assert_true (peer_channel_has (self, 149));
+}
+
+/* --- what they asked of us --- */
+
+static void
+test_requests_are_answered_in_their_order (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  static const uint64_t order[] = {7, 20, 21, 5};
+  uint64_t chunk;
+  g_assert_true (peer_channel_add_request (self, one (7)));
+  g_assert_true (peer_channel_add_request (self, (PeerRange){20, 22}));
+  g_assert_true (peer_channel_add_request (self, one (5)));
+  g_assert_true (peer_channel_add_request (self, one (20))); /* waits already: not twice */
+  g_assert_cmpuint (peer_channel_backlog (self), ==, 4);
+  for (unsigned i = 0; i < G_N_ELEMENTS (order); i++) {
+    g_assert_true (peer_channel_next_request (self, &chunk));
+    g_assert_cmpuint (chunk, ==, order[i]);
+  }
+  g_assert_false (peer_channel_next_request (self, &chunk));
+}
+
+static void
+test_request_that_could_not_be_sent_is_first_again (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  uint64_t chunk;
+  peer_channel_add_request (self, (PeerRange){10, 14});
+  g_assert_true (peer_channel_next_request (self, &chunk));
+  g_assert_true (peer_channel_next_request (self, &chunk));
+  peer_channel_unget_request (self, 11);
+  peer_channel_unget_request (self, 3);
+  g_assert_true (peer_channel_next_request (self, &chunk));
+  g_assert_cmpuint (chunk, ==, 3);
+  g_assert_true (peer_channel_next_request (self, &chunk));
+  g_assert_cmpuint (chunk, ==, 11);
+  g_assert_true (peer_channel_next_request (self, &chunk));
+  g_assert_cmpuint (chunk, ==, 12);
+}
+
+static void
+test_cancelled_request_is_not_answered (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  uint64_t chunk;
+  peer_channel_add_request (self, (PeerRange){0, 6});
+  g_assert_cmpuint (peer_channel_cancel (self, (PeerRange){1, 5}), ==, 4);
+  g_assert_cmpuint (peer_channel_cancel (self, (PeerRange){1, 5}), ==, 0);
+  g_assert_true (peer_channel_next_request (self, &chunk));
+  g_assert_cmpuint (chunk, ==, 0);
+  g_assert_true (peer_channel_next_request (self, &chunk));
+  g_assert_cmpuint (chunk, ==, 5);
+  g_assert_false (peer_channel_next_request (self, &chunk));
+}
+
+static void
+test_queue_of_requests_has_an_end (void)
+{
+  g_autoptr (PeerChannel) chunks = open_channel (false);
+  g_assert_false (peer_channel_add_request (chunks, (PeerRange){0, 1 << 20}));
+  g_assert_cmpuint (peer_channel_backlog (chunks), ==, 8192);
+  g_autoptr (PeerChannel) runs = open_channel (false);
+  unsigned taken = 0;
+  while (taken < 1000 && peer_channel_add_request (runs, one (2 * taken)))
+    taken++;
+  g_assert_cmpuint (taken, ==, 256);
+}
+
+/* --- what is in flight --- */
+
+static void
+test_later_acknowledgement_tells_of_a_loss (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  uint64_t chunk;
+  for (uint64_t i = 0; i < 3; i++)
+    peer_channel_sent (self, START + (int64_t)i * MS, i, BYTES);
+  g_assert_cmpuint (self->flight_bytes, ==, 3 * BYTES);
+  g_assert_cmpuint (peer_channel_acked (self, START + 50 * MS, one (1), 20 * MS), ==, 1);
+  g_assert_cmpuint (peer_channel_find_lost (self, START + 50 * MS), ==, 0); /* may be late */
+  g_assert_cmpuint (peer_channel_find_lost (self, START + 80 * MS), ==, 1);
+  g_assert_cmpuint (self->flight_bytes, ==, BYTES); /* the last was sent after what was acked */
+  g_assert_true (peer_channel_next_request (self, &chunk));
+  g_assert_cmpuint (chunk, ==, 0);
+  g_assert_true (peer_chunks_has (self->resend, 0));
+}
+
+/* A queue on the way delays all that was sent: the mean follows slowly, the newest does not. */
+static void
+test_queue_on_the_way_is_no_loss (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  for (uint64_t i = 0; i < 20; i++) {
+    peer_channel_sent (self, START + (int64_t)i * 100 * MS, i, BYTES);
+    peer_channel_acked (self, START + (int64_t)i * 100 * MS + 40 * MS, one (i), 20 * MS);
+  }
+  int64_t now = START + 3 * S;
+  peer_channel_sent (self, now, 100, BYTES);
+  peer_channel_sent (self, now + MS, 101, BYTES);
+  peer_channel_sent (self, now + 2 * MS, 102, BYTES);
+  peer_channel_acked (self, now + 130 * MS, one (101), 100 * MS);
+  g_assert_cmpuint (peer_channel_find_lost (self, now + 131 * MS), ==, 0);
+  g_assert_cmpuint (peer_channel_acked (self, now + 132 * MS, one (100), 100 * MS), ==, 1);
+}
+
+static void
+test_silence_brings_a_probe_then_a_timeout (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  peer_channel_sent (self, START, 0, BYTES);
+  peer_channel_acked (self, START + 40 * MS, one (0), 20 * MS);
+  for (uint64_t i = 1; i < 4; i++)
+    peer_channel_sent (self, START + 50 * MS, i, BYTES);
+  g_assert_cmpuint (peer_channel_find_lost (self, START + 60 * MS), ==, 0);
+  int64_t at = peer_channel_loss_deadline (self);
+  g_assert_cmpint (at, <, START + S);
+  g_assert_cmpuint (peer_channel_find_lost (self, at), ==, 1);
+  g_assert_true (self->probe);
+  g_assert_cmpuint (peer_channel_window_left (self), >=, PEER_DATAGRAM_MAX);
+  g_assert_cmpuint (peer_channel_find_lost (self, START + 10 * S), ==, 2);
+  g_assert_cmpuint (self->flight_bytes, ==, 0);
+}
+
+static void
+test_what_is_asked_again_did_not_arrive (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  uint64_t chunk;
+  peer_channel_add_request (self, one (9));
+  peer_channel_sent (self, START, 4, BYTES);
+  peer_channel_not_arrived (self, 4);
+  g_assert_cmpuint (self->flight_bytes, ==, 0);
+  g_assert_true (peer_channel_next_request (self, &chunk));
+  g_assert_cmpuint (chunk, ==, 4);
+}
+
+/* --- what we asked of them --- */
+
+/* Asks for n chunks and has them answered one after the other, each latency after its ask. */
+static int64_t
+exchange (PeerChannel *self, int64_t now, uint64_t *next, unsigned n, int64_t latency)
+{
+  for (unsigned i = 0; i < n; i++) {
+    peer_channel_ask (self, now, one (*next + i));
+  }
+  for (unsigned i = 0; i < n; i++)
+    g_assert_true (peer_channel_answered (self, now + latency, (*next)++, BYTES));
+  g_array_set_size (self->to_request, 0);
+  return now + latency;
+}
+
+static void
+test_quota_grows_with_answers_and_gives_way_to_a_queue (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  uint64_t next = 0;
+  int64_t now = START;
+  for (unsigned i = 0; i < 8; i++)
+    now = exchange (self, now, &next, (unsigned)self->quota, 50 * MS);
+  double grown = self->quota;
+  g_assert_cmpfloat (grown, >, 64);
+  now = exchange (self, now, &next, (unsigned)grown, 300 * MS);
+  g_assert_cmpfloat (self->quota, <, grown / 2); /* to what the path holds, and once */
+  g_assert_cmpfloat (self->quota, >=, 24);
+  /* a queue that stays for seconds is not taken for the path's own time */
+  for (unsigned i = 0; i < 15; i++)
+    now = exchange (self, now, &next, 16, 300 * MS);
+  g_assert_cmpfloat (self->quota, <, grown / 2);
+}
+
+static void
+test_silence_expires_asks_and_costs_quota (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  uint64_t next = 0, chunk;
+  int64_t now = exchange (self, START, &next, 4, 50 * MS);
+  peer_channel_ask (self, now, (PeerRange){40, 42});
+  int64_t patience = peer_channel_patience (self);
+  g_assert_cmpint (patience, >=, 100 * MS);
+  g_assert_false (peer_channel_expired_ask (self, now + patience - 1, &chunk));
+  g_assert_true (peer_channel_expired_ask (self, now + patience, &chunk));
+  g_assert_cmpuint (chunk, ==, 40);
+  g_assert_true (peer_channel_expired_ask (self, now + patience, &chunk));
+  g_assert_false (peer_channel_expired_ask (self, now + patience, &chunk));
+  peer_channel_missed (self, now + patience);
+  g_assert_cmpuint (self->misses, ==, 1);
+  g_assert_cmpint (peer_channel_patience (self), ==, 2 * patience);
+  peer_channel_missed (self, now + patience + 1); /* the same silence */
+  g_assert_cmpuint (self->misses, ==, 1);
+}
+
+static void
+test_overtaken_ask_is_not_waited_for (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  uint64_t next = 0, chunk;
+  int64_t now = START;
+  for (unsigned i = 0; i < 2; i++) /* so slow that patience is long */
+    now = exchange (self, now, &next, 4, 400 * MS);
+  peer_channel_ask (self, now, one (50));
+  peer_channel_ask (self, now, one (51));
+  peer_channel_ask (self, now + 10 * MS, one (60));
+  int64_t patience = peer_channel_patience (self);
+  g_assert_true (peer_channel_answered (self, now + 100 * MS, 60, BYTES));
+  int64_t wait = 100 * MS + self->latency + 50 * MS;
+  g_assert_cmpint (wait, <, patience);
+  g_assert_false (peer_channel_expired_ask (self, now + wait - 1, &chunk));
+  g_assert_true (peer_channel_expired_ask (self, now + wait, &chunk));
+  g_assert_cmpuint (chunk, ==, 50);
+  g_assert_true (peer_channel_expired_ask (self, now + wait, &chunk));
+  g_assert_cmpuint (chunk, ==, 51);
+}
+
+/* It is answered before its turn, so it says nothing of what was asked for before it. */
+static void
+test_ask_said_again_overtakes_nothing (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  uint64_t next = 0, chunk;
+  int64_t now = START;
+  for (unsigned i = 0; i < 2; i++)
+    now = exchange (self, now, &next, 4, 400 * MS);
+  peer_channel_ask (self, now, one (50));
+  peer_channel_ask (self, now + 10 * MS, one (60));
+  peer_channel_say_again (self, 60);
+  g_assert_cmpuint (self->to_request->len, ==, 3);
+  g_assert_true (peer_channel_answered (self, now + 100 * MS, 60, BYTES));
+  g_assert_false (peer_channel_expired_ask (self, now + 700 * MS, &chunk));
+}
+
+static void
+test_slow_ask_is_told_once_in_an_answers_time (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  uint64_t next = 0, chunk;
+  int64_t now = exchange (self, START, &next, 8, 100 * MS);
+  peer_channel_ask (self, now, one (30));
+  peer_channel_ask (self, now, one (90));
+  g_assert_false (peer_channel_slow_ask (self, now + 50 * MS, 80, &chunk));
+  g_assert_true (peer_channel_slow_ask (self, now + 200 * MS, 80, &chunk));
+  g_assert_cmpuint (chunk, ==, 30);
+  g_assert_false (peer_channel_slow_ask (self, now + 201 * MS, 80, &chunk)); /* 90 is not urgent */
+  g_assert_true (peer_channel_slow_ask (self, now + 400 * MS, 80, &chunk));
+  g_assert_true (peer_channel_has_ask (self, 30));
+}
+
+static void
+test_what_came_from_elsewhere_is_no_longer_asked (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  peer_channel_ask (self, START, (PeerRange){0, 3});
+  g_assert_true (peer_channel_unask (self, 1));
+  g_assert_false (peer_channel_unask (self, 1));
+  g_assert_cmpuint (peer_channel_n_asks (self), ==, 2);
+  g_assert_false (peer_channel_answered (self, START + MS, 1, BYTES));
+  g_assert_true (peer_channel_answered (self, START + MS, 2, BYTES));
+  peer_channel_forget_asks (self);
+  g_assert_cmpuint (peer_channel_n_asks (self), ==, 0);
+}
+
+/* --- what is held --- */
+
+static void
+test_held_chunks_have_an_end (void)
+{
+  PeerHeld held = {NULL};
+  const uint8_t bytes[4] = {1, 2, 3, 4};
+  g_assert_cmpuint (peer_held_count (&held), ==, 0);
+  for (uint64_t i = 0; i < PEER_HELD_MAX; i++)
+    g_assert_true (peer_held_add (&held, START, i, 5, bytes, sizeof bytes));
+  g_assert_false (peer_held_add (&held, START, 1000, 5, bytes, sizeof bytes));
+  peer_held_remove (&held, 0);
+  g_assert_false (peer_held_has (&held, 0));
+  g_assert_true (peer_held_has (&held, 1));
+  g_assert_cmpmem (peer_held_get (&held, 0)->bytes, peer_held_get (&held, 0)->n, bytes, 4);
+  peer_held_clear (&held);
+  g_assert_cmpuint (peer_held_count (&held), ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, function) g_test_add_func ("/peer/channel/" name, function)
+  ADD ("what-leaves-their-window-is-forgotten", test_what_leaves_their_window_is_forgotten);
+  ADD ("requests-are-answered-in-their-order", test_requests_are_answered_in_their_order);
+  ADD ("request-that-could-not-be-sent-is-first-again",
+       test_request_that_could_not_be_sent_is_first_again);
+  ADD ("cancelled-request-is-not-answered", test_cancelled_request_is_not_answered);
+  ADD ("queue-of-requests-has-an-end", test_queue_of_requests_has_an_end);
+  ADD ("later-acknowledgement-tells-of-a-loss", test_later_acknowledgement_tells_of_a_loss);
+  ADD ("queue-on-the-way-is-no-loss", test_queue_on_the_way_is_no_loss);
+  ADD ("silence-brings-a-probe-then-a-timeout", test_silence_brings_a_probe_then_a_timeout);
+  ADD ("what-is-asked-again-did-not-arrive", test_what_is_asked_again_did_not_arrive);
+  ADD ("quota-grows-with-answers-and-gives-way-to-a-queue",
+       test_quota_grows_with_answers_and_gives_way_to_a_queue);
+  ADD ("silence-expires-asks-and-costs-quota", test_silence_expires_asks_and_costs_quota);
+  ADD ("overtaken-ask-is-not-waited-for", test_overtaken_ask_is_not_waited_for);
+  ADD ("ask-said-again-overtakes-nothing", test_ask_said_again_overtakes_nothing);
+  ADD ("slow-ask-is-told-once-in-an-answers-time", test_slow_ask_is_told_once_in_an_answers_time);
+  ADD ("what-came-from-elsewhere-is-no-longer-asked",
+       test_what_came_from_elsewhere_is_no_longer_asked);
+  ADD ("held-chunks-have-an-end", test_held_chunks_have_an_end);
+  return g_test_run ();
+}
