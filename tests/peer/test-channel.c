@@ -166,8 +166,11 @@ test_what_is_asked_again_did_not_arrive (void)
   g_autoptr (PeerChannel) self = open_channel (false);
   uint64_t chunk;
   peer_channel_add_request (self, one (9));
-  peer_channel_sent (self, START, 4, BYTES);
-  peer_channel_not_arrived (self, 4);
+  peer_channel_sent (self, START, 3, BYTES);
+  peer_channel_acked (self, START + 40 * MS, one (3), 20 * MS);
+  peer_channel_sent (self, START + S, 4, BYTES);
+  g_assert_false (peer_channel_not_arrived (self, START + S + 20 * MS, 4)); /* it may yet */
+  g_assert_true (peer_channel_not_arrived (self, START + S + 100 * MS, 4));
   g_assert_cmpuint (self->flight_bytes, ==, 0);
   g_assert_true (peer_channel_next_request (self, &chunk));
   g_assert_cmpuint (chunk, ==, 4);
