@@ -18,6 +18,7 @@
 #define MAX_TRIES 6
 #define UNPROVEN_TIME 3000000 /* us that an answer waits for the third datagram */
 #define SILENT_LIVE 1500000   /* us; three keep-alives are missing */
+#define SPOKE_TIME 500000     /* us from the handshake to the last that was heard */
 #define MAX_QUIET 6           /* doublings: 96 s */
 #define SILENT_STATIC 5000000
 #define RETRY_OPEN 1000000 /* us between tries at a peer of ours that fell silent */
@@ -327,8 +328,9 @@ peer_swarm_opened (PeerSwarm *self, PeerChannel *channel)
     if (other == channel || other->state != PEER_CHANNEL_OPEN ||
         !peer_address_equal (&other->address, &channel->address))
       continue;
-    /* who was only quiet, and answers at once, may be quiet for longer */
-    if (peer_swarm_is_silent (self, other) && other->remote != 0)
+    /* who has said nothing since its handshake, and answers a new one at once, seldom speaks; who
+     * spoke and fell silent was started anew */
+    if (peer_swarm_is_silent (self, other) && other->last_received - other->opened < SPOKE_TIME)
       channel->quiet = MIN (other->quiet + 1, MAX_QUIET);
     peer_swarm_close (self, displaces (self, other, channel) ? other : channel, true);
     if (channel->state == PEER_CHANNEL_CLOSED)
