@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Three ways for bytes, by what the link names and where they go:
  *
- *   live                     ring in memory -> playout -> output, from the tune-in on
+ *   live                     ring in memory -> playout -> output, from a picture on
  *   on demand, to a file     the store is the file: any order, and what is there already counts
  *   on demand, to a pipe     memory -> output, in order; the window follows what is written
  *
@@ -11,10 +11,13 @@
 #include "peer/cli/session.h"
 
 #include "peer/cli/output.h"
+#include "peer/cli/start.h"
 #include "peer/net/file.h"
 #include "peer/net/tracker.h"
 #include "peer/net/udp.h"
 #include "peer/playout.h"
+
+#include <string.h>
 
 #define LIVE_BYTES (32 << 20)                      /* kept for others: a minute at 4 Mbit/s */
 #define PIPE_BYTES (64 << 20)                      /* likewise, of a file that goes to a pipe */
@@ -37,6 +40,7 @@ struct CliSession {
   NetTracker *tracker;
   PeerPlayout *playout;
   CliOutput *output; /* NULL = nobody reads */
+  CliStart *start;   /* a live transport stream of which nothing has been written; else NULL */
   bool live, sizing, complete, ended;
   PeerRange run;     /* live: what playout has handed on and the output has not taken */
   uint64_t n_chunks; /* on demand; 0 = not known yet */
@@ -100,6 +104,23 @@ flush (CliSession *self)
 
 typedef enum { WRITE_OK, WRITE_AGAIN, WRITE_FULL } WriteResult;
 
+/* Holds a chunk of n bytes back until a picture can start: out becomes the tables and all from the
+ * picture on. The bytes that are then in out. */
+static size_t
+begin_output (CliSession *self, uint8_t *out, size_t n, size_t room)
+{
+  g_autoptr (GBytes) start = cli_start_feed (self->start, out, n, net_udp_now (self->udp));
+  if (start == NULL)
+    return 0;
+  size_t size;
+  const uint8_t *bytes = g_bytes_get_data (start, &size);
+  size = MIN (size, room); /* all of it, since nothing has been written yet */
+  if (size > 0)
+    memcpy (out, bytes, size);
+  g_clear_pointer (&self->start, cli_start_free);
+  return size;
+}
+
 /* One chunk into the output's buffer. AGAIN: the store has not got it at hand. */
 static WriteResult
 write_chunk (CliSession *self, uint64_t chunk)
@@ -111,6 +132,8 @@ write_chunk (CliSession *self, uint64_t chunk)
   PeerStore *store = peer_swarm_store (self->swarm);
   if (store->class->read (store, chunk, out, room, &n) != PEER_STORE_OK)
     return WRITE_AGAIN;
+  if (self->start != NULL)
+    n = begin_output (self, out, n, room);
   cli_output_add (self->output, n);
   return WRITE_OK;
 }
@@ -125,6 +148,8 @@ pump_live (CliSession *self)
       uint64_t skipped;
       self->run = peer_playout_next (self->playout, now, have, &skipped);
       self->skipped += skipped;
+      if (skipped > 0 && self->start != NULL)
+        cli_start_gap (self->start);
       if (peer_range_is_empty (self->run) && skipped == 0)
         break;
     }
@@ -132,8 +157,11 @@ pump_live (CliSession *self)
       WriteResult result = write_chunk (self, self->run.first);
       if (result == WRITE_FULL)
         break;
-      if (result == WRITE_AGAIN)
-        self->skipped++; /* it fell out of the ring while the reader did not read */
+      if (result == WRITE_AGAIN) { /* it fell out of the ring while the reader did not read */
+        self->skipped++;
+        if (self->start != NULL)
+          cli_start_gap (self->start);
+      }
       self->run.first++;
     }
   }
@@ -456,6 +484,8 @@ cli_session_new (const CliOptions *options, CliSessionFunc func, gpointer data, 
                                   .lookback = LOOKBACK,
                                   .max_lag = MAX_LAG};
     self->playout = peer_playout_new (&playout);
+    if (g_str_equal (options->link->media_type, "video/mp2t"))
+      self->start = cli_start_new ();
   }
   if (!start (self, error))
     return NULL;
@@ -480,6 +510,7 @@ cli_session_free (CliSession *self)
   g_clear_pointer (&self->udp, net_udp_free);
   g_clear_pointer (&self->playout, peer_playout_free);
   g_clear_pointer (&self->output, cli_output_free);
+  g_clear_pointer (&self->start, cli_start_free);
   g_free (self);
 }
 

@@ -76,17 +76,17 @@ class World:
         self.origin = subprocess.Popen(
             [ORIGIN, '--http', f'127.0.0.1:{self.http}', '--peer', self.address, '--state',
              os.path.join(self.folder, 'state'), '--file', f'film=Film,{self.film}', '--channel',
-             'late=Late'], stdout=self.log, stderr=self.log)
+             'late=Late', '--channel', 'picture=Picture'], stdout=self.log, stderr=self.log)
         links = []
 
         def has_links():
             if self.origin.poll() is not None:
                 raise AssertionError('ppsp-origin ended, see ' + self.log.name)
             links[:] = self.links()
-            return len(links) == 2
-        wait_until('the origin names two links', has_links)
+            return len(links) == 3
+        wait_until('the origin names three links', has_links)
         self.film_link = next(link for link in links if 'ci=3' not in link)
-        self.live_link = next(link for link in links if 'ci=3' in link)
+        self.live_link, self.picture_link = self.live_links()
 
     def links(self):
         try:
@@ -94,6 +94,11 @@ class World:
                 return re.findall(r'^ppsp:\S+', answer.read().decode(), re.M)
         except OSError:
             return []
+
+    def live_links(self):
+        with urllib.request.urlopen(f'http://127.0.0.1:{self.http}/channels.m3u') as answer:
+            named = dict(re.findall(r',(\w+)\n(ppsp:\S+)', answer.read().decode()))
+        return named['Late'], named['Picture']
 
     def close(self):
         self.origin.terminate()
@@ -237,6 +242,32 @@ class TestPeer(unittest.TestCase):
         wrong = self.peer('ppsp:nonsense')
         self.assertEqual(wrong.returncode, 2)
         self.assertRegex(wrong.stderr.decode(), r'\Appsp-peer: .*\n\Z')
+
+    @unittest.skipUnless(shutil.which('ffmpeg') and shutil.which('ffprobe'), 'ffmpeg is missing')
+    def test_live_begins_with_a_picture(self):
+        encoder = subprocess.Popen(
+            ['ffmpeg', '-nostdin', '-v', 'error', '-re', '-f', 'lavfi', '-i',
+             'testsrc=size=320x180:rate=25', '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '40',
+             '-keyint_min', '40', '-f', 'mpegts', '-method', 'PUT',
+             f'http://127.0.0.1:{self.world.http}/ingest/picture'])
+        self.addCleanup(encoder.wait)
+        self.addCleanup(encoder.kill)
+        time.sleep(2.8)  # tunes in between two key frames
+        path = self.target('picture.ts')
+        process = self.start(self.world.picture_link, '--output', path)
+        wait_until('some seconds came',
+                   lambda: os.path.exists(path) and os.path.getsize(path) > 150_000)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(PATIENCE), 0)
+        with open(path, 'rb') as file:
+            pids = [int.from_bytes(file.read(188)[1:3], 'big') & 0x1fff for _ in range(2)]
+        self.assertEqual(pids, [0, 0x1000])
+        said = subprocess.run(
+            ['ffprobe', '-v', 'error', '-select_streams', 'v', '-read_intervals', '%+#30',
+             '-show_entries', 'frame=pict_type',
+             '-of', 'csv=p=0', path], capture_output=True, timeout=PATIENCE, check=True)
+        self.assertEqual(said.stderr, b'')
+        self.assertTrue(said.stdout.startswith(b'I'), said.stdout[:80])
 
     def check_live(self, got, encoder):
         """Whole packets, a contiguous part of what was pushed."""
