@@ -18,6 +18,7 @@
 #define LEAST_TIME 10000000 /* us that the least latency is remembered; at most twice that */
 #define REORDERING 15000    /* us: an acknowledgement may be this late (ours wait 10 ms) */
 #define OVERTAKEN 50000     /* us: by which the repair of a loss may take longer than an answer */
+#define PATIENT_MAX 16      /* times REORDERING, or the slack that is measured */
 #define PATIENCE_FIRST 1000000 /* us */
 #define PATIENCE_MIN 200000
 #define PATIENCE_MAX 4000000
@@ -255,6 +256,18 @@ peer_channel_window_left (const PeerChannel *self)
   return window > self->flight_bytes ? window - self->flight_bytes : 0;
 }
 
+/* What was sent again, and is acknowledged sooner than anything can be, was only late: the round trip
+ * has become longer than what is allowed for, and what is sent twice measures nothing (Karn). As
+ * RACK does with its window (RFC 8985, 6.2), more is allowed until something is measured. */
+static void
+measure_patience (PeerChannel *self, int64_t now, const PeerFlight *flight)
+{
+  if (!flight->again)
+    self->patient -= self->patient > 0;
+  else if (now - flight->sent < self->ledbat.srtt / 2)
+    self->patient = MIN (self->patient + 1, PATIENT_MAX);
+}
+
 unsigned
 peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t delay)
 {
@@ -274,6 +287,7 @@ peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t dela
     bytes += f->bytes;
     peer_chunks_remove (self->in_flight, (PeerRange){f->chunk, f->chunk + 1});
     rtt = f->again ? rtt : now - f->sent;
+    measure_patience (self, now, f);
     if (f->sent < self->newest_acked)
       continue;
     self->newest_acked = f->sent;
@@ -296,8 +310,11 @@ loss_delay (const PeerChannel *self)
 {
   /* as RACK has it (RFC 8985, 6.2): the round trip that the newest took, since queues on the way
    * come faster than the mean follows, and a quarter for what overtakes */
+  if (self->ledbat.srtt == 0)
+    return peer_ledbat_cto (
+        &self->ledbat); /* what is sent again too soon would never be measured */
   int64_t slack = MIN (2 * self->ledbat.rttvar, self->ledbat.srtt / 4);
-  return MAX (self->ledbat.srtt, self->newest_rtt) + MAX (slack, REORDERING);
+  return MAX (self->ledbat.srtt, self->newest_rtt) + MAX (slack, REORDERING) * (1 + self->patient);
 }
 
 static void

@@ -80,6 +80,7 @@ typedef struct {
   PeerChunks *in_flight;
   size_t flight_bytes;
   int64_t newest_acked;  /* us: when the newest acknowledged chunk was sent */
+  unsigned patient;      /* times that the slack for late acknowledgements is longer */
   int64_t newest_rtt;    /* us: that it took; 0 = not known */
   int64_t last_progress; /* us: when something was acknowledged, or the flight began */
   bool probe;            /* one datagram may go beyond the window */

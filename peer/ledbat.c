@@ -331,8 +331,9 @@ void
 peer_ledbat_on_timeout (PeerLedbat *self, int64_t now)
 {
   /* RFC 5681, 3.1: from one datagram by slow start to half of what there was. Of a timeout after a
-   * timeout the window says nothing any more. */
-  if (self->cwnd > datagrams (self, 1))
+   * timeout the window says nothing any more, and nothing yet when nothing was acknowledged ever, as
+   * with a SYN that is lost. */
+  if (self->cwnd > datagrams (self, 1) && self->srtt > 0)
     self->slow_start_threshold = at_least_min_cwnd (self, self->cwnd / 2);
   self->slow_start = true;
   self->cwnd = datagrams (self, 1);

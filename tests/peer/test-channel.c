@@ -142,6 +142,49 @@ test_queue_on_the_way_is_no_loss (void)
   g_assert_cmpuint (peer_channel_acked (self, now + 132 * MS, one (100), 100 * MS), ==, 1);
 }
 
+/* If the first is lost, no round trip is known when it is sent again, and what is sent again tells
+ * of none: so what follows must have the time to be measured. */
+static void
+test_nothing_is_lost_before_a_round_trip_is_known (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  peer_channel_sent (self, START, 0, BYTES);
+  g_assert_cmpuint (peer_channel_find_lost (self, START + 3 * S), ==, 1);
+  int64_t now = START + 3 * S;
+  peer_channel_sent (self, now, 0, BYTES);
+  peer_channel_sent (self, now, 1, BYTES);
+  g_assert_cmpuint (peer_channel_acked (self, now + 100 * MS, one (0), 50 * MS), ==, 1);
+  g_assert_cmpuint (peer_channel_find_lost (self, now + 101 * MS), ==, 0);
+  g_assert_cmpuint (peer_channel_acked (self, now + 102 * MS, one (1), 50 * MS), ==, 1);
+  g_assert_cmpint (self->ledbat.srtt, ==, 102 * MS);
+}
+
+/* A round trip that has become longer than is allowed for is learnt though all is sent twice. */
+static void
+test_longer_round_trip_is_learnt (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  int64_t now = START;
+  for (uint64_t i = 0; i < 20; i++, now += 100 * MS) {
+    peer_channel_sent (self, now, i, BYTES);
+    peer_channel_acked (self, now + 40 * MS, one (i), 20 * MS);
+  }
+  unsigned lost = 0;
+  for (uint64_t i = 100; i < 200; i++, now += 10 * MS) {
+    peer_channel_sent (self, now, i, BYTES);
+    lost += peer_channel_find_lost (self, now);
+    if (i >= 120)
+      peer_channel_acked (self, now, one (i - 20), 100 * MS); /* 200 ms now */
+    uint64_t chunk;
+    while (peer_channel_next_request (self, &chunk))
+      peer_channel_sent (self, now, chunk, BYTES);
+    if (i == 159)
+      lost = 0;
+  }
+  g_assert_cmpuint (lost, ==, 0);
+  g_assert_cmpint (self->ledbat.srtt, >, 100 * MS);
+}
+
 static void
 test_silence_brings_a_probe_then_a_timeout (void)
 {
@@ -332,6 +375,9 @@ main (int argc, char **argv)
   ADD ("queue-of-requests-has-an-end", test_queue_of_requests_has_an_end);
   ADD ("later-acknowledgement-tells-of-a-loss", test_later_acknowledgement_tells_of_a_loss);
   ADD ("queue-on-the-way-is-no-loss", test_queue_on_the_way_is_no_loss);
+  ADD ("nothing-is-lost-before-a-round-trip-is-known",
+       test_nothing_is_lost_before_a_round_trip_is_known);
+  ADD ("longer-round-trip-is-learnt", test_longer_round_trip_is_learnt);
   ADD ("silence-brings-a-probe-then-a-timeout", test_silence_brings_a_probe_then_a_timeout);
   ADD ("what-is-asked-again-did-not-arrive", test_what_is_asked_again_did_not_arrive);
   ADD ("quota-grows-with-answers-and-gives-way-to-a-queue",

@@ -388,6 +388,7 @@ test_timeout (void)
   int64_t now = SECOND;
 
   init (&ledbat);
+  peer_ledbat_on_ack (&ledbat, now, 7, 40000, MSS, MSS);
   ledbat.cwnd = 40 * MSS;
   peer_ledbat_on_timeout (&ledbat, now);
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, MSS);
@@ -406,6 +407,38 @@ test_timeout (void)
   g_assert_false (ledbat.slow_start);
   g_assert_cmpuint (peer_ledbat_window (&ledbat), >=, 20 * MSS);
   g_assert_cmpuint (peer_ledbat_window (&ledbat), <, 30 * MSS);
+}
+
+/* The very first was lost, as a SYN may be: the path is as unknown as before. */
+static void
+test_timeout_before_any_answer (void)
+{
+  PeerLedbat ledbat;
+  int64_t now = SECOND;
+
+  init (&ledbat);
+  peer_ledbat_on_timeout (&ledbat, now);
+  g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, MSS);
+  for (int i = 0; i < 40; i++)
+    peer_ledbat_on_ack (&ledbat, now += 1000, 7, 40000, MSS, peer_ledbat_window (&ledbat));
+  g_assert_cmpuint (peer_ledbat_window (&ledbat), >=, 20 * MSS);
+}
+
+/* A loss while no queue is seen ends slow start, but where the swarm says that it means nothing. */
+static void
+test_loss_in_slow_start (void)
+{
+  for (unsigned percent = 50; percent <= 99; percent += 49) {
+    const PeerLedbatOptions options = {
+        .mss = MSS, .target = 100000, .gain_percent = 100, .init_cwnd = 2, .loss_percent = percent};
+    PeerLedbat ledbat;
+    int64_t now = SECOND;
+    peer_ledbat_init (&ledbat, &options);
+    for (int i = 0; i < 10; i++)
+      peer_ledbat_on_ack (&ledbat, now += 1000, 7, 40000, MSS, peer_ledbat_window (&ledbat));
+    peer_ledbat_on_loss (&ledbat, now);
+    g_assert_cmpint (ledbat.slow_start, ==, percent > 50);
+  }
 }
 
 static void
@@ -541,6 +574,9 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/ledbat/options-keep-to-the-musts", test_bounds);
   g_test_add_func ("/peer/ledbat/loss-halves-once-a-round-trip", test_loss);
   g_test_add_func ("/peer/ledbat/timeout-leaves-one-datagram", test_timeout);
+  g_test_add_func ("/peer/ledbat/timeout-before-any-answer-sets-no-threshold",
+                   test_timeout_before_any_answer);
+  g_test_add_func ("/peer/ledbat/loss-in-slow-start", test_loss_in_slow_start);
   g_test_add_func ("/peer/ledbat/cto-is-that-of-rfc-6298", test_cto);
   g_test_add_func ("/peer/ledbat/base-delay-is-of-ten-minutes", test_base_history);
   g_test_add_func ("/peer/ledbat/filter-is-of-one-round-trip", test_filter);
