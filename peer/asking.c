@@ -13,7 +13,8 @@
  * would be later yet. */
 #define DOUBLES_SHARE 0.1
 #define DOUBLES_MAX 32.0
-#define AVOID_TIME 3000000 /* us without requests for who did not answer three */
+#define SUSPECT_TIME INT64_C (800000) /* us: a keep-alive is due each 500 ms */
+#define AVOID_TIME 3000000            /* us without requests for who did not answer three */
 
 bool
 peer_swarm_is_wanted (const PeerSwarm *self, uint64_t chunk)
@@ -44,10 +45,19 @@ time_per_chunk (const PeerSwarm *self, const PeerChannel *channel)
   return (double)self->content.chunk_size * 1e6 / rate;
 }
 
+/* In a live swarm somebody who lives is heard of within a keep-alive's time. Who is not may be gone;
+ * that is not sure enough to end the channel, but others are better asked. */
+static bool
+may_be_gone (const PeerSwarm *self, const PeerChannel *channel)
+{
+  return self->live && channel->unanswered > 0 &&
+         self->core->now - channel->last_received > (SUSPECT_TIME << channel->quiet);
+}
+
 static bool
 may_ask (const PeerSwarm *self, const PeerChannel *channel)
 {
-  return channel->state == PEER_CHANNEL_OPEN && !channel->choked &&
+  return channel->state == PEER_CHANNEL_OPEN && !channel->choked && !may_be_gone (self, channel) &&
          peer_channel_n_asks (channel) < channel->quota &&
          channel->avoid_until <= self->core->now && !peer_swarm_is_silent (self, channel);
 }
@@ -118,7 +128,8 @@ expire_asks (PeerSwarm *self, PeerChannel *channel)
   PeerCore *core = self->core;
   uint64_t chunk;
   bool any = false;
-  while (peer_channel_expired_ask (channel, core->now, &chunk)) {
+  int64_t now = may_be_gone (self, channel) ? PEER_NEVER : core->now;
+  while (peer_channel_expired_ask (channel, now, &chunk)) {
     PeerRange run = {chunk, chunk + 1};
     peer_chunks_remove (self->requested, run);
     g_array_append_val (channel->to_cancel, run);

@@ -91,6 +91,10 @@ peer_channel_open (PeerChannel *self, int64_t now, bool live)
                                      .loss_percent = live ? 99 : 50,
                                      .allowed_increase = live ? 32 : 1};
   peer_ledbat_init (&self->ledbat, &options);
+  /* what the handshake took, if it was not said twice (Karn): a loss among the first datagrams is
+   * found in a round trip, and not in the second that the congestion timeout begins with */
+  self->handshake_rtt = self->tries == 1 ? MAX (now - self->last_sent, 1) : 0;
+  peer_ledbat_on_rtt (&self->ledbat, self->handshake_rtt);
   self->state = PEER_CHANNEL_OPEN;
   self->opened = now;
   self->live = live;
@@ -568,6 +572,8 @@ peer_channel_unask (PeerChannel *self, uint64_t chunk)
 int64_t
 peer_channel_patience (const PeerChannel *self)
 {
+  if (self->latency == 0 && self->handshake_rtt > 0)
+    return MAX (3 * self->handshake_rtt + 100000, PATIENCE_MIN) << MIN (self->misses, 2);
   if (self->latency == 0)
     return PATIENCE_FIRST << MIN (self->misses, 2);
   /* twice: what is lost on the way is sent again a round trip later */

@@ -49,8 +49,9 @@ typedef struct {
 
   int64_t created, opened, last_received, last_sent; /* us */
   unsigned unanswered;                               /* datagrams sent since the last one came */
-  unsigned tries;                                    /* first datagrams sent */
+  unsigned tries;         /* handshakes sent: first datagrams, or answers */
   size_t unproven_budget; /* bytes that may still go to an address that is not proven */
+  int64_t handshake_rtt;  /* us; 0 = not known */
   unsigned quiet;         /* how many times longer than usual it may be silent, log2 */
   bool misfit;            /* its HANDSHAKE means another swarm */
   bool hello;             /* a datagram is owed, even an empty one */

@@ -307,6 +307,12 @@ peer_ledbat_on_ack (PeerLedbat *self, int64_t now, uint64_t delay, int64_t rtt, 
 }
 
 void
+peer_ledbat_on_rtt (PeerLedbat *self, int64_t rtt)
+{
+  update_cto (self, rtt);
+}
+
+void
 peer_ledbat_on_loss (PeerLedbat *self, int64_t now)
 {
   int64_t rtt = self->srtt > 0 ? self->srtt : self->cto;

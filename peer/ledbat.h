@@ -50,6 +50,8 @@ void peer_ledbat_init (PeerLedbat *self, const PeerLedbatOptions *options);
  * flight: bytes in flight before this acknowledgement. */
 void peer_ledbat_on_ack (PeerLedbat *self, int64_t now, uint64_t delay, int64_t rtt,
                          size_t bytes_acked, size_t flight);
+/* A round trip that was measured before anything was sent, by a handshake. */
+void peer_ledbat_on_rtt (PeerLedbat *self, int64_t rtt);
 /* A loss; halves at most once per RTT. Whether and when the chunk is sent again is not LEDBAT's. */
 void peer_ledbat_on_loss (PeerLedbat *self, int64_t now);
 /* Nothing was acknowledged for a CTO, though something was in flight: the window falls to one

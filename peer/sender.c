@@ -81,6 +81,7 @@ say_second (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
     }
   }
   channel->unproven_budget -= writer.used;
+  channel->tries++;
   finish (swarm, channel, out, &writer, SAID_FIRST);
 }
 
