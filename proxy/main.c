@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ppsp-proxy: makes everything, joins everything, decides nothing. */
+#include "peer/net/log.h"
 #include "proxy/guide.h"
 #include "proxy/home.h"
 #include "proxy/library.h"
@@ -7,6 +8,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
+#include <locale.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,7 +203,7 @@ clear (App *app)
 static void
 set_up_process (const ProxyConfig *config)
 {
-  g_log_writer_default_set_use_stderr (TRUE);
+  net_log_init ("ppsp-proxy");
   if (config->verbose) /* ours, not those of all libraries */
     g_setenv ("G_MESSAGES_DEBUG", "proxy dlna peer peer/net peer/tracker", FALSE);
   g_set_prgname ("ppsp-proxy");
@@ -242,6 +244,7 @@ main (int argc, char **argv)
 {
   App app = {0};
   g_autoptr (GError) error = NULL;
+  setlocale (LC_ALL, "");
   switch (proxy_config_read (&app.config, argc, argv, &error)) {
   case PROXY_CONFIG_RUN:
     break;

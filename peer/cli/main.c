@@ -3,6 +3,7 @@
  * wrong, 2 = it was called wrongly. */
 #include "peer/cli/options.h"
 #include "peer/cli/session.h"
+#include "peer/net/log.h"
 #include "peer/net/tracker.h"
 
 #include <glib-unix.h>
@@ -162,7 +163,7 @@ main (int argc, char **argv)
 {
   setlocale (LC_ALL, "");
   signal (SIGPIPE, SIG_IGN);
-  g_log_writer_default_set_use_stderr (TRUE); /* standard output is the stream's */
+  net_log_init ("ppsp-peer");
   g_autoptr (GError) error = NULL;
   g_autoptr (CliOptions) options = cli_options_new (argc, argv, &error);
   if (options == NULL) {

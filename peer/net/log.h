@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The log of our programs: to the journal with all its fields, if standard error is the journal's;
+ * else one plain line to standard error, "ppsp-proxy: warning: text". */
+#pragma once
+
+#include <glib.h>
+
+/* Once, before the first line; program: static. Standard output stays free for a stream. Info and
+ * debug are told as GLib tells them: g_log_set_debug_enabled() or G_MESSAGES_DEBUG. */
+void net_log_init (const char *program);
+
+/* The line, with its end. What would break it, or move a terminal's cursor, becomes "?". length: of
+ * message, or -1. The caller frees. */
+char *net_log_line (const char *program, GLogLevelFlags level, const char *message, gssize length);

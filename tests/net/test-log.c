@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define G_LOG_DOMAIN "test"
+
+#include "peer/net/log.h"
+
+static void
+check (GLogLevelFlags level, const char *message, gssize length, const char *expected)
+{
+  g_autofree char *line = net_log_line ("ppsp-test", level, message, length);
+  g_assert_cmpstr (line, ==, expected);
+}
+
+static void
+test_line_is_plain (void)
+{
+  check (G_LOG_LEVEL_MESSAGE, "serving", -1, "ppsp-test: serving\n");
+  check (G_LOG_LEVEL_INFO, "serving", 5, "ppsp-test: servi\n");
+  check (G_LOG_LEVEL_WARNING, "a \xe2\x80\x9cname\xe2\x80\x9d", -1,
+         "ppsp-test: warning: a \xe2\x80\x9cname\xe2\x80\x9d\n");
+  check (G_LOG_LEVEL_CRITICAL, "", 0, "ppsp-test: critical: \n");
+}
+
+static void
+test_line_cannot_be_forged (void)
+{
+  check (G_LOG_LEVEL_MESSAGE,
+         "a\nppsp-test: b\r\033[2Jc\xc2\x9b"
+         "d\x7f",
+         -1, "ppsp-test: a?ppsp-test: b??[2Jc?d?\n");
+  check (G_LOG_LEVEL_MESSAGE,
+         "a\xff"
+         "b",
+         -1,
+         "ppsp-test: a\xef\xbf\xbd"
+         "b\n");
+}
+
+/* GLib's test harness makes warnings fatal, so a child of its own says what a program would say. */
+static int
+speak (void)
+{
+  net_log_init ("ppsp-test");
+  g_debug ("not told");
+  g_message ("one");
+  g_log_structured ("test", G_LOG_LEVEL_WARNING, "SWARM", "00", "MESSAGE", "two %d", 2);
+  g_log_set_debug_enabled (TRUE);
+  g_debug ("three");
+  return 0;
+}
+
+static void
+test_goes_to_standard_error (void)
+{
+  g_autofree char *out = NULL, *err = NULL;
+  g_autoptr (GError) error = NULL;
+  int status;
+  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
+  char *words[] = {self, "speak", NULL};
+  g_assert_true (g_spawn_sync (NULL, words, NULL, 0, NULL, NULL, &out, &err, &status, &error));
+  g_assert_cmpint (status, ==, 0);
+  g_assert_cmpstr (out, ==, "");
+  g_assert_cmpstr (err, ==, "ppsp-test: one\nppsp-test: warning: two 2\nppsp-test: debug: three\n");
+}
+
+int
+main (int argc, char **argv)
+{
+  if (argc == 2 && g_str_equal (argv[1], "speak"))
+    return speak ();
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/net/log/line-is-plain", test_line_is_plain);
+  g_test_add_func ("/net/log/line-cannot-be-forged", test_line_cannot_be_forged);
+  g_test_add_func ("/net/log/goes-to-standard-error", test_goes_to_standard_error);
+  return g_test_run ();
+}
