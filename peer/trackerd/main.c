@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ppsp-tracker: options in, server up, until a signal. */
+#include "peer/net/log.h"
 #include "peer/net/options.h"
 #include "peer/trackerd/server.h"
 
@@ -48,12 +49,11 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
       {"management", 0, 0, G_OPTION_ARG_STRING, &self->management,
        "Metrics and health (default 127.0.0.1:7847); empty for none", "ADDR:PORT"},
       {"store", 0, 0, G_OPTION_ARG_STRING, &self->store, "Where peers are kept (memory:)", "URI"},
-      {"sip", 0, 0, G_OPTION_ARG_STRING, &self->sip, "SIP binding (not in this build)",
-       "ADDR:PORT"},
-      {"sips", 0, 0, G_OPTION_ARG_STRING, &self->sips, "The same with TLS (not in this build)",
-       "ADDR:PORT"},
-      {"users", 0, 0, G_OPTION_ARG_FILENAME, &self->users, "Accounts (not in this build)", "FILE"},
-      {"realm", 0, 0, G_OPTION_ARG_STRING, &self->realm, "Their realm (not in this build)", "NAME"},
+      /* Known, so that the answer to them is not "unknown", but not on offer. */
+      {"sip", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->sip, NULL, NULL},
+      {"sips", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->sips, NULL, NULL},
+      {"users", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &self->users, NULL, NULL},
+      {"realm", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->realm, NULL, NULL},
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &self->config, "The same options in a key file",
        "FILE"},
       {"verbose", 0, 0, G_OPTION_ARG_NONE, &self->verbose, "Say more", NULL},
@@ -195,7 +195,7 @@ run (Tracker *self, int argc, char **argv)
     printf ("ppsp-tracker %s\n", PPSP_VERSION);
     return EXIT_SUCCESS;
   }
-  g_log_writer_default_set_use_stderr (TRUE);
+  net_log_init ("ppsp-tracker");
   if (self->verbose)
     g_log_set_debug_enabled (TRUE);
   if (!start (self, &error)) {
