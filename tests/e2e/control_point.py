@@ -3,7 +3,7 @@
 """A strict little UPnP control point of the standard library alone: finds MediaServers by SSDP,
 browses them by SOAP. It is written from the UPnP documents and shares nothing with the gateway.
 
-    control_point.py --interface lo [--name NAME] [--title TITLE] [--wait SECONDS]
+    control_point.py --interface lo [--name NAME] [--port PORT] [--title TITLE] [--wait SECONDS]
 
 prints one line a channel: title, protocolInfo, address. Exit code 1 when nothing answers in time."""
 
@@ -165,15 +165,19 @@ def item(element):
             'url': '' if resource is None else (resource.text or '').strip()}
 
 
-def find(interface, name=None, seconds=10.0):
-    """The first MediaServer with that friendly name (or any) on the interface, or None."""
+def find(interface, name=None, seconds=10.0, port=None):
+    """The first MediaServer with that friendly name and that port in its LOCATION (or any) on the
+    interface, or None."""
     end, known = time.monotonic() + seconds, set()
     while time.monotonic() < end:
         for location in search(interface, seconds=min(3.0, end - time.monotonic()), known=known):
             # A stranger on the LAN must not send us elsewhere.
-            host = urllib.parse.urlsplit(location).hostname or ''
             try:
-                ipaddress.ip_address(host)
+                where = urllib.parse.urlsplit(location)
+                ipaddress.ip_address(where.hostname or '')
+                if port not in (None, where.port):
+                    known.add(location)
+                    continue
                 server = Server(location)
             except (ValueError, OSError, xml.ParseError):
                 known.add(location)
@@ -188,13 +192,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--interface', default='lo')
     parser.add_argument('--name', help='the server with this friendly name')
+    parser.add_argument('--port', type=int, help='the server whose description has this port')
     parser.add_argument('--title', help='wait for an item with this title')
     parser.add_argument('--wait', type=float, default=10.0, help='seconds')
     options = parser.parse_args()
     end = time.monotonic() + options.wait
-    server = find(options.interface, options.name, options.wait)
+    server = find(options.interface, options.name, options.wait, options.port)
     if server is None:
-        print(f'no MediaServer answers on {options.interface}', file=sys.stderr)
+        which = '' if options.port is None else f' with port {options.port}'
+        print(f'no MediaServer{which} answers on {options.interface}', file=sys.stderr)
         return 1
     while True:
         items = server.items()
