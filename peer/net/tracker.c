@@ -605,6 +605,14 @@ parse_uri (const char *text, const NetTrackerOptions *options, GError **error)
   return NULL;
 }
 
+bool
+net_tracker_check (const char *uri, bool allow_plain, GError **error)
+{
+  NetTrackerOptions options = {.allow_plain = allow_plain};
+  g_autoptr (GUri) parsed = parse_uri (uri, &options, error);
+  return parsed != NULL;
+}
+
 static Tracker *
 tracker_new (NetTracker *owner, GUri *uri, const char *text, SoupSession *soup,
              const NetTrackerOptions *options)

@@ -22,6 +22,9 @@ typedef struct {
  * tracker that is itself on no private address; ports below 1024; ourselves) are left out. */
 typedef void (*NetTrackerPeersFunc) (const PeerAddress *peers, size_t n, gpointer data);
 
+/* Is this the address of a tracker that net_tracker_new() would take? The error says why not. */
+bool net_tracker_check (const char *uri, bool allow_plain, GError **error);
+
 /* Begins to join at once. NULL with an error if no URI can be used; it says which and why. */
 NetTracker *net_tracker_new (const NetTrackerOptions *options, NetTrackerPeersFunc func,
                              gpointer data, GError **error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ppsp-origin: makes everything, joins everything, decides nothing. */
 #include "peer/net/listener.h"
+#include "peer/net/log.h"
 #include "peer/origin/options.h"
 #include "peer/origin/pull.h"
 #include "peer/origin/push.h"
@@ -12,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#define EXIT_USAGE 2
 
 typedef struct {
   OriginOptions *options;
@@ -147,7 +150,7 @@ main (int argc, char **argv)
   if (self.options != NULL && self.options->version) {
     printf ("ppsp-origin %s\n", PPSP_VERSION);
   } else if (self.options != NULL) {
-    g_log_writer_default_set_use_stderr (TRUE);
+    net_log_init ("ppsp-origin");
     g_log_set_debug_enabled (self.options->verbose);
     if (start (&self, &error)) {
       self.loop = g_main_loop_new (NULL, FALSE);
@@ -160,7 +163,7 @@ main (int argc, char **argv)
   }
   if (error != NULL) {
     fprintf (stderr, "ppsp-origin: %s\n", error->message);
-    result = EXIT_FAILURE;
+    result = self.options == NULL ? EXIT_USAGE : EXIT_FAILURE;
   }
   stop (&self);
   fflush (NULL);

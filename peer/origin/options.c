@@ -4,6 +4,7 @@
 
 #include "peer/media/mpegts.h"
 #include "peer/net/options.h"
+#include "peer/net/tracker.h"
 
 #include <string.h>
 
@@ -95,6 +96,35 @@ or_none (char ***texts)
   return *texts != NULL ? g_steal_pointer (texts) : g_new0 (char *, 1);
 }
 
+/* Before anything is made that lasts, a key or a token for one. */
+static bool
+check (const OriginOptions *self, GError **error)
+{
+  g_autoptr (GHashTable) ids = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (char **tracker = self->trackers; *tracker != NULL; tracker++)
+    if (!net_tracker_check (*tracker, self->allow_plain_tracker, error))
+      return false;
+  for (char **text = self->announce; *text != NULL; text++) {
+    PeerAddress address;
+
+    if (!peer_address_parse (*text, &address) || !peer_address_is_usable (&address)) {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "--announce %s is no ADDR:PORT with an IP address and a port", *text);
+      return false;
+    }
+  }
+  for (guint i = 0; i < self->entries->len; i++) {
+    const OriginEntry *entry = g_ptr_array_index (self->entries, i);
+
+    if (!g_hash_table_add (ids, entry->id)) {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "the ID \"%s\" is used twice", entry->id);
+      return false;
+    }
+  }
+  return true;
+}
+
 static bool
 fill (OriginOptions *self, Raw *raw, GError **error)
 {
@@ -111,7 +141,7 @@ fill (OriginOptions *self, Raw *raw, GError **error)
   return take_numbers (self, raw, error) &&
          add_entries (self, ORIGIN_CHANNEL, raw->channels, error) &&
          add_entries (self, ORIGIN_PULL, raw->pulls, error) &&
-         add_entries (self, ORIGIN_FILE, raw->files, error);
+         add_entries (self, ORIGIN_FILE, raw->files, error) && check (self, error);
 }
 
 OriginOptions *

@@ -17,11 +17,13 @@
 #define DRAIN_MAX (64 << 20) /* bytes: what a file comes to in that time, on loopback */
 #define DRAIN_PIECE 65536    /* bytes */
 #define DRAIN_MS 2000
+#define TELL_EVERY G_USEC_PER_SEC /* of a channel: who tries again at once fills no log */
 
 struct OriginPush {
   SoupServer *server;
   OriginStation *station;
   GHashTable *sessions; /* OriginContent -> Session */
+  GHashTable *told;     /* OriginContent -> int64_t, us: when a refusal was last logged */
 };
 
 /* One request. */
@@ -160,6 +162,24 @@ refuse (Session *session, guint status, const char *header, const char *text)
                                    text));
 }
 
+/* text: ends its line. */
+static void
+tell (const Session *session, OriginContent *content, guint status, const char *text)
+{
+  OriginPush *self = session->push;
+  int64_t now = g_get_monotonic_time (), *last;
+  const char *who = soup_server_message_get_remote_host (session->message);
+
+  if (self == NULL)
+    return;
+  last = g_hash_table_lookup (self->told, content);
+  if (last != NULL && now - *last < TELL_EVERY)
+    return;
+  g_hash_table_insert (self->told, content, g_memdup2 (&now, sizeof now));
+  g_warning ("channel %s: refused the encoder at %s (%u): %.*s", origin_content_id (content),
+             who != NULL ? who : "an unknown address", status, (int)strcspn (text, "\n"), text);
+}
+
 /* --- who may --- */
 
 /* Compares in a time that does not depend on where they differ. */
@@ -263,6 +283,7 @@ on_got_chunk (SoupServerMessage *message, GBytes *chunk, Session *session)
   result = origin_content_feed (session->content, bytes, n);
   if (result == ORIGIN_INGEST_OK)
     return;
+  tell (session, session->content, status_of (result), text_of (result));
   session_end (session);
   session->result = result;
   refuse (session, status_of (result), "", text_of (result));
@@ -280,13 +301,17 @@ on_done (SoupServer *server, SoupServerMessage *message, const char *path, GHash
          gpointer data)
 {
   Session *session = g_object_get_data (G_OBJECT (message), "session");
+  OriginContent *content;
   OriginIngestResult result;
   g_autofree char *text = NULL;
 
   if (session == NULL || session->refused)
     return;
+  content = session->content;
   result = session_end (session);
   if (result != ORIGIN_INGEST_OK) {
+    if (content != NULL)
+      tell (session, content, status_of (result), text_of (result));
     soup_server_message_set_response (message, "text/plain; charset=utf-8", SOUP_MEMORY_STATIC,
                                       text_of (result), strlen (text_of (result)));
     soup_server_message_set_status (message, status_of (result), NULL);
@@ -324,6 +349,14 @@ begin (Session *session, OriginContent *content)
 }
 
 static void
+refuse_told (Session *session, OriginContent *content, guint status, const char *header,
+             const char *text)
+{
+  tell (session, content, status, text);
+  refuse (session, status, header, text);
+}
+
+static void
 decide (Session *session, const char *path)
 {
   SoupServerMessage *message = session->message;
@@ -339,12 +372,13 @@ decide (Session *session, const char *path)
     refuse (session, SOUP_STATUS_METHOD_NOT_ALLOWED, "Allow: PUT, POST\r\n",
             "An encoder comes with PUT or POST.\n");
   else if (!is_allowed (message, origin_content_token (content)))
-    refuse (session, SOUP_STATUS_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n",
-            "An encoder on another machine shows the channel's token: \"Authorization: Bearer "
-            "TOKEN\". The token is in the origin's state folder.\n");
+    refuse_told (session, content, SOUP_STATUS_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n",
+                 "An encoder on another machine shows the channel's token: \"Authorization: Bearer "
+                 "TOKEN\". The token is in the origin's state folder.\n");
   else if (origin_content_is_taken (content)) {
     origin_content_count_refused (content);
-    refuse (session, SOUP_STATUS_CONFLICT, "", "This channel has an encoder already.\n");
+    refuse_told (session, content, SOUP_STATUS_CONFLICT, "",
+                 "This channel has an encoder already.\n");
   } else {
     begin (session, content);
   }
@@ -372,6 +406,7 @@ origin_push_new (SoupServer *server, OriginStation *station)
   self->server = g_object_ref (server);
   self->station = station;
   self->sessions = g_hash_table_new (NULL, NULL);
+  self->told = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   soup_server_add_early_handler (server, "/ingest", on_early, self, NULL);
   soup_server_add_handler (server, "/ingest", on_done, self, NULL);
   return self;
@@ -396,6 +431,7 @@ origin_push_free (OriginPush *self)
     end_connection (session->message, NULL);
   }
   g_hash_table_unref (self->sessions);
+  g_hash_table_unref (self->told);
   g_object_unref (self->server);
   g_free (self);
 }

@@ -449,7 +449,7 @@ on_hashed (GObject *source, GAsyncResult *result, gpointer data)
     g_message ("%s: seeding %s", self->id, self->source);
   } else {
     self->error = g_strdup (error->message);
-    g_warning ("%s: cannot publish %s: %s", self->id, self->source, error->message);
+    g_warning ("%s: not published: %s", self->id, error->message);
   }
   hash_next (self->station);
 }

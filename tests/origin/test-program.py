@@ -147,6 +147,8 @@ class Push(World):
         entry = wait_for('a picture is seen', lambda: 'width' in self.channel() and self.channel())
         self.assertEqual((entry['video'], entry['width'], entry['height']), ('h264', 320, 240))
         self.assertEqual(entry['encoders_refused'], 1)
+        self.assertRegex(self.log('origin'), r'(?m)^ppsp-origin: warning: channel demo: refused the '
+                         r'encoder at 127\.0\.0\.1 \(409\): This channel has an encoder already\.$')
         encoder.kill()
         wait_for('idle', lambda: self.channel()['state'] == 'idle', 3)
         chunks = self.channel()['chunks']
@@ -165,6 +167,7 @@ class Push(World):
             status, body = curl(self.url('/ingest/demo'), data)
             self.assertEqual(status, 415)
             self.assertIn('no MPEG transport stream', body)
+        self.assertIn('refused the encoder at 127.0.0.1 (415)', self.log('origin'))
         # with the question first, as curl does by itself
         run = subprocess.run(['curl', '-s', '-m', '10', '-T', '-', self.url('/ingest/none')],
                              input=bytes(3_000_000), capture_output=True)
@@ -174,6 +177,21 @@ class Push(World):
         self.assertEqual(get(self.url('/ingest/demo'))[0], 405)
         self.assertEqual(self.channel()['chunks'], 0)
         self.assertEqual(self.channel()['state'], 'idle')
+
+    def test_refusals_do_not_fill_the_log(self):
+        self.origin('--channel', 'demo', '--channel', 'other')
+        began = time.monotonic()
+        for _ in range(20):
+            for name in ('demo', 'other'):
+                self.assertEqual(curl(self.url('/ingest/' + name), b'?', '-H',
+                                      'Origin: http://evil.example')[0], 401)
+        most = 1 + int(time.monotonic() - began)
+        for name in ('demo', 'other'):
+            told = self.log('origin').count(f'channel {name}: refused the encoder at 127.0.0.1 (401)')
+            self.assertGreaterEqual(told, 1)
+            self.assertLessEqual(told, most)
+        token = read(self.path('state/demo.token')).decode().strip()
+        self.assertEqual(self.log('origin').count(token), 1)
 
     def test_reserves_ahead_and_stops_when_it_cannot(self):
         film = read(self.film())
@@ -364,13 +382,26 @@ class Files(World):
         self.assertEqual(run.returncode, 1)
         self.assertRegex(run.stderr.decode(), '^ppsp-origin: .*/nonexistent/film.ts.*\n$')
 
+    def test_empty_file_is_said_once(self):
+        with open(self.path('empty.ts'), 'w', encoding='ascii'):
+            pass
+        self.start('origin', ORIGIN, '--http', f'127.0.0.1:{self.http}', '--peer', '127.0.0.1:0',
+                   '--state', self.path('state'), '--file', 'a,' + self.path('empty.ts'))
+        wait_for('it is said', lambda: 'empty' in self.log('origin'))
+        wait_for('it serves', lambda: 'serving' in self.log('origin'))
+        self.assertEqual(self.channel('a')['state'], 'failed')
+        self.assertEqual(self.log('origin').count('cannot publish'), 1)
+        self.assertEqual(self.log('origin').count('empty.ts'), 1)
+        self.assertIn('it is empty', self.log('origin'))
+
 
 class Refusals(World):
     def refuses(self, pattern, *options):
         run = subprocess.run([ORIGIN, '--http', '127.0.0.1:0', '--peer', '127.0.0.1:0', '--state',
                               self.path('state'), *options], capture_output=True, timeout=10)
-        text = re.sub(r'^Token of .*\n', '', run.stderr.decode())
-        self.assertEqual(run.returncode, 1, options)
+        text = run.stderr.decode()
+        self.assertEqual(run.returncode, 2, options)
+        self.assertFalse(os.path.exists(self.path('state')), options)  # no token was made
         self.assertRegex(text, pattern)
         self.assertEqual(text.rstrip('\n').count('\n'), 0, text)
 
@@ -383,6 +414,7 @@ class Refusals(World):
         self.refuses('nothing.conf', '--config', '/nonexistent/nothing.conf')
         self.refuses('is no option', 'word')
         self.refuses('tracker', '--channel', 'a', '--tracker', 'gopher://host/')
+        self.refuses('used twice', '--channel', 'a', '--channel', 'b', '--file', 'a,/etc/hostname')
         with open(self.path('bad.conf'), 'w', encoding='utf-8') as file:
             file.write('[origin]\nchanel=demo\n')
         self.refuses('chanel: there is no such option', '--config', self.path('bad.conf'))
