@@ -138,7 +138,8 @@ void peer_channel_open (PeerChannel *self, int64_t now, bool live);
 
 /* --- what they have --- */
 
-/* HAVE and ACK: adds, and slides the window (6.2). limit: runs beyond it are ignored. */
+/* HAVE and ACK: adds, and slides the window (6.2). What would need too many
+ * runs is ignored. */
 void peer_channel_add_have (PeerChannel *self, PeerRange run);
 bool peer_channel_has (const PeerChannel *self, uint64_t chunk);
 /* Left of it they have forgotten. */

@@ -14,6 +14,11 @@ typedef struct {
   int64_t max_lag; /* us: a chunk that is missing this long after it was signed is skipped */
 } PeerPlayoutOptions;
 
+/* us: what loss and its repair may take in a swarm across a continent, and a key frame or two; and
+ * when the reader is better served by what is newer. */
+#define PEER_PLAYOUT_LOOKBACK 2500000
+#define PEER_PLAYOUT_MAX_LAG 4500000
+
 typedef struct PeerPlayout PeerPlayout;
 
 PeerPlayout *peer_playout_new (const PeerPlayoutOptions *options);

@@ -51,7 +51,6 @@ struct PeerSwarm {
   uint64_t open_first; /* source: first chunk of the subtree that is not signed yet */
   GArray *withheld;    /* PeerWithheld, in the order of due */
   PeerRange edge;      /* newest munro */
-  int64_t edge_at;     /* us: when it came */
   bool size_told, length_told;
 
   uint64_t downloaded, uploaded; /* bytes */

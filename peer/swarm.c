@@ -150,17 +150,29 @@ have_delay (const PeerSwarm *self, uint64_t chunk)
   return holders <= RARE ? HAVE_DELAY_RARE : HAVE_DELAY_LIVE;
 }
 
+/* Somebody who listens, as far as a few draws find one: what is told to others is lost. */
+static PeerChannel *
+draw_one (PeerSwarm *self)
+{
+  PeerChannel *channel = NULL;
+  for (unsigned draws = 0; draws < 8; draws++) {
+    uint32_t random;
+    self->core->random (self->core->random_data, (uint8_t *)&random, sizeof random);
+    channel = g_ptr_array_index (self->channels, random % self->channels->len);
+    if (channel->state == PEER_CHANNEL_OPEN && !peer_swarm_is_silent (self, channel))
+      break;
+  }
+  return channel;
+}
+
 /* Of two channels drawn at random the one that has less to do: it brings a new chunk to the others
  * soonest (the power of two choices). */
 static PeerChannel *
 draw_channel (PeerSwarm *self)
 {
   PeerChannel *drawn[2];
-  for (unsigned i = 0; i < 2; i++) {
-    uint32_t random;
-    self->core->random (self->core->random_data, (uint8_t *)&random, sizeof random);
-    drawn[i] = g_ptr_array_index (self->channels, random % self->channels->len);
-  }
+  for (unsigned i = 0; i < 2; i++)
+    drawn[i] = draw_one (self);
   return peer_channel_backlog (drawn[1]) < peer_channel_backlog (drawn[0]) ? drawn[1] : drawn[0];
 }
 
@@ -264,7 +276,6 @@ new_munro (PeerSwarm *self, PeerRange munro, uint64_t ntp)
   if (munro.end <= self->edge.end)
     return;
   self->edge = munro;
-  self->edge_at = self->core->now;
   self->pick = true;
   slide_window (self);
 }

@@ -12,10 +12,8 @@
 #include <string.h>
 
 enum {
-  TICK = 25 * 1000,       /* us */
-  LOOKBACK = 2500 * 1000, /* us: usual distances of key frames are 1 and 2 s */
-  MAX_LAG = 4500 * 1000,  /* us: what nobody has after this is missed */
-  ENOUGH = 65536,         /* bytes: handed on without waiting for the tick */
+  TICK = 25 * 1000, /* us */
+  ENOUGH = 65536,   /* bytes: handed on without waiting for the tick */
   PROBE_CHUNKS = 64,
   MAX_TRACKERS = 16,
 };
@@ -143,8 +141,8 @@ join_live (ProxySession *self, GError **error)
   PeerPlayoutOptions options = {
       .chunk_size = content->chunk_size,
       .chunks_per_signature = content->chunks_per_signature,
-      .lookback = LOOKBACK,
-      .max_lag = MAX_LAG,
+      .lookback = PEER_PLAYOUT_LOOKBACK,
+      .max_lag = PEER_PLAYOUT_MAX_LAG,
   };
   bool transport_stream = g_str_equal (self->link->media_type, "video/mp2t");
   self->ring = proxy_ring_new (content->chunk_size, self->options->memory, transport_stream);

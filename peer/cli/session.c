@@ -25,8 +25,6 @@
 #define SIZE_CHUNKS 64                             /* of the store that only learns a size */
 #define FAR_AWAY (INT64_C (3600) * G_USEC_PER_SEC) /* no chunk of it is more urgent than another */
 #define UNKNOWN_END (UINT64_C (1) << 32) /* chunks: what may be wanted before the size is known */
-#define LOOKBACK 2500000 /* us: what loss and its repair may take, and a key frame or two */
-#define MAX_LAG 4500000  /* us */
 #define TICK_MS 100
 #define REPORT_TICKS 100 /* between two reports to the tracker */
 
@@ -481,8 +479,8 @@ cli_session_new (const CliOptions *options, CliSessionFunc func, gpointer data, 
   if (self->live) {
     PeerPlayoutOptions playout = {.chunk_size = self->content.chunk_size,
                                   .chunks_per_signature = self->content.chunks_per_signature,
-                                  .lookback = LOOKBACK,
-                                  .max_lag = MAX_LAG};
+                                  .lookback = PEER_PLAYOUT_LOOKBACK,
+                                  .max_lag = PEER_PLAYOUT_MAX_LAG};
     self->playout = peer_playout_new (&playout);
     if (g_str_equal (options->link->media_type, "video/mp2t"))
       self->start = cli_start_new ();

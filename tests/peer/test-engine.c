@@ -465,6 +465,39 @@ test_loss (void)
   download (0.10, 300, false, 60000000);
 }
 
+/* What came another way than from a peer is believed by its hashes alone. */
+static void
+test_offer (void)
+{
+  Net net;
+  Film film;
+  PeerHash proof[PEER_PROOF_MAX];
+  PeerPendingHashes hashes = {0};
+  uint8_t bytes[CHUNK];
+  net_init (&net, 1);
+  make_film (&film, 40, 100);
+  PeerSwarm *swarm = leech (&net, 0, &film.content, 40);
+  g_autoptr (PeerChunks) none = peer_chunks_new (0);
+  int n = peer_integrity_proof (film.integrity, 7, none, none, proof);
+  g_assert_cmpint (n, >, 0);
+  chunk_bytes (7, bytes);
+  g_assert_false (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK));
+  for (int i = 0; i < n; i++)
+    peer_pending_hashes_add (&hashes, proof[i].chunks, proof[i].hash, 32);
+  bytes[3] ^= 1;
+  g_assert_false (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK));
+  for (int i = 0; i < n; i++)
+    peer_pending_hashes_add (&hashes, proof[i].chunks, proof[i].hash, 32);
+  bytes[3] ^= 1;
+  g_assert_true (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK));
+  net_run (&net, net.now + 1000);
+  g_assert_true (peer_chunks_has (peer_swarm_chunks (swarm), 7));
+  g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (swarm)), ==, 1);
+  peer_integrity_free (film.integrity);
+  peer_store_free (film.store);
+  net_clear (&net);
+}
+
 /* --- bad peers --- */
 
 static bool
@@ -910,6 +943,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/engine/film-arrives-whole", test_download);
   g_test_add_func ("/peer/engine/size-is-found-by-peaks", test_size);
   g_test_add_func ("/peer/engine/film-arrives-in-spite-of-loss", test_loss);
+  g_test_add_func ("/peer/engine/what-is-offered-is-checked", test_offer);
   g_test_add_func ("/peer/engine/polluter-is-refused", test_polluter);
   g_test_add_func ("/peer/engine/nonsense-ends-the-channel", test_malformed);
   g_test_add_func ("/peer/engine/leaving-says-goodbye", test_goodbye);

@@ -67,8 +67,8 @@ sim_world_options_init (SimWorldOptions *self)
 {
   *self = (SimWorldOptions){.seed = 1,
                             .bitrate = 4000000,
-                            .lookback = 2500000,
-                            .max_lag = 4500000,
+                            .lookback = PEER_PLAYOUT_LOOKBACK,
+                            .max_lag = PEER_PLAYOUT_MAX_LAG,
                             .prebuffer = 1500000,
                             .patience = 1900000,
                             .max_peers = 10};
