@@ -59,6 +59,7 @@ typedef struct {
   unsigned tried;       /* of addresses, by plain HTTP */
   bool asked;           /* the session's request is under way */
   SoupMessage *message;
+  bool shaking_hands; /* TLS has begun and is not agreed upon */
   GString *body;
   PeerAddress local;            /* of ours, towards the tracker */
   bool is_private, is_loopback; /* the tracker */
@@ -99,7 +100,10 @@ exchange_clear (Tracker *self)
 {
   g_clear_handle_id (&self->timeout, g_source_remove);
   g_clear_object (&self->cancellable);
+  if (self->message != NULL)
+    g_signal_handlers_disconnect_by_data (self->message, self);
   g_clear_object (&self->message);
+  self->shaking_hands = false;
   g_clear_pointer (&self->target, g_uri_unref);
   g_clear_pointer (&self->addresses, g_ptr_array_unref);
   if (self->body != NULL)
@@ -147,10 +151,33 @@ exchange_end (Tracker *self, const TrackerResponse *response, int64_t retry_afte
     schedule (self);
 }
 
+/* An https: address of a plain tracker, or the reverse, fails in ways that say nothing of it. NULL =
+ * this is not like that. */
+static const char *
+wrong_scheme (const Tracker *self, const GError *error)
+{
+  if (self->message == NULL || soup_message_get_status (self->message) != SOUP_STATUS_NONE)
+    return NULL;
+  if (g_strcmp0 (g_uri_get_scheme (self->target), "http") == 0)
+    return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED) ||
+                   g_error_matches (error, G_IO_ERROR, G_IO_ERROR_PARTIAL_INPUT)
+               ? "it hung up without an answer (is it a tracker for https: only?)"
+               : NULL;
+  if (g_error_matches (error, G_TLS_ERROR, G_TLS_ERROR_NOT_TLS) ||
+      (self->shaking_hands && g_error_matches (error, G_TLS_ERROR, G_TLS_ERROR_MISC)))
+    return "it does not shake hands by TLS (is it a tracker for http:?)";
+  /* A plain server may wait for the end of what it takes for a request. */
+  if (self->timed_out && self->shaking_hands)
+    return "no answer in time, not even to the TLS handshake (is it a tracker for http:?)";
+  return NULL;
+}
+
 static void
 fail (Tracker *self, const GError *error)
 {
-  const char *why = self->timed_out ? "no answer in time" : error->message;
+  const char *why = wrong_scheme (self, error);
+  if (why == NULL)
+    why = self->timed_out ? "no answer in time" : error->message;
   if (g_error_matches (error, G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE))
     why = "its certificate is not for this name, or out of date, or signed by nobody whom this "
           "machine trusts (is the clock right? see update-ca-certificates)";
@@ -474,6 +501,16 @@ message_new (Tracker *self)
 }
 
 static void
+on_network_event (SoupMessage *message, GSocketClientEvent event, GIOStream *stream, gpointer data)
+{
+  Tracker *self = data;
+  if (event == G_SOCKET_CLIENT_TLS_HANDSHAKING)
+    self->shaking_hands = true;
+  else if (event == G_SOCKET_CLIENT_TLS_HANDSHAKED)
+    self->shaking_hands = false;
+}
+
+static void
 send_request (Tracker *self)
 {
   int64_t now = g_get_monotonic_time ();
@@ -493,6 +530,7 @@ send_request (Tracker *self)
   self->asked = true;
   g_clear_object (&self->message);
   self->message = message_new (self);
+  g_signal_connect (self->message, "network-event", G_CALLBACK (on_network_event), self);
   self->tried++;
   char *body = tracker_json_write_request (request, &n);
   g_autoptr (GBytes) bytes = g_bytes_new_take (body, n);

@@ -82,11 +82,12 @@ on_peers (const PeerAddress *peers, size_t n, gpointer data)
 
 /* What became of one join: NULL = joined, else why not. The caller frees. */
 static char *
-join (TrackerdServer *server, GTlsDatabase *trust)
+join_at (const char *scheme, uint16_t port, GTlsDatabase *trust, unsigned timeout_ms)
 {
-  g_autofree char *uri = g_strdup_printf ("https://localhost:%u/", trackerd_server_port (server));
+  g_autofree char *uri = g_strdup_printf ("%s://localhost:%u/", scheme, port);
   const char *uris[] = {uri, NULL};
-  NetTrackerOptions options = {.uris = uris, .swarm_id = SWARM, .port = 7574, .trust = trust};
+  NetTrackerOptions options = {
+      .uris = uris, .swarm_id = SWARM, .port = 7574, .trust = trust, .timeout_ms = timeout_ms};
   g_autoptr (GError) error = NULL;
   NetTracker *client = net_tracker_new (&options, on_peers, NULL, &error);
   g_assert_no_error (error);
@@ -102,6 +103,12 @@ join (TrackerdServer *server, GTlsDatabase *trust)
   net_tracker_free (client);
   net_tracker_flush (2000);
   return why;
+}
+
+static char *
+join (TrackerdServer *server, GTlsDatabase *trust)
+{
+  return join_at ("https", trackerd_server_port (server), trust, 0);
 }
 
 static void
@@ -126,6 +133,46 @@ https_needs_a_trusted_certificate (void)
   trackerd_server_free (server);
   identity_clear (&first);
   identity_clear (&second);
+}
+
+static gboolean
+on_incoming (GSocketService *service, GSocketConnection *connection, GObject *source, gpointer data)
+{
+  static const char no[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+  GOutputStream *out = g_io_stream_get_output_stream (G_IO_STREAM (connection));
+  g_output_stream_write_all (out, no, strlen (no), NULL, NULL, NULL);
+  g_object_set_data_full (G_OBJECT (service), "last", g_object_ref (connection), g_object_unref);
+  return TRUE;
+}
+
+static void
+wrong_scheme_is_told (void)
+{
+  static const char *const listen[] = {"127.0.0.1:0", NULL};
+  g_autoptr (GError) error = NULL;
+  Identity identity = identity_new ();
+  TrackerdServerOptions options = {.listen = listen, .certificate = identity.certificate};
+  TrackerdServer *server = trackerd_server_new (&options, &error);
+  g_assert_no_error (error);
+  g_autofree char *plain = join_at ("http", trackerd_server_port (server), NULL, 0);
+  g_assert_nonnull (strstr (plain, "https: only?"));
+  trackerd_server_free (server);
+
+  options.certificate = NULL;
+  server = trackerd_server_new (&options, &error);
+  g_assert_no_error (error);
+  g_autofree char *waits = join_at ("https", trackerd_server_port (server), NULL, 300);
+  g_assert_nonnull (strstr (waits, "for http:?"));
+  trackerd_server_free (server);
+
+  g_autoptr (GSocketService) service = g_socket_service_new ();
+  uint16_t port = g_socket_listener_add_any_inet_port (G_SOCKET_LISTENER (service), NULL, &error);
+  g_assert_no_error (error);
+  g_signal_connect (service, "incoming", G_CALLBACK (on_incoming), NULL);
+  g_autofree char *answers = join_at ("https", port, NULL, 0);
+  g_assert_nonnull (strstr (answers, "does not shake hands"));
+  g_socket_service_stop (service);
+  identity_clear (&identity);
 }
 
 /* Neither who never begins the handshake, nor who sends no TLS, is kept. */
@@ -170,6 +217,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/net/tls/https-needs-a-trusted-certificate", https_needs_a_trusted_certificate);
+  g_test_add_func ("/net/tls/wrong-scheme-is-told", wrong_scheme_is_told);
   g_test_add_func ("/net/tls/handshake-has-a-time-limit", handshake_has_a_time_limit);
   return g_test_run ();
 }
