@@ -345,10 +345,10 @@ feed_packet (ProxyRing *self, const uint8_t *bytes, ProxyPlace place)
   }
   MediaTsPacket packet;
   unsigned behind = 0;
+  if (!media_ts_feed (self->parser, bytes, &packet, &behind))
+    return; /* a damaged one is not counted: behind is in packets that were good */
   int64_t number = self->n_packets++;
   self->places[number % PLACES] = place;
-  if (!media_ts_feed (self->parser, bytes, &packet, &behind))
-    return;
   if (packet.starts_picture && behind <= number)
     note_key (self, number - behind);
 }

@@ -168,6 +168,26 @@ test_tables_inside (void)
   world_clear (&world);
 }
 
+/* A packet with the error bit between the beginning of a key frame and what tells that it is one
+ * does not move the place where it starts. */
+static void
+test_damaged_inside (void)
+{
+  World world;
+  world_init (&world, CHUNK, 1 << 20);
+  ts_tables (&world.maker);
+  ts_picture (&world.maker, false, 7);
+  size_t first = ts_picture_around_tables (&world.maker, 61);
+  world.maker.bytes->data[first + 188 + 1] |= 0x80; /* the PAT behind the first packet */
+  ts_picture (&world.maker, false, 60);
+  flow (&world);
+  ProxyPlace place;
+  g_autoptr (GBytes) tables = NULL;
+  g_assert_true (proxy_ring_start (world.ring, false, &place, &tables));
+  g_assert_cmpuint (offset_of (&world, place), ==, first);
+  world_clear (&world);
+}
+
 /* Other origins cut where they like: packets lie across chunks, and keys begin inside. */
 static void
 test_torn_packets (void)
@@ -426,6 +446,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/ring/starts-at-oldest-and-newest-key-frame", test_starts);
   g_test_add_func ("/proxy/ring/tables-only-between-key-frames", test_tables_between);
   g_test_add_func ("/proxy/ring/tables-inside-a-key-frame", test_tables_inside);
+  g_test_add_func ("/proxy/ring/damaged-packet-inside-a-key-frame", test_damaged_inside);
   g_test_add_func ("/proxy/ring/packets-across-chunks", test_torn_packets);
   g_test_add_func ("/proxy/ring/same-bytes-in-any-order", test_any_order);
   g_test_add_func ("/proxy/ring/viewer-crosses-a-gap", test_gap);
