@@ -167,6 +167,13 @@ peer_engine_offer (PeerEngine *self, PeerSwarm *swarm, PeerPendingHashes *hashes
   return peer_swarm_offer (swarm, hashes, chunk, bytes, n);
 }
 
+void
+peer_engine_drop (PeerEngine *self, PeerSwarm *swarm, PeerRange run)
+{
+  g_return_if_fail (!swarm->source);
+  peer_swarm_drop (swarm, run);
+}
+
 /* --- the source's verbs --- */
 
 void

@@ -63,6 +63,11 @@ void peer_engine_want (PeerEngine *self, PeerSwarm *swarm, const PeerWant *wants
 bool peer_engine_offer (PeerEngine *self, PeerSwarm *swarm, PeerPendingHashes *hashes,
                         uint64_t chunk, const uint8_t *bytes, size_t n);
 
+/* Frees the room of run: its chunks are not here any more, which LOST tells, and may be wanted
+ * again. HAVE cannot be taken back (section 3.2), so peers go on asking for them; they get no answer
+ * until the chunks are here again, and ask others (12.6.2). Not for a source. */
+void peer_engine_drop (PeerEngine *self, PeerSwarm *swarm, PeerRange run);
+
 /* The origin's verbs. Live: the next chunk is hashed and stored, and given to nobody until its
  * subtree is signed; returns its number. first = where to go on (a restart). */
 void peer_engine_start (PeerEngine *self, PeerSwarm *swarm, uint64_t first);

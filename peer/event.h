@@ -13,7 +13,7 @@ typedef struct PeerSwarm PeerSwarm;
 
 typedef enum {
   PEER_EVENT_CHUNKS,     /* chunks: verified and in the store */
-  PEER_EVENT_LOST,       /* chunks: left the live window (section 7.9) */
+  PEER_EVENT_LOST,       /* chunks: left the live window (section 7.9), or were dropped */
   PEER_EVENT_EDGE,       /* chunks: a munro, newly known and verified, the newest or an older one;
                           * time: when the source signed it */
   PEER_EVENT_LATE,       /* chunks: due now, and no peer has brought them */

@@ -78,5 +78,7 @@ int64_t peer_swarm_next_pick (const PeerSwarm *self);
 void peer_swarm_want (PeerSwarm *self, const PeerWant *wants, size_t n);
 bool peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chunk,
                        const uint8_t *bytes, size_t n);
+/* Chunks that are to go, or that the store has lost. */
+void peer_swarm_drop (PeerSwarm *self, PeerRange run);
 uint64_t peer_swarm_append (PeerSwarm *self, const uint8_t *bytes, size_t n);
 bool peer_swarm_sign (PeerSwarm *self, PeerKey *key);

@@ -248,7 +248,25 @@ announce_withheld (PeerSwarm *self)
   return self->withheld->len > 0 ? g_array_index (self->withheld, PeerWithheld, 0).due : PEER_NEVER;
 }
 
-/* --- the live window --- */
+/* --- chunks that go --- */
+
+void
+peer_swarm_drop (PeerSwarm *self, PeerRange run)
+{
+  run = peer_range_intersection (run, peer_chunks_span (self->have));
+  if (!peer_chunks_has_any (self->have, run))
+    return;
+  peer_chunks_remove (self->have, run);
+  self->store->class->discard (self->store, run);
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    peer_chunks_remove (channel->told, run);
+    peer_chunks_remove (channel->announce, run);
+    peer_channel_cancel (channel, run); /* what they asked for */
+  }
+  self->pick = true;
+  tell (self, PEER_EVENT_LOST, run);
+}
 
 static void
 slide_window (PeerSwarm *self)
@@ -256,15 +274,8 @@ slide_window (PeerSwarm *self)
   if (self->edge.end <= self->discard_window)
     return;
   PeerRange gone = {0, self->edge.end - self->discard_window};
-  gone.first = MIN (peer_chunks_span (self->have).first, gone.end);
-  if (peer_range_is_empty (gone) || !peer_chunks_has_any (self->have, gone))
-    return;
-  peer_chunks_remove (self->have, gone);
   peer_chunks_remove (self->requested, gone);
-  self->store->class->discard (self->store, gone);
-  for (guint i = 0; i < self->channels->len; i++)
-    peer_chunks_remove (((PeerChannel *)g_ptr_array_index (self->channels, i))->told, gone);
-  tell (self, PEER_EVENT_LOST, gone);
+  peer_swarm_drop (self, gone);
 }
 
 static void
@@ -562,6 +573,10 @@ on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
     if (peer_range_is_empty (part))
       return;
     run.first = part.end;
+    /* Who asks for what it said it has, has it no more: a cache drops chunks, and HAVE cannot be
+     * taken back. Live, the discard window tells of that (6.2), and a HAVE may overtake a REQUEST. */
+    if (!self->live)
+      peer_chunks_remove (channel->have, part);
     if (!take_request (self, channel, part)) {
       self->core->counters.requests_refused++;
       choke (self, channel);
