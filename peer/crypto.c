@@ -21,6 +21,8 @@
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (BIO, BIO_free_all)
@@ -29,6 +31,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ECDSA_SIG, ECDSA_SIG_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (OSSL_PARAM, OSSL_PARAM_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (X509, X509_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ASN1_TIME, ASN1_STRING_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GENERAL_NAMES, GENERAL_NAMES_free)
 
 #define RSA_BITS 2048      /* of keys that we make */
 #define RSA_BITS_MIN 1024  /* ours: RFC 5702 allows 512, which anybody can factor by now */
@@ -565,4 +570,183 @@ uint64_t
 peer_verifier_count (const PeerVerifier *self)
 {
   return self->count;
+}
+
+/* --- certificates (8.13) --- */
+
+#define SERIAL_BYTES 16
+#define X509_V3 2 /* RFC 5280, 4.1.2.1 */
+
+static bool
+fingerprint_of (EVP_PKEY *key, uint8_t *out)
+{
+  uint8_t *der = NULL;
+  int n = i2d_PUBKEY (key, &der);
+  bool ok = n > 0 && EVP_Digest (der, (size_t)n, out, NULL, EVP_sha256 (), NULL) == 1;
+
+  OPENSSL_free (der);
+  ERR_clear_error ();
+  return ok;
+}
+
+bool
+peer_key_fingerprint (const PeerKey *self, uint8_t *out)
+{
+  return fingerprint_of (self->key, out);
+}
+
+/* RFC 5280, 4.2.1.6: the subject may be empty where the alternative name is critical. */
+static bool
+add_name (X509 *x509, const char *uri)
+{
+  g_autoptr (GENERAL_NAMES) names = GENERAL_NAMES_new ();
+  GENERAL_NAME *name = GENERAL_NAME_new ();
+  ASN1_IA5STRING *text = ASN1_IA5STRING_new ();
+
+  if (names == NULL || name == NULL || text == NULL ||
+      ASN1_STRING_set (text, uri, (int)strlen (uri)) != 1) {
+    GENERAL_NAME_free (name);
+    ASN1_IA5STRING_free (text);
+    return false;
+  }
+  GENERAL_NAME_set0_value (name, GEN_URI, text);
+  if (sk_GENERAL_NAME_push (names, name) <= 0) {
+    GENERAL_NAME_free (name);
+    return false;
+  }
+  return X509_add1_ext_i2d (x509, NID_subject_alt_name, names, 1, X509V3_ADD_DEFAULT) == 1;
+}
+
+static bool
+add_times (X509 *x509, int64_t not_before, int64_t not_after)
+{
+  /* 8.13: UTCTime, which ends with the year 2049 */
+  g_autoptr (ASN1_TIME) from = ASN1_UTCTIME_set (NULL, (time_t)not_before);
+  g_autoptr (ASN1_TIME) to = ASN1_UTCTIME_set (NULL, (time_t)not_after);
+
+  return from != NULL && to != NULL && X509_set1_notBefore (x509, from) == 1 &&
+         X509_set1_notAfter (x509, to) == 1;
+}
+
+static bool
+add_serial (X509 *x509, const uint8_t *serial)
+{
+  uint8_t bytes[SERIAL_BYTES];
+  g_autoptr (BIGNUM) number = NULL;
+
+  memcpy (bytes, serial, sizeof bytes);
+  bytes[0] = (uint8_t)((bytes[0] & 0x7f) | 0x40); /* RFC 5280, 4.1.2.2: positive */
+  number = BN_bin2bn (bytes, sizeof bytes, NULL);
+  return number != NULL && BN_to_ASN1_INTEGER (number, X509_get_serialNumber (x509)) != NULL;
+}
+
+GBytes *
+peer_key_certify (PeerKey *self, const char *uri, int64_t not_before, int64_t not_after,
+                  const uint8_t *serial)
+{
+  g_autoptr (X509) x509 = X509_new ();
+  uint8_t *der = NULL;
+  int n = -1;
+  GBytes *bytes;
+
+  if (x509 != NULL && self->algorithm->number == PEER_SIGNATURE_ECDSAP256SHA256 &&
+      X509_set_version (x509, X509_V3) == 1 && add_serial (x509, serial) &&
+      /* RFC 5280, 4.1.2.4: an issuer has a name */
+      X509_NAME_add_entry_by_NID (X509_get_issuer_name (x509), NID_commonName, MBSTRING_ASC,
+                                  (const unsigned char *)"ppsp-tracker", -1, -1, 0) == 1 &&
+      add_times (x509, not_before, not_after) && X509_set_pubkey (x509, self->key) == 1 &&
+      add_name (x509, uri) && X509_sign (x509, self->key, EVP_sha256 ()) > 0)
+    n = i2d_X509 (x509, &der);
+  ERR_clear_error ();
+  bytes = n > 0 && n <= PEER_CERTIFICATE_MAX ? g_bytes_new (der, (size_t)n) : NULL;
+  OPENSSL_free (der);
+  return bytes;
+}
+
+static X509 *
+parse_x509 (const uint8_t *bytes, size_t n)
+{
+  const uint8_t *end = bytes;
+  X509 *x509;
+
+  if (n > PEER_CERTIFICATE_MAX)
+    return NULL;
+  x509 = d2i_X509 (NULL, &end, (long)n);
+  ERR_clear_error ();
+  if (x509 == NULL || end == bytes + n)
+    return x509;
+  X509_free (x509);
+  return NULL;
+}
+
+/* 8.13: UTCTime. */
+static bool
+read_time (const ASN1_TIME *time, int64_t *out)
+{
+  g_autoptr (ASN1_TIME) epoch = ASN1_TIME_set (NULL, 0);
+  int days, seconds;
+
+  if (time == NULL || epoch == NULL || ASN1_STRING_type (time) != V_ASN1_UTCTIME ||
+      ASN1_TIME_diff (&days, &seconds, epoch, time) != 1)
+    return false;
+  *out = (int64_t)days * 86400 + seconds;
+  return true;
+}
+
+/* 8.13: one alternative name, critical, of type uniformResourceIdentifier; and nothing that we do
+ * not know is critical beside it (RFC 5280, 4.2). */
+static bool
+read_name (const X509 *x509, char *out)
+{
+  g_autoptr (GENERAL_NAMES) names = NULL;
+  const GENERAL_NAME *name;
+  int critical, n;
+
+  for (int i = 0; i < X509_get_ext_count (x509); i++) {
+    X509_EXTENSION *extension = X509_get_ext (x509, i);
+
+    if (X509_EXTENSION_get_critical (extension) != 0 &&
+        OBJ_obj2nid (X509_EXTENSION_get_object (extension)) != NID_subject_alt_name)
+      return false;
+  }
+  /* NULL also if there are two */
+  names = X509_get_ext_d2i (x509, NID_subject_alt_name, &critical, NULL);
+  if (names == NULL || critical != 1 || sk_GENERAL_NAME_num (names) != 1)
+    return false;
+  name = sk_GENERAL_NAME_value (names, 0);
+  if (name->type != GEN_URI)
+    return false;
+  n = ASN1_STRING_length (name->d.uniformResourceIdentifier);
+  if (n <= 0 || n >= PEER_CERTIFICATE_TEXT)
+    return false;
+  memcpy (out, ASN1_STRING_get0_data (name->d.uniformResourceIdentifier), (size_t)n);
+  out[n] = '\0';
+  return strlen (out) == (size_t)n;
+}
+
+bool
+peer_certificate_read (const uint8_t *bytes, size_t n, PeerCertificate *out)
+{
+  g_autoptr (X509) x509 = parse_x509 (bytes, n);
+  EVP_PKEY *key = x509 != NULL ? X509_get0_pubkey (x509) : NULL;
+  bool ok = key != NULL && X509_get_version (x509) == X509_V3 &&
+            X509_get_signature_nid (x509) == NID_ecdsa_with_SHA256 &&
+            algorithm_of_key (key, false) == find_algorithm (PEER_SIGNATURE_ECDSAP256SHA256) &&
+            read_time (X509_get0_notBefore (x509), &out->not_before) &&
+            read_time (X509_get0_notAfter (x509), &out->not_after) && read_name (x509, out->uri) &&
+            fingerprint_of (key, out->fingerprint);
+
+  ERR_clear_error ();
+  return ok;
+}
+
+bool
+peer_certificate_is_signed (const uint8_t *bytes, size_t n)
+{
+  g_autoptr (X509) x509 = parse_x509 (bytes, n);
+  EVP_PKEY *key = x509 != NULL ? X509_get0_pubkey (x509) : NULL;
+  bool ok = key != NULL && X509_verify (x509, key) == 1;
+
+  ERR_clear_error ();
+  return ok;
 }

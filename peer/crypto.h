@@ -40,6 +40,30 @@ bool peer_verifier_check (PeerVerifier *self, const uint8_t *bytes, size_t n,
                           const uint8_t *signature, size_t signature_size);
 uint64_t peer_verifier_count (const PeerVerifier *self); /* checks made */
 
+/* X.509v3, as far as membership needs it (section 8.13): for a time, the key says a URI. */
+#define PEER_FINGERPRINT 32        /* bytes: SHA-256 of a SubjectPublicKeyInfo */
+#define PEER_CERTIFICATE_MAX 1460  /* bytes of DER that are looked at; what fits a datagram */
+#define PEER_CERTIFICATE_TEXT 2176 /* bytes: of its URI with the zero at the end */
+
+typedef struct {
+  char uri[PEER_CERTIFICATE_TEXT];
+  int64_t not_before, not_after;         /* s, Unix time */
+  uint8_t fingerprint[PEER_FINGERPRINT]; /* of the key in it, which is the one that signs it */
+} PeerCertificate;
+
+/* Those whom it is about have no key of their own, so the certificate carries the key that signs
+ * it: whoever knows its fingerprint needs nothing else. serial: 16 bytes that nobody can guess.
+ * The caller frees; NULL = the key is not P-256, or the times cannot be said. */
+GBytes *peer_key_certify (PeerKey *self, const char *uri, int64_t not_before, int64_t not_after,
+                          const uint8_t *serial);
+/* Of the public half, out: PEER_FINGERPRINT bytes. */
+bool peer_key_fingerprint (const PeerKey *self, uint8_t *out);
+/* What a certificate says; the signature is not looked at. false = it is none that we take: X.509v3
+ * with a P-256 key, UTCTime, and one subjectAltName, critical, of one URI. */
+bool peer_certificate_read (const uint8_t *bytes, size_t n, PeerCertificate *out);
+/* Has the key in it signed it? */
+bool peer_certificate_is_signed (const uint8_t *bytes, size_t n);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerHasher, peer_hasher_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerKey, peer_key_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerVerifier, peer_verifier_free)
