@@ -321,11 +321,13 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
   return true;
 }
 
+/* sent: as its DATA says. arrived: us; a chunk may have waited for its hashes since then, which is
+ * no delay of the path's. */
 static void
-owe_ack (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent)
+owe_ack (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, int64_t arrived)
 {
   PeerCore *core = self->core;
-  PeerAck ack = {chunk, (uint64_t)(core->now + core->stamp_offset) - sent};
+  PeerAck ack = {chunk, (uint64_t)(arrived + core->stamp_offset) - sent};
   g_array_append_val (channel->acks, ack);
   /* one for an eighth of what they may have in flight, so that a lost one does not stop them; at
    * first for each, so that their window opens */
@@ -363,8 +365,8 @@ unproven (PeerSwarm *self, PeerChannel *channel, uint64_t chunk)
 
 /* What the hashes say of a chunk that was asked for, or that is wanted. false = it stays unknown. */
 static bool
-judge (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, const uint8_t *bytes,
-       size_t n)
+judge (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, int64_t arrived,
+       const uint8_t *bytes, size_t n)
 {
   switch (peer_integrity_check (self->integrity, channel->hashes, chunk, bytes, n)) {
   case PEER_INTEGRITY_GOOD:
@@ -374,7 +376,7 @@ judge (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, con
     if (peer_chunks_has (self->requested, chunk))
       peer_swarm_unask (self, chunk, channel);
     if (keep_chunk (self, channel, chunk, bytes, n))
-      owe_ack (self, channel, chunk, sent);
+      owe_ack (self, channel, chunk, sent, arrived);
     channel->learned = true;
     return true;
   case PEER_INTEGRITY_MISSING:
@@ -403,7 +405,7 @@ on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
   bool asked = peer_channel_answered (channel, core->now, chunk, n);
   if (peer_chunks_has (self->have, chunk)) {
     core->counters.chunks_duplicate++;
-    owe_ack (self, channel, chunk, message->time);
+    owe_ack (self, channel, chunk, message->time, core->now);
     return;
   }
   /* Nobody waits for it now, but it was perhaps asked for a while ago, or is pushed (3.7). It is
@@ -412,7 +414,7 @@ on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
   core->counters.chunks_unwanted += !useful;
   if (peer_held_has (&channel->held, chunk))
     return;
-  if (judge (self, channel, chunk, message->time, message->bytes.data, n) || !useful)
+  if (judge (self, channel, chunk, message->time, core->now, message->bytes.data, n) || !useful)
     return;
   if (!peer_held_add (&channel->held, core->now, chunk, message->time, message->bytes.data, n))
     unproven (self, channel, chunk);
@@ -433,7 +435,7 @@ judge_held (PeerSwarm *self, PeerChannel *channel)
     channel->next_held = channel->next_held < n ? channel->next_held : 0;
     const PeerHeldChunk *held = peer_held_get (&channel->held, channel->next_held);
     if (peer_chunks_has (self->have, held->chunk) ||
-        judge (self, channel, held->chunk, held->sent, held->bytes, held->n)) {
+        judge (self, channel, held->chunk, held->sent, held->at, held->bytes, held->n)) {
       peer_held_remove (&channel->held, channel->next_held);
       since_good = 0;
     } else {
