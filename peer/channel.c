@@ -114,15 +114,18 @@ compact (GArray *array, guint *first)
 
 /* --- what they have --- */
 
-void
+bool
 peer_channel_add_have (PeerChannel *self, PeerRange run)
 {
-  if (peer_range_is_empty (run) || !peer_chunks_add (self->have, run))
-    return;
+  if (peer_range_is_empty (run))
+    return true;
+  if (!peer_chunks_add (self->have, run))
+    return false;
   self->have_end = MAX (self->have_end, run.end);
   uint64_t oldest = peer_channel_oldest (self);
   if (oldest > 0)
     peer_chunks_remove (self->have, (PeerRange){0, oldest});
+  return true;
 }
 
 uint64_t

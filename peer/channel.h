@@ -126,7 +126,7 @@ typedef struct {
   PeerPendingHashes *hashes; /* made when the channel opens */
   double signature_tokens;
   int64_t signature_tokens_at;
-  unsigned malformed;
+  unsigned malformed, unknown; /* datagrams with such messages */
   uint64_t chunks_received;
 } PeerChannel;
 
@@ -138,9 +138,9 @@ void peer_channel_open (PeerChannel *self, int64_t now, bool live);
 
 /* --- what they have --- */
 
-/* HAVE and ACK: adds, and slides the window (6.2). What would need too many
- * runs is ignored. */
-void peer_channel_add_have (PeerChannel *self, PeerRange run);
+/* HAVE and ACK: adds, and slides the window (6.2). false = it would need too many runs, and is
+ * ignored. */
+bool peer_channel_add_have (PeerChannel *self, PeerRange run);
 bool peer_channel_has (const PeerChannel *self, uint64_t chunk);
 /* Left of it they have forgotten. */
 uint64_t peer_channel_oldest (const PeerChannel *self);

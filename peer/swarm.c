@@ -31,6 +31,7 @@
 #define HOLD_TIME 60000       /* us that a chunk waits for its hashes */
 #define CHOKE_TIME 2000000    /* us for who asks for more than it can get */
 #define MALFORMED_LIMIT 1     /* section 3: stop talking to who sends nonsense */
+#define UNKNOWN_LIMIT 16      /* datagrams with messages of unknown types */
 #define RATE_INTERVAL 1000000 /* us */
 
 PeerSwarm *
@@ -515,7 +516,7 @@ on_have (PeerSwarm *self, PeerChannel *channel, PeerRange run)
     self->core->counters.out_of_state++; /* nobody has all of what has no end */
     return;
   }
-  peer_channel_add_have (channel, run);
+  self->core->counters.haves_dropped += !peer_channel_add_have (channel, run);
   peer_channel_cancel (channel, run); /* 3.8: an implicit CANCEL */
   self->pick = true;
 }
@@ -569,6 +570,7 @@ on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
     self->core->counters.requests_refused++;
     return;
   }
+  self->core->counters.requests_absent += !peer_chunks_has_all (self->have, run);
   run = peer_range_intersection (run, peer_chunks_span (self->have));
   while (!peer_range_is_empty (run)) {
     PeerRange part = peer_chunks_next (self->have, run);
@@ -673,6 +675,17 @@ is_light (const PeerMessage *message)
          message->type == PEER_MESSAGE_CHOKE;
 }
 
+/* Section 3: the rest of the datagram is discarded, and we should stop talking to the peer. But a
+ * type that is not assigned yet is no nonsense, it is an extension said to somebody who did not list
+ * it (7.10): who does so now and then is kept, who goes on is left, and not banned. */
+static void
+unknown_message (PeerSwarm *self, PeerChannel *channel)
+{
+  self->core->counters.messages_unknown++;
+  if (++channel->unknown >= UNKNOWN_LIMIT && channel->state == PEER_CHANNEL_OPEN)
+    peer_swarm_failed (self, channel);
+}
+
 void
 peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
 {
@@ -690,6 +703,8 @@ peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *
   if (channel->learned && peer_held_count (&channel->held) > 0)
     judge_held (self, channel);
   channel->learned = false;
+  if (result == PEER_WIRE_UNKNOWN)
+    unknown_message (self, channel);
   if (result != PEER_WIRE_MALFORMED)
     return;
   self->core->counters.malformed++;

@@ -35,6 +35,9 @@
   X (munros_forked)                                                                                \
   X (out_of_state) /* CANCEL, UNCHOKE, ACK and the like that fit nothing */                        \
   X (requests_refused)                                                                             \
+  X (requests_absent)  /* named chunks that we do not have */                                      \
+  X (haves_dropped)    /* would have made too many runs */                                         \
+  X (messages_unknown) /* of a type that nobody has assigned */                                    \
   X (store_failures)
 
 typedef struct {

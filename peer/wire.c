@@ -632,6 +632,12 @@ read_message (PeerReader *self, const PeerWireFormat *format, PeerMessage *out)
   return false;
 }
 
+static bool
+is_known (PeerMessageType type)
+{
+  return type <= PEER_MESSAGE_PEX_RES_CERT;
+}
+
 PeerWireResult
 peer_wire_read (PeerReader *datagram, const PeerWireFormat *format, PeerMessage *out)
 {
@@ -644,6 +650,8 @@ peer_wire_read (PeerReader *datagram, const PeerWireFormat *format, PeerMessage 
   out->type = (PeerMessageType)type;
   if (format == NULL && out->type != PEER_MESSAGE_HANDSHAKE)
     return PEER_WIRE_MALFORMED;
+  if (!is_known (out->type))
+    return PEER_WIRE_UNKNOWN;
   if (!read_message (&reader, format, out))
     return PEER_WIRE_MALFORMED;
   *datagram = reader;

@@ -68,15 +68,20 @@ typedef struct {
   PeerAddress address; /* PEX_RES_V4, PEX_RES_V6 */
 } PeerMessage;
 
-typedef enum { PEER_WIRE_MESSAGE, PEER_WIRE_END, PEER_WIRE_MALFORMED } PeerWireResult;
+typedef enum {
+  PEER_WIRE_MESSAGE,
+  PEER_WIRE_END,
+  PEER_WIRE_MALFORMED,
+  PEER_WIRE_UNKNOWN, /* a type that Table 7 does not assign: of an extension that we do not know */
+} PeerWireResult;
 
 PeerWireFormat peer_wire_format (const PeerContent *content);
 
 /* The reader stands behind the datagram's channel ID. format NULL = before the handshake, when
- * only HANDSHAKE can be read. After MALFORMED the rest of the datagram has no meaning: most
- * messages do not say their own length. Malformed are also: an inverted range, a range that
+ * only HANDSHAKE can be read. After MALFORMED and UNKNOWN the rest of the datagram has no meaning:
+ * most messages do not say their own length. Malformed are also: an inverted range, a range that
  * overflows, byte ranges that are not whole chunks (but for an end of content), a DATA of another
- * size than the format allows, an unknown type. Bins and chunk ranges that mean "nothing"
+ * size than the format allows. Bins and chunk ranges that mean "nothing"
  * (all ones) read as an empty range; "everything" (0x7FF..F) as [0, UINT64_MAX).
  * DATA: with fixed-size chunks a further DATA may follow; a DATA is as long as the chunk size,
  * or shorter when the datagram ends first (section 8.6). It names one chunk, and holds a byte at

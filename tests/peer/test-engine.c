@@ -402,11 +402,13 @@ test_polluter (void)
   net_clear (&net);
 }
 
+/* A HAVE whose range is inverted. */
 static bool
-cut (Net *net, Datagram *datagram)
+garble (Net *net, Datagram *datagram)
 {
+  static const uint8_t have[] = {PEER_MESSAGE_HAVE, 0, 0, 0, 2, 0, 0, 0, 1};
   if (datagram->from == 0 && datagram->size > CHUNK)
-    datagram->bytes[4] = 200; /* no message has this number */
+    memcpy (datagram->bytes + 4, have, sizeof have);
   return true;
 }
 
@@ -416,7 +418,7 @@ test_malformed (void)
   Net net;
   Film film;
   net_init (&net, 2);
-  net.tamper = cut;
+  net.tamper = garble;
   make_film (&film, 40, 100);
   seed (&net, 0, &film);
   PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
@@ -426,6 +428,83 @@ test_malformed (void)
   peer_swarm_stats (swarm, &stats);
   g_assert_cmpuint (peer_engine_counters (net.engines[1])->malformed, >=, 1);
   g_assert_cmpuint (stats.channels, ==, 0);
+  net_clear (&net);
+}
+
+static bool nonsense;
+
+/* Each datagram ends with a message that nobody has defined; in the second part of the test
+ * all begin with one. */
+static bool
+extend (Net *net, Datagram *datagram)
+{
+  bool first = datagram->size > 4 && datagram->bytes[4] == PEER_MESSAGE_HANDSHAKE;
+  if (datagram->from != 0 || first || datagram->size + 2 > sizeof datagram->bytes)
+    return true;
+  if (nonsense)
+    datagram->size = 4;
+  datagram->bytes[datagram->size++] = 200;
+  return true;
+}
+
+/* Section 3: what follows an unknown message is discarded; who says one now and then is kept, who
+ * says nothing else is left, and may come again. */
+static void
+test_unknown_message (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, 4, CHUNK);
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 4);
+  const PeerCounters *counters = peer_engine_counters (net.engines[1]);
+  net.tamper = extend;
+  want (&net, 1, swarm, (PeerRange){0, 4});
+  net_run (&net, net.now + 1000000);
+  assert_has (swarm, (PeerRange){0, 4}, CHUNK);
+  g_assert_cmpuint (counters->messages_unknown, >, 0);
+  g_assert_cmpuint (counters->malformed, ==, 0);
+  g_assert_cmpuint (counters->channels_closed, ==, 0);
+  nonsense = true;
+  net_run (&net, net.now + INT64_C (600000000));
+  g_assert_cmpuint (counters->messages_unknown, >=, 16);
+  g_assert_cmpuint (counters->channels_closed, >=, 1);
+  g_assert_cmpuint (count_events (&net, 1, PEER_EVENT_BAD_PEER), ==, 0);
+  net_clear (&net);
+}
+
+/* What peers tell and ask in vain is counted: a router has no other way to say it. */
+static void
+test_counters (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, 4000, 100);
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 4000);
+  net_run (&net, net.now + 100000);
+  const Datagram *third = &g_array_index (net.log, Datagram, 2);
+  uint8_t bytes[PEER_DATAGRAM_MAX];
+  PeerWireFormat format = peer_wire_format (&film.content);
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  peer_writer_bytes (&writer, third->bytes, 4);
+  PeerMessage message = {.type = PEER_MESSAGE_REQUEST, .chunks = {4000, 4001}};
+  g_assert_true (peer_wire_write (&writer, &format, &message));
+  for (uint64_t i = 0; i < 1030; i++) {
+    message = (PeerMessage){.type = PEER_MESSAGE_HAVE, .chunks = {2 * i, 2 * i + 1}};
+    if (!peer_wire_write (&writer, &format, &message)) {
+      net_send (&net, 1, 0, bytes, writer.used);
+      writer.used = 4;
+      i--;
+    }
+  }
+  net_send (&net, 1, 0, bytes, writer.used);
+  net_run (&net, net.now + 15000);
+  g_assert_cmpuint (peer_engine_counters (net.engines[0])->requests_absent, ==, 1);
+  g_assert_cmpuint (peer_engine_counters (net.engines[0])->haves_dropped, ==, 6);
+  g_assert_true (peer_chunks_is_empty (peer_swarm_chunks (swarm)));
   net_clear (&net);
 }
 
@@ -824,6 +903,8 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/engine/what-is-offered-is-checked", test_offer);
   g_test_add_func ("/peer/engine/polluter-is-refused", test_polluter);
   g_test_add_func ("/peer/engine/nonsense-ends-the-channel", test_malformed);
+  g_test_add_func ("/peer/engine/unknown-messages-are-passed-over", test_unknown_message);
+  g_test_add_func ("/peer/engine/what-is-told-in-vain-is-counted", test_counters);
   g_test_add_func ("/peer/engine/leaving-says-goodbye", test_goodbye);
   g_test_add_func ("/peer/engine/both-begin-one-channel-is-left", test_both_begin);
   g_test_add_func ("/peer/engine/we-do-not-talk-with-ourselves", test_self);
