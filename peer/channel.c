@@ -375,12 +375,13 @@ peer_channel_find_lost (PeerChannel *self, int64_t now)
   int64_t before = MIN (self->newest_acked, now - loss_delay (self));
   while (end < self->flights->len && g_array_index (self->flights, PeerFlight, end).sent <= before)
     end++;
+  if (end > self->flights_first)
+    peer_ledbat_on_loss (&self->ledbat, now,
+                         g_array_index (self->flights, PeerFlight, end - 1).sent);
   for (guint i = end; i-- > self->flights_first; n++)
     lose (self, i);
   self->flights_first = end;
   compact (self->flights, &self->flights_first);
-  if (n > 0)
-    peer_ledbat_on_loss (&self->ledbat, now);
   if (needs_probe (self) && now >= self->last_progress + probe_delay (self)) {
     probe (self);
     n++;
@@ -409,9 +410,9 @@ peer_channel_not_arrived (PeerChannel *self, int64_t now, uint64_t chunk)
       continue;
     if (self->ledbat.srtt == 0 || now < flight->sent + loss_delay (self))
       return false;
+    peer_ledbat_on_loss (&self->ledbat, now, flight->sent);
     lose (self, i);
     g_array_remove_index (self->flights, i);
-    peer_ledbat_on_loss (&self->ledbat, now);
     return true;
   }
   return false;

@@ -97,7 +97,7 @@ peer_ledbat_init (PeerLedbat *self, const PeerLedbatOptions *options)
           },
       .slow_start_threshold = INFINITE_WINDOW,
       .slow_start = true,
-      .last_loss = NEVER,
+      .last_cut = NEVER,
       .cto = CTO_FIRST,
       .flight_since = NEVER,
       .base_seen = NEVER,
@@ -233,14 +233,16 @@ update_flight (PeerLedbat *self, int64_t now, size_t flight)
   return (double)(self->flight > self->flight_before ? self->flight : self->flight_before);
 }
 
-/* RFC 5681, 3.1: twice the window in an RTT, as long as the window is used. */
+/* RFC 5681, 3.1: twice the window in an RTT, as long as the window is used. What is lost of the queue
+ * that ended it is no reason for a second cut. */
 static void
-grow_slow_start (PeerLedbat *self, double acked, double flight)
+grow_slow_start (PeerLedbat *self, int64_t now, double acked, double flight)
 {
   double grown = self->cwnd + acked;
 
   if (self->queuing > (int64_t)self->options.target / 4) {
     self->slow_start = false;
+    self->last_cut = now;
     self->cwnd = at_least_min_cwnd (self, self->cwnd / 2);
     self->slow_start_threshold = self->cwnd;
     return;
@@ -298,7 +300,7 @@ peer_ledbat_on_ack (PeerLedbat *self, int64_t now, uint64_t delay, int64_t rtt, 
   most_flight = update_flight (self, now, flight);
   if (!pause_to_measure (self, now)) {
     if (self->slow_start)
-      grow_slow_start (self, (double)bytes_acked, most_flight);
+      grow_slow_start (self, now, (double)bytes_acked, most_flight);
     else
       grow_ledbat (self, (double)bytes_acked, most_flight);
   }
@@ -313,16 +315,15 @@ peer_ledbat_on_rtt (PeerLedbat *self, int64_t rtt)
 }
 
 void
-peer_ledbat_on_loss (PeerLedbat *self, int64_t now)
+peer_ledbat_on_loss (PeerLedbat *self, int64_t now, int64_t sent)
 {
-  int64_t rtt = self->srtt > 0 ? self->srtt : self->cto;
   bool queue = self->queuing > (int64_t)self->options.target / 4;
   double percent = queue ? LOSS_PERCENT : self->options.loss_percent;
   double left = at_least_min_cwnd (self, self->cwnd * percent / 100.0);
 
-  if (self->last_loss != NEVER && now - self->last_loss < rtt)
+  if (self->last_cut != NEVER && sent < self->last_cut)
     return;
-  self->last_loss = now;
+  self->last_cut = now;
   if (left < self->cwnd)
     self->cwnd = left;
   /* where a loss without a queue is no sign of a full path (RFC 7574, 8.15), it does not end slow
@@ -344,7 +345,7 @@ peer_ledbat_on_timeout (PeerLedbat *self, int64_t now)
   self->slow_start = true;
   self->cwnd = datagrams (self, 1);
   self->cto = self->cto < CTO_MAX / 2 ? 2 * self->cto : CTO_MAX;
-  self->last_loss = now;
+  self->last_cut = now;
   self->flight = 0;
   self->flight_before = 0;
 }

@@ -33,7 +33,7 @@ typedef struct {
   int64_t current_times[PEER_LEDBAT_CURRENT_FILTER];
   unsigned n_current, next_current;
   bool slow_start;
-  int64_t last_loss;            /* us */
+  int64_t last_cut;             /* us: what was sent before it and is lost is known by it */
   int64_t cto;                  /* us */
   int64_t srtt, rttvar;         /* us; srtt 0 = no sample yet */
   int64_t queuing;              /* us */
@@ -52,8 +52,9 @@ void peer_ledbat_on_ack (PeerLedbat *self, int64_t now, uint64_t delay, int64_t 
                          size_t bytes_acked, size_t flight);
 /* A round trip that was measured before anything was sent, by a handshake. */
 void peer_ledbat_on_rtt (PeerLedbat *self, int64_t rtt);
-/* A loss; halves at most once per RTT. Whether and when the chunk is sent again is not LEDBAT's. */
-void peer_ledbat_on_loss (PeerLedbat *self, int64_t now);
+/* A loss of what was sent then; halves at most once per RTT, so that what was sent before the last
+ * cut changes nothing. Whether and when the chunk is sent again is not LEDBAT's. */
+void peer_ledbat_on_loss (PeerLedbat *self, int64_t now, int64_t sent);
 /* Nothing was acknowledged for a CTO, though something was in flight: the window falls to one
  * datagram, the CTO doubles. */
 void peer_ledbat_on_timeout (PeerLedbat *self, int64_t now);

@@ -107,7 +107,7 @@ flow_on_loss (Net *self, Flow *flow, const Packet *packet)
 {
   flow->flight -= MSS;
   if (!flow->reno) {
-    peer_ledbat_on_loss (&flow->ledbat, self->now);
+    peer_ledbat_on_loss (&flow->ledbat, self->now, packet->sent);
   } else if ((double)packet->sent > flow->last_cut) {
     flow->window = MAX (flow->window / 2, 2.0 * MSS);
     flow->last_cut = (double)self->now;
@@ -371,14 +371,34 @@ test_loss (void)
   init (&ledbat);
   ledbat.cwnd = 40 * MSS;
   ledbat.srtt = 50000;
-  peer_ledbat_on_loss (&ledbat, now);
+  peer_ledbat_on_loss (&ledbat, now, now - 50000);
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, 20 * MSS);
   g_assert_false (ledbat.slow_start);
-  peer_ledbat_on_loss (&ledbat, now + 49999); /* of the same round trip */
+  peer_ledbat_on_loss (&ledbat, now + 70000, now - 1); /* of the same round trip, found late */
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, 20 * MSS);
   for (int i = 1; i <= 10; i++)
-    peer_ledbat_on_loss (&ledbat, now + i * 50000);
+    peer_ledbat_on_loss (&ledbat, now + i * 50000, now + (i - 1) * 50000);
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, 2 * MSS);
+}
+
+/* The queue that ends slow start loses some of what made it: that is one event, not two. */
+static void
+test_overshoot_is_cut_once (void)
+{
+  PeerLedbat ledbat;
+  int64_t now = 5 * SECOND;
+
+  init (&ledbat);
+  for (int i = 0; i < 20; i++)
+    peer_ledbat_on_ack (&ledbat, now += 1000, 7, 50000, MSS, peer_ledbat_window (&ledbat));
+  for (int i = 0; i < 60 && ledbat.slow_start; i++)
+    peer_ledbat_on_ack (&ledbat, now += 1000, 60007, 110000, MSS, peer_ledbat_window (&ledbat));
+  g_assert_false (ledbat.slow_start);
+  size_t left = peer_ledbat_window (&ledbat);
+  peer_ledbat_on_loss (&ledbat, now + 90000, now - 1);
+  g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, left);
+  peer_ledbat_on_loss (&ledbat, now + 90000, now);
+  g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, left / 2);
 }
 
 static void
@@ -436,7 +456,7 @@ test_loss_in_slow_start (void)
     peer_ledbat_init (&ledbat, &options);
     for (int i = 0; i < 10; i++)
       peer_ledbat_on_ack (&ledbat, now += 1000, 7, 40000, MSS, peer_ledbat_window (&ledbat));
-    peer_ledbat_on_loss (&ledbat, now);
+    peer_ledbat_on_loss (&ledbat, now, now - 40000);
     g_assert_cmpint (ledbat.slow_start, ==, percent > 50);
   }
 }
@@ -551,7 +571,7 @@ test_rubbish (void)
     delay >>= g_rand_int_range (random, 0, 63);
     switch (g_rand_int_range (random, 0, 20)) {
     case 0:
-      peer_ledbat_on_loss (&ledbat, now);
+      peer_ledbat_on_loss (&ledbat, now, now - (rtt > 0 ? rtt : 0));
       break;
     case 1:
       peer_ledbat_on_timeout (&ledbat, now);
@@ -572,6 +592,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/peer/ledbat/options-keep-to-the-musts", test_bounds);
+  g_test_add_func ("/peer/ledbat/overshoot-is-cut-once", test_overshoot_is_cut_once);
   g_test_add_func ("/peer/ledbat/loss-halves-once-a-round-trip", test_loss);
   g_test_add_func ("/peer/ledbat/timeout-leaves-one-datagram", test_timeout);
   g_test_add_func ("/peer/ledbat/timeout-before-any-answer-sets-no-threshold",
