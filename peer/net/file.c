@@ -39,6 +39,7 @@ typedef struct {
   int fd, have_fd; /* have_fd: -1 = all of it is here, and nothing is written */
   PeerContent content;
   uint64_t n_chunks;
+  bool is_sparse;
   NetTree *tree;
   PeerHasher *hasher;
   NetBits *have;                /* NULL if have_fd is -1 */
@@ -201,6 +202,17 @@ file_write (PeerStore *store, uint64_t chunk, const uint8_t *bytes, size_t n)
   return PEER_STORE_OK;
 }
 
+/* Gives the disk back what it can; where it cannot, the room is used again later. */
+static void
+punch (File *self, PeerRange run)
+{
+  uint64_t first = run.first * self->content.chunk_size;
+  uint64_t end = MIN (run.end * self->content.chunk_size, self->content.length);
+  if (fallocate (self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
+                 (off_t)(end - first)) < 0)
+    g_debug ("cannot give back room of '%s': %s", self->path, g_strerror (errno));
+}
+
 static void
 file_discard (PeerStore *store, PeerRange run)
 {
@@ -218,13 +230,9 @@ file_discard (PeerStore *store, PeerRange run)
     if (net_bits_get (self->have, chunk))
       set_have (self, chunk, false);
   }
+  /* The record first: what it says is here must be here whenever we are killed. */
   flush (self);
-  /* Gives the disk back what it can; where it cannot, the room is used again later. */
-  uint64_t first = run.first * self->content.chunk_size;
-  uint64_t end = MIN (run.end * self->content.chunk_size, self->content.length);
-  if (fallocate (self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
-                 (off_t)(end - first)) < 0)
-    g_debug ("cannot give back room of '%s': %s", self->path, g_strerror (errno));
+  punch (self, run);
 }
 
 static void
@@ -344,14 +352,30 @@ static bool
 fit_file (File *self, GError **error)
 {
   struct stat stat;
-  if (!net_disk_reserve (self->fd, self->path, self->content.length, error))
+  if (!self->is_sparse && !net_disk_reserve (self->fd, self->path, self->content.length, error))
     return false;
-  if (fstat (self->fd, &stat) == 0 && (uint64_t)stat.st_size > self->content.length &&
+  if (fstat (self->fd, &stat) == 0 && (uint64_t)stat.st_size != self->content.length &&
       ftruncate (self->fd, (off_t)self->content.length) < 0) {
     net_disk_set_error (error, errno, "cannot write", self->path);
     return false;
   }
   return true;
+}
+
+/* A kill between the record and the hole leaves room taken by what the record does not name. */
+static void
+punch_gaps (File *self)
+{
+  g_autoptr (PeerChunks) here = peer_chunks_new (0);
+  file_chunks (&self->parent, here);
+  PeerRange left = {0, self->n_chunks};
+  while (!peer_range_is_empty (left)) {
+    PeerRange gap = peer_chunks_gap (here, left);
+    if (peer_range_is_empty (gap))
+      return;
+    punch (self, gap);
+    left.first = gap.end;
+  }
 }
 
 /* Each file that is new is removed again when what follows fails. */
@@ -365,11 +389,14 @@ open_files (File *self, GError **error)
   if (self->fd < 0)
     return false;
   if (fit_file (self, error)) {
-    self->tree = net_tree_open (tree_path, &self->content, &is_tree_empty, error);
+    self->tree = net_tree_open (tree_path, &self->content, !self->is_sparse, &is_tree_empty, error);
     if (self->tree)
       self->have_fd = net_disk_open (have_path, &is_new_have, error);
-    if (self->have_fd >= 0 && load_have (self, have_path, is_tree_empty, error))
+    if (self->have_fd >= 0 && load_have (self, have_path, is_tree_empty, error)) {
+      if (self->is_sparse)
+        punch_gaps (self);
       return true;
+    }
   }
   if (is_new) {
     unlink (self->path);
@@ -381,8 +408,9 @@ open_files (File *self, GError **error)
   return false;
 }
 
-PeerStore *
-net_file_open (const char *path, const PeerContent *content, PeerHashStore **hashes, GError **error)
+static PeerStore *
+open_content (const char *path, const PeerContent *content, bool is_sparse, PeerHashStore **hashes,
+              GError **error)
 {
   if (!peer_content_check (content, error))
     return NULL;
@@ -392,6 +420,7 @@ net_file_open (const char *path, const PeerContent *content, PeerHashStore **has
     return NULL;
   }
   File *self = file_new (path);
+  self->is_sparse = is_sparse;
   set_content (self, content);
   if (!open_files (self, error)) {
     g_clear_pointer (&self->have, net_bits_free);
@@ -400,6 +429,19 @@ net_file_open (const char *path, const PeerContent *content, PeerHashStore **has
   }
   *hashes = net_tree_hashes (self->tree);
   return &self->parent;
+}
+
+PeerStore *
+net_file_open (const char *path, const PeerContent *content, PeerHashStore **hashes, GError **error)
+{
+  return open_content (path, content, false, hashes, error);
+}
+
+PeerStore *
+net_file_open_sparse (const char *path, const PeerContent *content, PeerHashStore **hashes,
+                      GError **error)
+{
+  return open_content (path, content, true, hashes, error);
 }
 
 /* --- content that is published --- */

@@ -16,6 +16,11 @@
 PeerStore *net_file_open (const char *path, const PeerContent *content, PeerHashStore **hashes,
                           GError **error);
 
+/* Likewise for who keeps parts of it only: no room is reserved for content and tree, so a full disk
+ * is told by a write that fails, and room that is given back (discard) is free for others. */
+PeerStore *net_file_open_sparse (const char *path, const PeerContent *content,
+                                 PeerHashStore **hashes, GError **error);
+
 /* Hashes an existing file (origin: content on demand) and keeps the tree at hashes_path, so that a
  * restart need not hash again while size and time of change are the same. content: hash function
  * and chunk size; its swarm_id and length are filled in. integrity: out.

@@ -302,7 +302,8 @@ set_content (NetTree *self, const PeerContent *content)
 }
 
 NetTree *
-net_tree_open (const char *path, const PeerContent *content, bool *is_empty, GError **error)
+net_tree_open (const char *path, const PeerContent *content, bool reserves, bool *is_empty,
+               GError **error)
 {
   NetDiskRecord record;
   bool is_new;
@@ -312,7 +313,7 @@ net_tree_open (const char *path, const PeerContent *content, bool *is_empty, GEr
   bool fits = net_disk_read_record (self->fd, MAGIC, &record) &&
               net_disk_same_content (&record.content, content);
   set_content (self, content);
-  if ((!fits && !begin_anew (self, error)) || !reserve (self, error)) {
+  if ((!fits && !begin_anew (self, error)) || (reserves && !reserve (self, error))) {
     if (is_new)
       unlink (path);
     return NULL;
