@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The counters of one engine. */
+/* The counters of one engine; and what happens to a peer as lines of text, so that a run can be
+ * plotted. */
 #pragma once
 
+#include <glib.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What came in and was refused is counted here and nowhere logged. */
@@ -45,3 +48,13 @@ typedef struct {
   PEER_COUNTERS (PEER_COUNTER_FIELD)
 #undef PEER_COUNTER_FIELD
 } PeerCounters;
+
+typedef struct {
+  const char *name; /* like event, a word of ours: it is not quoted any further */
+  int64_t value;
+} PeerTraceField;
+
+/* Appends one line of JSON: {"t":12.000345,"peer":7,"event":"stall","us":40000}. now: us, not
+ * negative. */
+void peer_trace_write (GString *out, int64_t now, unsigned peer, const char *event,
+                       const PeerTraceField *fields, size_t n);

@@ -5,13 +5,14 @@
  *   (rate, tail drop)      (delay of both lines)     (rate, tail drop)
  *
  * A queue is one number, the time at which it will be empty. Two events a datagram: it reaches the
- * down queue, it is through. Datagrams lie in a pool and are never allocated one by one; the heap
- * holds small values. Events of the same time happen in the order in which they were made. */
+ * down queue, it is through. Events of the same time happen in the order in which they were made. A
+ * host has one timer in the heap, at the earliest time that it was set to: one that was set later
+ * since then finds out when that comes. */
 #include "tests/sim/net.h"
 
 #include <string.h>
 
-#define DATAGRAM_ROOM 2048   /* bytes */
+#define DATAGRAM_MAX 2048    /* bytes */
 #define IP_UDP_HEADER 28     /* bytes on the line that no one sees, of IPv4 */
 #define OVERTAKEN_BY 10000   /* us at most */
 #define TURNS_AT_ONCE 100000 /* events without the clock moving: somebody goes round in circles */
@@ -19,21 +20,22 @@
 typedef enum { EVENT_REACHES, EVENT_ARRIVES, EVENT_TIMER, EVENT_CALL } EventType;
 
 typedef struct {
-  int64_t time;
-  uint64_t order;
-  uint32_t what; /* slot of the pool, host, or call */
-  uint32_t turn; /* TIMER: of which setting */
-  EventType type;
-} Event;
-
-typedef struct {
   PeerAddress from;
   uint32_t to; /* host */
   uint32_t size;
   uint32_t epoch; /* of the receiver */
-  uint32_t next_free;
-  uint8_t bytes[DATAGRAM_ROOM];
+  uint8_t bytes[];
 } Datagram;
+
+typedef struct {
+  int64_t time;
+  uint64_t order;
+  union {
+    Datagram *datagram; /* owned */
+    uint32_t number;    /* of the host, or the call */
+  } what;
+  EventType type;
+} Event;
 
 typedef struct {
   SimLine line;
@@ -41,9 +43,9 @@ typedef struct {
   int64_t up_free, down_free; /* us: when the queues will be empty */
   int64_t last_out;           /* us: when the last one left the line, jitter included */
   uint64_t n_sent;
-  uint32_t timer_turn;
-  int64_t timer;
-  uint32_t epoch; /* grows when the cable is pulled: what was under way is lost */
+  int64_t timer;        /* INT64_MAX = none */
+  int64_t timer_queued; /* the one in the heap; likewise */
+  uint32_t epoch;       /* grows when the cable is pulled: what was under way is lost */
   uint16_t port;
   bool in;
 } Host;
@@ -61,11 +63,11 @@ struct SimNet {
   uint64_t order, trace;
   unsigned at_once;
   bool stopped;
-  GArray *hosts;   /* Host */
-  GArray *heap;    /* Event */
-  GPtrArray *pool; /* Datagram * */
-  uint32_t free;   /* slot + 1; 0 = none */
-  GArray *calls;   /* Call */
+  GArray *hosts; /* Host */
+  GArray *heap;  /* Event */
+  GArray *calls; /* Call */
+  unsigned n_regions;
+  int64_t *delays; /* us, from each region to each; NULL = none */
 };
 
 uint64_t
@@ -111,7 +113,6 @@ sim_net_new (const SimNetClass *class, gpointer data, uint64_t seed)
   self->random.state = seed;
   self->hosts = g_array_new (FALSE, TRUE, sizeof (Host));
   self->heap = g_array_new (FALSE, FALSE, sizeof (Event));
-  self->pool = g_ptr_array_new_with_free_func (g_free);
   self->calls = g_array_new (FALSE, FALSE, sizeof (Call));
   return self;
 }
@@ -121,11 +122,24 @@ sim_net_free (SimNet *self)
 {
   if (self == NULL)
     return;
+  for (guint i = 0; i < self->heap->len; i++) {
+    const Event *event = &g_array_index (self->heap, Event, i);
+    if (event->type == EVENT_REACHES || event->type == EVENT_ARRIVES)
+      g_free (event->what.datagram);
+  }
   g_array_unref (self->hosts);
   g_array_unref (self->heap);
-  g_ptr_array_unref (self->pool);
   g_array_unref (self->calls);
+  g_free (self->delays);
   g_free (self);
+}
+
+void
+sim_net_set_regions (SimNet *self, unsigned n, const int64_t *delays)
+{
+  g_free (self->delays);
+  self->n_regions = n;
+  self->delays = g_memdup2 (delays, (gsize)n * n * sizeof *delays);
 }
 
 int64_t
@@ -178,13 +192,10 @@ is_before (const Event *a, const Event *b)
 }
 
 static void
-push (SimNet *self, int64_t time, EventType type, uint32_t what, uint32_t turn)
+push (SimNet *self, Event event)
 {
-  Event event = {.time = MAX (time, self->now),
-                 .order = self->order++,
-                 .what = what,
-                 .turn = turn,
-                 .type = type};
+  event.time = MAX (event.time, self->now);
+  event.order = self->order++;
   guint at = self->heap->len;
   g_array_set_size (self->heap, at + 1);
   Event *heap = (Event *)(void *)self->heap->data;
@@ -223,7 +234,8 @@ pop (SimNet *self)
 unsigned
 sim_net_add_host (SimNet *self, const SimLine *line)
 {
-  Host host = {.line = *line, .port = 7574, .in = true, .timer = INT64_MAX};
+  Host host = {
+      .line = *line, .port = 7574, .in = true, .timer = INT64_MAX, .timer_queued = INT64_MAX};
   g_array_append_val (self->hosts, host);
   g_assert_cmpuint (self->hosts->len, <=, 65536);
   return self->hosts->len - 1;
@@ -273,25 +285,6 @@ sim_net_line (SimNet *self, unsigned host)
   return &host_at (self, host)->line;
 }
 
-static uint32_t
-take_slot (SimNet *self)
-{
-  if (self->free == 0) {
-    g_ptr_array_add (self->pool, g_malloc (sizeof (Datagram)));
-    return self->pool->len - 1;
-  }
-  uint32_t slot = self->free - 1;
-  self->free = ((Datagram *)self->pool->pdata[slot])->next_free;
-  return slot;
-}
-
-static void
-give_slot (SimNet *self, uint32_t slot)
-{
-  ((Datagram *)self->pool->pdata[slot])->next_free = self->free;
-  self->free = slot + 1;
-}
-
 /* When the last bit is through a queue; -1 = it is full. */
 static int64_t
 enqueue (int64_t now, int64_t *free_at, uint64_t rate, uint32_t queue, size_t n)
@@ -320,8 +313,7 @@ put_under_way (SimNet *self, unsigned from, unsigned to, int64_t departs, const 
                size_t n)
 {
   Host *sender = host_at (self, from), *receiver = host_at (self, to);
-  uint32_t slot = take_slot (self);
-  Datagram *datagram = self->pool->pdata[slot];
+  Datagram *datagram = g_malloc (sizeof (Datagram) + n);
   sim_net_address (self, from, &datagram->from);
   datagram->to = to;
   datagram->size = (uint32_t)n;
@@ -332,13 +324,16 @@ put_under_way (SimNet *self, unsigned from, unsigned to, int64_t departs, const 
   departs = sender->last_out = MAX (departs, sender->last_out);
   if (sender->line.reorder > 0 && sim_random_unit (&self->random) < sender->line.reorder)
     departs += (int64_t)sim_random_below (&self->random, OVERTAKEN_BY);
-  push (self, departs + sender->line.delay + receiver->line.delay, EVENT_REACHES, slot, 0);
+  int64_t delay = sender->line.delay + receiver->line.delay;
+  if (self->delays != NULL)
+    delay += self->delays[sender->line.region * self->n_regions + receiver->line.region];
+  push (self, (Event){.time = departs + delay, .type = EVENT_REACHES, .what.datagram = datagram});
 }
 
 void
 sim_net_send (SimNet *self, unsigned host, const PeerAddress *to, const uint8_t *bytes, size_t n)
 {
-  g_assert_cmpuint (n, <=, DATAGRAM_ROOM);
+  g_assert_cmpuint (n, <=, DATAGRAM_MAX);
   Host *sender = host_at (self, host);
   unsigned receiver;
   mix (self, (uint64_t)self->now << 16 ^ host);
@@ -371,12 +366,11 @@ void
 sim_net_set_timer (SimNet *self, unsigned host, int64_t time)
 {
   Host *own = host_at (self, host);
-  if (own->timer == time && time > self->now)
+  own->timer = time == INT64_MAX ? time : MAX (time, self->now);
+  if (own->timer >= own->timer_queued)
     return;
-  own->timer = time;
-  own->timer_turn++;
-  if (time != INT64_MAX)
-    push (self, time, EVENT_TIMER, host, own->timer_turn);
+  own->timer_queued = own->timer;
+  push (self, (Event){.time = own->timer, .type = EVENT_TIMER, .what.number = host});
 }
 
 void
@@ -384,28 +378,26 @@ sim_net_call (SimNet *self, int64_t time, SimNetFunc func, gpointer argument)
 {
   Call call = {func, argument};
   g_array_append_val (self->calls, call);
-  push (self, time, EVENT_CALL, self->calls->len - 1, 0);
+  push (self, (Event){.time = time, .type = EVENT_CALL, .what.number = self->calls->len - 1});
 }
 
 static void
-reaches (SimNet *self, uint32_t slot)
+reaches (SimNet *self, Datagram *datagram)
 {
-  Datagram *datagram = self->pool->pdata[slot];
   Host *host = host_at (self, datagram->to);
   int64_t through = enqueue (self->now, &host->down_free, host->line.down, host->line.queue,
                              datagram->size + IP_UDP_HEADER);
   if (through < 0) {
     host->stats.overflowed++;
-    give_slot (self, slot);
+    g_free (datagram);
     return;
   }
-  push (self, through, EVENT_ARRIVES, slot, 0);
+  push (self, (Event){.time = through, .type = EVENT_ARRIVES, .what.datagram = datagram});
 }
 
 static void
-arrives (SimNet *self, uint32_t slot)
+arrives (SimNet *self, Datagram *datagram)
 {
-  Datagram *datagram = self->pool->pdata[slot];
   Host *host = host_at (self, datagram->to);
   if (host->in && host->epoch == datagram->epoch) {
     host->stats.delivered++;
@@ -415,7 +407,24 @@ arrives (SimNet *self, uint32_t slot)
   } else {
     host->stats.lost++;
   }
-  give_slot (self, slot);
+  g_free (datagram);
+}
+
+/* One that was set to an earlier time since then has had its turn; one that was set to a later time
+ * goes back. */
+static void
+ring (SimNet *self, const Event *event)
+{
+  Host *host = host_at (self, event->what.number);
+  if (event->time != host->timer_queued)
+    return;
+  host->timer_queued = INT64_MAX;
+  if (host->timer > self->now) {
+    sim_net_set_timer (self, event->what.number, host->timer);
+    return;
+  }
+  host->timer = INT64_MAX;
+  self->class->timer (self->data, event->what.number);
 }
 
 static void
@@ -423,21 +432,16 @@ happen (SimNet *self, const Event *event)
 {
   switch (event->type) {
   case EVENT_REACHES:
-    reaches (self, event->what);
+    reaches (self, event->what.datagram);
     break;
   case EVENT_ARRIVES:
-    arrives (self, event->what);
+    arrives (self, event->what.datagram);
     break;
-  case EVENT_TIMER: {
-    Host *host = host_at (self, event->what);
-    if (host->timer_turn != event->turn)
-      break;
-    host->timer = INT64_MAX;
-    self->class->timer (self->data, event->what);
+  case EVENT_TIMER:
+    ring (self, event);
     break;
-  }
   case EVENT_CALL: {
-    Call call = g_array_index (self->calls, Call, event->what);
+    Call call = g_array_index (self->calls, Call, event->what.number);
     call.func (self->data, call.argument);
     break;
   }

@@ -28,6 +28,7 @@ typedef struct {
   double loss;       /* share of the datagrams sent on it */
   double duplicate;  /* share that arrive twice */
   uint64_t lost;     /* exact loss: bit i = the datagram i that it sends, of the first 64 */
+  unsigned region;   /* 0 unless there are some */
 } SimLine;
 
 typedef struct SimNet SimNet;
@@ -40,6 +41,9 @@ typedef struct {
 
 SimNet *sim_net_new (const SimNetClass *class, gpointer data, uint64_t seed);
 void sim_net_free (SimNet *self);
+
+/* What a path takes longer, one way: delays[a * n + b] us from region a to region b. */
+void sim_net_set_regions (SimNet *self, unsigned n, const int64_t *delays);
 
 int64_t sim_net_now (const SimNet *self); /* us since the start */
 /* Hosts with an odd number have IPv6 addresses, the others IPv4. */

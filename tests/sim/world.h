@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Peers that live on a simulated network: a source that makes a stream (or has a file), viewers
- * that play it (or fetch it), a tracker that names peers to them, and an oracle that knows every
- * byte. What they do is what real programs do with peer/engine.h and peer/playout.h. */
+ * that play it (or fetch it), a tracker that names peers to them, and stores that end the run when
+ * they are given a wrong byte (content.h). What they do is what real programs do with peer/engine.h and peer/playout.h. */
 #pragma once
 
 #include "peer/engine.h"
 #include "tests/sim/net.h"
+
+#include <stdio.h>
 
 typedef struct {
   uint64_t seed;
@@ -17,7 +19,14 @@ typedef struct {
   int64_t max_lag;    /* us, live: likewise */
   int64_t prebuffer;  /* us: of play time that a player waits for before it starts... */
   int64_t patience;   /* us: ...but no longer than this since it joined, if it has any */
-  unsigned max_peers; /* that the tracker names */
+  unsigned max_peers; /* that the tracker names: a random sample of those that are there... */
+  bool source_named;  /* ...and the source among them each time */
+  uint32_t
+      source_peers; /* as PeerJoin.max_peers for the source: it takes four times as many; 0 = 30 */
+  double churn;     /* viewers that go and are followed by another, share of them in a second */
+  double rebind;    /* viewers that get another port, likewise */
+  bool costs;       /* count what the bytes on the wire are spent on */
+  FILE *trace;      /* where the lines of peer/trace.h go, or NULL; not owned */
 } SimWorldOptions;
 
 void sim_world_options_init (SimWorldOptions *self); /* live, 4 Mbit/s */
@@ -35,6 +44,8 @@ void sim_world_leave (SimWorld *self, unsigned peer, int64_t at);  /* says goodb
 void sim_world_vanish (SimWorld *self, unsigned peer, int64_t at); /* does not */
 void sim_world_return (SimWorld *self, unsigned peer, int64_t at);
 void sim_world_rebind (SimWorld *self, unsigned peer, int64_t at);
+/* From then on viewers go and come, and get new ports, as the options say. */
+void sim_world_churn (SimWorld *self, int64_t from);
 /* From now on a bit of every chunk that it sends is wrong. */
 void sim_world_pollute (SimWorld *self, unsigned peer);
 
@@ -45,33 +56,41 @@ bool sim_world_run_until_fetched (SimWorld *self, int64_t until);
 /* How one viewer fared. Times in us; -1 = never. */
 typedef struct {
   int64_t joined, started; /* started: the first picture; static: all is there */
+  int64_t left;            /* or now, while it is there */
   int64_t lag;             /* of what it plays now behind the source */
   int64_t worst_lag;
   unsigned stalls;     /* chunks that were missing when due, each halt once */
-  int64_t stalled;     /* how long it stood still in all */
+  int64_t watched;     /* us since the first picture */
+  int64_t stalled;     /* how long of that it stood still */
   uint64_t skipped;    /* chunks */
   uint64_t played;     /* chunks */
-  uint64_t wrong;      /* chunks with other bytes than the source's */
   uint64_t bad_peers;  /* that the engine told of */
   int64_t last_played; /* when something was last delivered */
 } SimViewer;
 void sim_world_viewer (const SimWorld *self, unsigned peer, SimViewer *out);
-/* NULL while it is away. */
-const PeerCounters *sim_world_counters (const SimWorld *self, unsigned peer);
+/* Of all its lives. */
+void sim_world_counters (const SimWorld *self, unsigned peer, PeerCounters *out);
+unsigned sim_world_n_peers (const SimWorld *self); /* all that ever were, the source too */
+
+/* --- report.c --- */
 
 typedef struct {
   unsigned viewers, started, stalls;
-  uint64_t skipped, wrong, played;
+  unsigned slow; /* viewers that had no picture after 2 s */
+  uint64_t skipped, played;
   int64_t zap_p50, zap_p95, zap_max;          /* us */
   int64_t lag_p50, lag_p95, lag_p99, lag_max; /* us */
+  double stalled; /* share of the time watched; what was skipped counts as if it was waited for */
   double from_viewers; /* share of the chunks that viewers got from each other */
   double source_load;  /* what the source sent, in times of the stream */
+  double uplinks;      /* share of all viewers' uplinks that was in use; 0 = they have no limit */
   double overhead;     /* bytes of datagrams beside the chunks that were new, to those */
   double duplicates;   /* chunks that came again, to those that were new */
   uint64_t trace;
 } SimReport;
 void sim_world_report (const SimWorld *self, SimReport *out);
 void sim_world_print (const SimWorld *self, const char *title); /* as a TAP diagnostic */
+void sim_world_print_json (const SimWorld *self, FILE *out);    /* the same as one object */
 void sim_world_print_costs (const SimWorld *self);              /* likewise: what the bytes were */
 void sim_world_print_viewers (const SimWorld *self);            /* likewise, a line each */
 
