@@ -533,11 +533,15 @@ measure_latency (PeerChannel *self, int64_t now, int64_t latency)
   bool limits = peer_channel_n_asks (self) * 2 >= self->quota;
   if (latency <= good && limits) {
     self->quota = MIN (self->quota + 1, MAX_QUOTA);
-  } else if (latency > good && now >= self->eased_at + latency) {
-    /* what was asked for since the last cut is still to come */
-    self->eased_at = now;
+  } else if (latency > good) {
+    /* what was asked for since the last cut is still to come: until then it only grows deeper */
+    if (now >= self->eased_at + latency) {
+      self->eased_at = now;
+      self->eased_from = self->quota;
+    }
     double part = MAX ((double)good / (double)latency, EASE);
-    self->quota = MAX (self->quota * part, MIN (self->quota, GOOD_QUOTA));
+    double left = MAX (self->eased_from * part, MIN (self->eased_from, GOOD_QUOTA));
+    self->quota = MIN (self->quota, left);
   }
 }
 

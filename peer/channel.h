@@ -101,6 +101,7 @@ typedef struct {
   int64_t latency_min[2];       /* us: the least of this while, and of the one before; 0 = none */
   int64_t latency_since;        /* us: when this while began */
   int64_t eased_at;             /* us: when the quota was last cut, since it made a queue */
+  double eased_from;            /* what it was then */
   double rate;                  /* bytes/s that they bring */
   int64_t rate_at;              /* us */
   size_t rate_bytes;            /* since rate_at */

@@ -253,6 +253,24 @@ test_quota_grows_with_answers_and_gives_way_to_a_queue (void)
   g_assert_cmpfloat (self->quota, <, grown / 2);
 }
 
+/* The first answer out of a queue that grows tells little of it; the next ones tell more, long before
+ * an answer to what was asked after the first. */
+static void
+test_quota_follows_a_queue_that_grows (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  int64_t now = START;
+  uint64_t next = 0;
+  while (self->quota < 256)
+    now = exchange (self, now, &next, (unsigned)self->quota, 50 * MS);
+  double grown = self->quota;
+  peer_channel_ask (self, now, (PeerRange){next, next + 200});
+  for (int64_t late = 135 * MS; late < 1000 * MS; late += 5 * MS)
+    peer_channel_answered (self, now + late, next++, BYTES);
+  g_assert_cmpfloat (self->quota, <, grown / 2);
+  g_assert_cmpfloat (self->quota, >, grown / 4);
+}
+
 static void
 test_silence_expires_asks_and_costs_quota (void)
 {
@@ -382,6 +400,7 @@ main (int argc, char **argv)
   ADD ("what-is-asked-again-did-not-arrive", test_what_is_asked_again_did_not_arrive);
   ADD ("quota-grows-with-answers-and-gives-way-to-a-queue",
        test_quota_grows_with_answers_and_gives_way_to_a_queue);
+  ADD ("quota-follows-a-queue-that-grows", test_quota_follows_a_queue_that_grows);
   ADD ("silence-expires-asks-and-costs-quota", test_silence_expires_asks_and_costs_quota);
   ADD ("overtaken-ask-is-not-waited-for", test_overtaken_ask_is_not_waited_for);
   ADD ("ask-said-again-overtakes-nothing", test_ask_said_again_overtakes_nothing);
