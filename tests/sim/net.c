@@ -309,12 +309,12 @@ is_lost (SimNet *self, Host *host)
 }
 
 static void
-put_under_way (SimNet *self, unsigned from, unsigned to, int64_t departs, const uint8_t *bytes,
-               size_t n)
+put_under_way (SimNet *self, unsigned from, const PeerAddress *name, unsigned to, int64_t departs,
+               const uint8_t *bytes, size_t n)
 {
   Host *sender = host_at (self, from), *receiver = host_at (self, to);
   Datagram *datagram = g_malloc (sizeof (Datagram) + n);
-  sim_net_address (self, from, &datagram->from);
+  datagram->from = *name;
   datagram->to = to;
   datagram->size = (uint32_t)n;
   datagram->epoch = receiver->epoch;
@@ -332,6 +332,15 @@ put_under_way (SimNet *self, unsigned from, unsigned to, int64_t departs, const 
 
 void
 sim_net_send (SimNet *self, unsigned host, const PeerAddress *to, const uint8_t *bytes, size_t n)
+{
+  PeerAddress from;
+  sim_net_address (self, host, &from);
+  sim_net_send_as (self, host, &from, to, bytes, n);
+}
+
+void
+sim_net_send_as (SimNet *self, unsigned host, const PeerAddress *from, const PeerAddress *to,
+                 const uint8_t *bytes, size_t n)
 {
   g_assert_cmpuint (n, <=, DATAGRAM_MAX);
   Host *sender = host_at (self, host);
@@ -355,10 +364,10 @@ sim_net_send (SimNet *self, unsigned host, const PeerAddress *to, const uint8_t 
     sender->stats.lost++;
     return;
   }
-  put_under_way (self, host, receiver, departs, bytes, n);
+  put_under_way (self, host, from, receiver, departs, bytes, n);
   if (sender->line.duplicate > 0 && sim_random_unit (&self->random) < sender->line.duplicate) {
     sender->stats.duplicated++;
-    put_under_way (self, host, receiver, departs, bytes, n);
+    put_under_way (self, host, from, receiver, departs, bytes, n);
   }
 }
 

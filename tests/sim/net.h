@@ -57,6 +57,9 @@ SimLine *sim_net_line (SimNet *self, unsigned host); /* may be changed at any ti
 
 void sim_net_send (SimNet *self, unsigned host, const PeerAddress *to, const uint8_t *bytes,
                    size_t n);
+/* With another sender's address on it. */
+void sim_net_send_as (SimNet *self, unsigned host, const PeerAddress *from, const PeerAddress *to,
+                      const uint8_t *bytes, size_t n);
 /* Takes the place of the host's timer before; INT64_MAX = none. A time that is over is now. */
 void sim_net_set_timer (SimNet *self, unsigned host, int64_t time);
 typedef void (*SimNetFunc) (gpointer data, gpointer argument);

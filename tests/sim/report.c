@@ -47,7 +47,7 @@ sim_world_sample (SimWorld *self)
 {
   for (unsigned i = 0; i < self->peers->len; i++) {
     const SimPeer *peer = sim_world_peer (self, i);
-    if (peer->away)
+    if (peer->away || peer->mask != NULL)
       continue;
     if (peer->playing)
       g_array_append_val (self->lags, peer->viewer.lag);
@@ -105,6 +105,8 @@ report_chunks (const SimWorld *self, SimReport *out)
   for (unsigned i = 0; i < self->peers->len; i++) {
     const SimPeer *peer = sim_world_peer (self, i);
     PeerCounters counters;
+    if (peer->mask != NULL)
+      continue;
     from_source += peer->own_data;
     from_viewers += peer->others_data;
     sent += sim_net_stats (self->net, peer->host)->bytes_sent;
@@ -151,6 +153,8 @@ share_stalled (const SimWorld *self)
   double chunk_time = (double)self->content.chunk_size * 8e6 / (double)self->options.bitrate;
   for (unsigned i = 1; i < self->peers->len; i++) {
     SimViewer viewer;
+    if (!sim_world_is_honest (self, i))
+      continue;
     sim_world_viewer (self, i, &viewer);
     watched += (double)viewer.watched;
     stalled += (double)viewer.stalled + (double)viewer.skipped * chunk_time;
@@ -165,6 +169,8 @@ sim_world_report (const SimWorld *self, SimReport *out)
   g_autoptr (GArray) zaps = g_array_new (FALSE, FALSE, sizeof (int64_t));
   for (unsigned i = 1; i < self->peers->len; i++) {
     SimViewer viewer;
+    if (!sim_world_is_honest (self, i))
+      continue;
     sim_world_viewer (self, i, &viewer);
     report_viewer (self, &viewer, zaps, out);
   }

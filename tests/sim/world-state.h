@@ -6,13 +6,16 @@
 #include "peer/playout.h"
 #include "peer/wire.h"
 #include "tests/sim/content.h"
+#include "tests/sim/proofs.h"
 
 #define SIM_N_SAID (PEER_MESSAGE_PEX_RES_CERT + 2)
 
 typedef struct {
   unsigned host;
   unsigned place; /* among those that are present */
-  bool is_source, pollutes, away;
+  bool is_source, away;
+  const SimMask *mask; /* NULL = honest */
+  gpointer mask_data;
   SimRandom random;
   int64_t clock, wall_offset; /* its clock less the simulation's; its wall clock less its clock */
   PeerEngine *engine;
@@ -36,7 +39,8 @@ struct SimWorld {
   SimNet *net;
   SimRandom random;
   GPtrArray *peers; /* SimPeer */
-  GArray *present;  /* unsigned: peers that the tracker knows */
+  SimProofs *proofs;
+  GArray *present; /* unsigned: peers that the tracker knows */
   PeerContent content;
   SimContent *bytes;
   PeerKey *key;

@@ -107,6 +107,7 @@ name_to (SimWorld *self, SimPeer *peer, unsigned named)
 {
   PeerAddress address;
   sim_net_address (self->net, named, &address);
+  sim_proofs_named (self->proofs, peer->host, &address);
   peer_engine_add_peer (peer->engine, peer->swarm, &address);
 }
 
@@ -252,6 +253,18 @@ want_all (SimWorld *self, SimPeer *peer)
   peer_engine_want (peer->engine, peer->swarm, &want, 1);
 }
 
+static bool
+is_honest_address (const SimWorld *self, const PeerAddress *address)
+{
+  for (unsigned i = 0; i < self->peers->len; i++) {
+    PeerAddress own;
+    sim_net_address (self->net, i, &own);
+    if (peer_address_equal (&own, address))
+      return sim_world_is_honest (self, i);
+  }
+  return false;
+}
+
 static void
 act_on (SimWorld *self, SimPeer *peer, const PeerEvent *event)
 {
@@ -271,6 +284,7 @@ act_on (SimWorld *self, SimPeer *peer, const PeerEvent *event)
     break;
   case PEER_EVENT_BAD_PEER:
     peer->viewer.bad_peers++;
+    peer->viewer.bad_honest += is_honest_address (self, &event->address);
     break;
   case PEER_EVENT_LATE:
     sim_world_note (self, peer, "late", "chunks", (int64_t)peer_range_size (event->chunks));
@@ -282,14 +296,17 @@ act_on (SimWorld *self, SimPeer *peer, const PeerEvent *event)
   sim_net_note (self->net, event->type ^ event->chunks.first << 8);
 }
 
-/* One bit of the chunk, which is the last thing in a datagram (RFC 7574, 8.6 gives it no length). */
 static void
-pollute (SimWorld *self, SimPeer *peer, uint8_t *bytes, size_t n)
+send_datagram (SimWorld *self, SimPeer *peer, const PeerAddress *to, uint8_t *bytes, size_t n)
 {
-  if (!peer->pollutes || n <= self->content.chunk_size)
+  if (peer->mask != NULL) {
+    peer->mask->sends (peer->mask_data, to, bytes, n);
     return;
-  uint64_t bit = sim_random_below (&peer->random, self->content.chunk_size * 8);
-  bytes[n - 1 - bit / 8] ^= (uint8_t)(1u << bit % 8);
+  }
+  if (self->options.costs)
+    sim_world_account (self, bytes, n);
+  sim_proofs_sent (self->proofs, peer->host, to, bytes, n);
+  sim_net_send (self->net, peer->host, to, bytes, n);
 }
 
 static void
@@ -303,12 +320,8 @@ turn (SimWorld *self, SimPeer *peer)
     PeerAddress to;
     size_t n;
     while ((n = peer_engine_send (peer->engine, clock_of (self, peer), &to, bytes, sizeof bytes)) >
-           0) {
-      if (self->options.costs)
-        sim_world_account (self, bytes, n);
-      pollute (self, peer, bytes, n);
-      sim_net_send (self->net, peer->host, &to, bytes, n);
-    }
+           0)
+      send_datagram (self, peer, &to, bytes, n);
     PeerEvent event;
     for (any = false; peer_engine_next_event (peer->engine, &event); any = true)
       act_on (self, peer, &event);
@@ -332,6 +345,10 @@ receive (gpointer data, unsigned host, const PeerAddress *from, const uint8_t *b
   SimPeer *peer = sim_world_peer (self, host);
   if (peer->engine == NULL)
     return;
+  if (peer->mask != NULL)
+    peer->mask->receives (peer->mask_data, from, bytes, n);
+  else
+    sim_proofs_received (self->proofs, host, from, bytes, n);
   if (n > self->content.chunk_size) {
     PeerAddress source;
     sim_net_address (self->net, 0, &source);
@@ -463,7 +480,7 @@ leave (gpointer data, gpointer argument)
   size_t n;
   peer_engine_leave (peer->engine, peer->swarm);
   while ((n = peer_engine_send (peer->engine, clock_of (self, peer), &to, bytes, sizeof bytes)) > 0)
-    sim_net_send (self->net, peer->host, &to, bytes, n);
+    send_datagram (self, peer, &to, bytes, n);
   stop_engine (self, peer);
 }
 
@@ -568,6 +585,7 @@ sim_world_new (const SimWorldOptions *options)
   seed_crypto (sim_random_next (&self->random));
   self->net = sim_net_new (&class, self, sim_random_next (&self->random));
   self->peers = g_ptr_array_new_with_free_func (peer_free);
+  self->proofs = sim_proofs_new ();
   self->present = g_array_new (FALSE, FALSE, sizeof (unsigned));
   self->line = g_string_new (NULL);
   self->lags = g_array_new (FALSE, FALSE, sizeof (int64_t));
@@ -585,6 +603,7 @@ sim_world_free (SimWorld *self)
     return;
   g_ptr_array_unref (self->peers);
   sim_net_free (self->net);
+  sim_proofs_free (self->proofs);
   g_clear_pointer (&self->integrity, peer_integrity_free);
   g_clear_pointer (&self->key, peer_key_free);
   sim_content_free (self->bytes);
@@ -696,9 +715,16 @@ sim_world_rebind (SimWorld *self, unsigned peer, int64_t at)
 }
 
 void
-sim_world_pollute (SimWorld *self, unsigned peer)
+sim_world_mask (SimWorld *self, unsigned peer, const SimMask *mask, gpointer data)
 {
-  sim_world_peer (self, peer)->pollutes = true;
+  sim_world_peer (self, peer)->mask = mask;
+  sim_world_peer (self, peer)->mask_data = data;
+}
+
+bool
+sim_world_is_honest (const SimWorld *self, unsigned peer)
+{
+  return sim_world_peer (self, peer)->mask == NULL;
 }
 
 void
@@ -742,6 +768,24 @@ sim_world_counters (const SimWorld *self, unsigned peer, PeerCounters *out)
 #define ADD(name) out->name += now->name;
   PEER_COUNTERS (ADD)
 #undef ADD
+}
+
+PeerEngine *
+sim_world_engine (const SimWorld *self, unsigned peer)
+{
+  return sim_world_peer (self, peer)->engine;
+}
+
+PeerSwarm *
+sim_world_swarm (const SimWorld *self, unsigned peer)
+{
+  return sim_world_peer (self, peer)->swarm;
+}
+
+const PeerContent *
+sim_world_content (const SimWorld *self)
+{
+  return &self->content;
 }
 
 unsigned

@@ -46,8 +46,19 @@ void sim_world_return (SimWorld *self, unsigned peer, int64_t at);
 void sim_world_rebind (SimWorld *self, unsigned peer, int64_t at);
 /* From then on viewers go and come, and get new ports, as the options say. */
 void sim_world_churn (SimWorld *self, int64_t from);
-/* From now on a bit of every chunk that it sends is wrong. */
-void sim_world_pollute (SimWorld *self, unsigned peer);
+
+/* Stands between the engine of a peer and the network. */
+typedef struct {
+  /* Its engine would send this; whatever goes is sent with sim_net_send() by whoever wears it. bytes
+   * has room for PEER_DATAGRAM_MAX and may be changed. */
+  void (*sends) (gpointer data, const PeerAddress *to, uint8_t *bytes, size_t n);
+  /* This came, and its engine gets it next. */
+  void (*receives) (gpointer data, const PeerAddress *from, const uint8_t *bytes, size_t n);
+} SimMask;
+/* From now on the peer is no honest one: nothing of what it does or plays is counted, and nobody is
+ * blamed for banning it. */
+void sim_world_mask (SimWorld *self, unsigned peer, const SimMask *mask, gpointer data);
+bool sim_world_is_honest (const SimWorld *self, unsigned peer);
 
 void sim_world_run (SimWorld *self, int64_t until);
 /* Until all viewers have all of a static content; false = not by then. */
@@ -64,12 +75,16 @@ typedef struct {
   int64_t stalled;     /* how long of that it stood still */
   uint64_t skipped;    /* chunks */
   uint64_t played;     /* chunks */
-  uint64_t bad_peers;  /* that the engine told of */
+  uint64_t bad_peers;  /* that the engine told of... */
+  uint64_t bad_honest; /* ...and that were honest */
   int64_t last_played; /* when something was last delivered */
 } SimViewer;
 void sim_world_viewer (const SimWorld *self, unsigned peer, SimViewer *out);
 /* Of all its lives. */
 void sim_world_counters (const SimWorld *self, unsigned peer, PeerCounters *out);
+PeerEngine *sim_world_engine (const SimWorld *self, unsigned peer); /* NULL while it is away */
+PeerSwarm *sim_world_swarm (const SimWorld *self, unsigned peer);   /* likewise */
+const PeerContent *sim_world_content (const SimWorld *self);
 unsigned sim_world_n_peers (const SimWorld *self); /* all that ever were, the source too */
 
 /* --- report.c --- */

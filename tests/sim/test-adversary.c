@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Live swarms in which some are malicious, by each attack alone and by all at once. Whoever is honest
+ * plays without a halt, gets no wrong byte and bans nobody honest. With options of its own:
+ *   test-adversary --attack P3 --share 0.3 --seeds 1000        (--attack all, --attack mix) */
+#include "tests/sim/adversary.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define S G_USEC_PER_SEC
+#define MS 1000
+#define ON_AIR (3 * S)    /* us: the stream runs when the first comes */
+#define FIRST 4           /* viewers who come at once... */
+#define GROWTH 0.1        /* ...and of those who are there, who come in a second */
+#define NEWCOMER (32 * S) /* us: when one comes into what the others have made of it */
+#define END (40 * S)      /* us */
+#define CAPACITY 1.3      /* of what honest peers can send, to what all who fetch it need */
+#define SOURCE_CAPACITY 5 /* likewise of the source, to one stream */
+#define MIX "mix"
+
+typedef struct {
+  const char *attack; /* NULL = each alone, and mixed */
+  double capacity;    /* of what honest peers can send, to what all who fetch it need */
+  double share;       /* of the viewers; 0 = each of the suite's */
+  uint64_t seed;
+  unsigned seeds, peers;
+  uint64_t bitrate; /* bits/s */
+  bool verbose;
+} Options;
+
+static const double shares[] = {0.1, 0.3, 0.5};
+
+typedef struct {
+  const Options *options;
+  SimWorld *world;
+  SimRandom random;
+  GPtrArray *adversaries; /* SimAdversary */
+} Run;
+
+static const SimAttack *
+attack_for (Run *run, const char *name)
+{
+  unsigned n = 0;
+  if (g_ascii_strcasecmp (name, MIX) != 0)
+    return sim_attack_find (name);
+  while (sim_attack_at (n) != NULL)
+    n++;
+  return sim_attack_at ((unsigned)sim_random_below (&run->random, n));
+}
+
+/* Each newcomer fetches some seconds of the stream at once, so no more may come in a second than what
+ * is left of the capacity can feed: a tenth of those that are there. */
+static int64_t
+joins_at (unsigned i)
+{
+  double after = i <= FIRST ? 0 : log ((double)i / FIRST) / GROWTH;
+  return ON_AIR + (int64_t)(after * S);
+}
+
+/* The newcomer is honest, and so is the source. */
+static void
+run_init (Run *self, const Options *options, const char *attack, double share, uint64_t seed)
+{
+  SimWorldOptions world;
+  sim_world_options_init (&world);
+  world.seed = seed;
+  world.bitrate = options->bitrate;
+  *self = (Run){.options = options, .world = sim_world_new (&world)};
+  self->random.state = seed ^ 0x62616421;
+  self->adversaries = g_ptr_array_new_with_free_func ((GDestroyNotify)sim_adversary_free);
+  uint64_t rate = options->bitrate / 8;
+  unsigned viewers = options->peers - 1;
+  unsigned malicious = (unsigned)(viewers * share + 0.5), honest = viewers - malicious;
+  double up = options->capacity * (double)rate * viewers / honest;
+  SimLine line = {
+      .up = SOURCE_CAPACITY * rate, .down = 100 * rate, .queue = 256 * 1024, .delay = 10 * MS};
+  sim_world_add_source (self->world, &line);
+  for (unsigned i = 1; i <= viewers; i++) {
+    bool last = i == viewers;
+    line = (SimLine){.up = (uint64_t)(up * (0.6 + 0.8 * sim_random_unit (&self->random))),
+                     .down = 20 * rate,
+                     .queue = 64 * 1024,
+                     .delay = (int64_t)(5 + sim_random_below (&self->random, 46)) * MS,
+                     .jitter = 2 * MS,
+                     .loss = 0.005};
+    int64_t at = last ? NEWCOMER : joins_at (i);
+    unsigned peer = sim_world_add_viewer (self->world, &line, at);
+    /* any malicious out of those that are left */
+    if (last || sim_random_below (&self->random, viewers - i) >= malicious)
+      continue;
+    malicious--;
+    g_ptr_array_add (self->adversaries,
+                     sim_adversary_new (self->world, peer, attack_for (self, attack),
+                                        sim_random_next (&self->random)));
+  }
+}
+
+static void
+run_clear (Run *self)
+{
+  sim_world_free (self->world);
+  g_ptr_array_unref (self->adversaries);
+}
+
+/* What is wrong with how one honest viewer fared; NULL = nothing. */
+static char *
+complaint (const Run *self, unsigned peer)
+{
+  SimViewer viewer;
+  sim_world_viewer (self->world, peer, &viewer);
+  if (viewer.bad_honest > 0)
+    return g_strdup_printf ("banned %" G_GUINT64_FORMAT " who are honest", viewer.bad_honest);
+  if (viewer.started < 0)
+    return g_strdup ("never started");
+  if (viewer.started - viewer.joined > 5 * S)
+    return g_strdup_printf ("started %.2f s after it came",
+                            (double)(viewer.started - viewer.joined) / S);
+  if (viewer.stalls > 0 || viewer.skipped > 0)
+    return g_strdup_printf ("stalled %u times for %.2f s, skipped %" G_GUINT64_FORMAT,
+                            viewer.stalls, (double)viewer.stalled / S, viewer.skipped);
+  if (viewer.last_played < END - 3 * S)
+    return g_strdup ("plays no more");
+  return NULL;
+}
+
+/* Did the attack take place? */
+static bool
+has_evidence (const Run *self, const SimAttack *attack)
+{
+  uint64_t blows = 0, seen = 0;
+  for (guint i = 0; i < self->adversaries->len; i++)
+    blows += ((SimAdversary *)g_ptr_array_index (self->adversaries, i))->blows;
+  for (unsigned i = 0; i < sim_world_n_peers (self->world); i++) {
+    PeerCounters counters;
+    sim_world_counters (self->world, i, &counters);
+    for (unsigned k = 0; k < attack->n_evidence && sim_world_is_honest (self->world, i); k++)
+      seen += *(const uint64_t *)(const void *)((const uint8_t *)&counters + attack->evidence[k]);
+  }
+  return blows > 0 && (seen > 0 || attack->n_evidence == 0);
+}
+
+/* Returns how much was wrong. */
+static unsigned
+run_one (const Options *options, const char *attack, double share, uint64_t seed)
+{
+  Run run;
+  unsigned complaints = 0;
+  gint64 start = g_get_monotonic_time ();
+  run_init (&run, options, attack, share, seed);
+  sim_world_run (run.world, END);
+  g_autofree char *title =
+      g_strdup_printf ("%s, %.0f %%, seed %" G_GUINT64_FORMAT, attack, share * 100, seed);
+  for (unsigned i = 1; i < sim_world_n_peers (run.world); i++) {
+    if (!sim_world_is_honest (run.world, i))
+      continue;
+    g_autofree char *wrong = complaint (&run, i);
+    if (wrong != NULL)
+      g_test_message ("%s: viewer %u %s", title, i, wrong);
+    complaints += wrong != NULL;
+  }
+  const SimAttack *alone = sim_attack_find (attack);
+  if (alone != NULL && share > 0 && !has_evidence (&run, alone)) {
+    g_test_message ("%s: nothing happened", title);
+    complaints++;
+  }
+  if (complaints > 0 || options->verbose)
+    sim_world_print (run.world, title);
+  if (options->verbose)
+    g_test_message ("%.2f s", (double)(g_get_monotonic_time () - start) / S);
+  run_clear (&run);
+  return complaints;
+}
+
+static void
+test_attack (gconstpointer data)
+{
+  static const Options options = {.capacity = CAPACITY, .peers = 50, .bitrate = 1000000};
+  unsigned complaints = 0;
+  for (unsigned i = 0; i < G_N_ELEMENTS (shares); i++)
+    complaints += run_one (&options, data, shares[i], 1 + i);
+  g_assert_cmpuint (complaints, ==, 0);
+}
+
+/* --- by hand --- */
+
+static unsigned
+run_seeds (const Options *options, const char *attack)
+{
+  unsigned bad = 0, runs = 0;
+  for (unsigned i = 0; i < G_N_ELEMENTS (shares); i++) {
+    double share = options->share >= 0 ? options->share : shares[i];
+    for (unsigned k = 0; k < options->seeds; k++, runs++)
+      bad += run_one (options, attack, share, options->seed + k) > 0;
+    if (options->share >= 0)
+      break;
+  }
+  g_test_message ("%s: %u of %u runs went wrong", attack, bad, runs);
+  return bad;
+}
+
+static unsigned
+run_by_hand (const Options *options)
+{
+  unsigned bad = 0;
+  const SimAttack *attack;
+  if (g_strcmp0 (options->attack, "all") != 0)
+    return run_seeds (options, options->attack);
+  for (unsigned i = 0; (attack = sim_attack_at (i)) != NULL; i++)
+    bad += run_seeds (options, attack->name);
+  return bad + run_seeds (options, MIX);
+}
+
+static bool
+parse_options (int *argc, char ***argv, Options *out)
+{
+  g_autofree char *attack = NULL;
+  gint64 seed = 1, bitrate = 1000000;
+  int seeds = 1, peers = 50;
+  double share = -1, capacity = CAPACITY;
+  gboolean verbose = FALSE;
+  const GOptionEntry entries[] = {
+      {"attack", 0, 0, G_OPTION_ARG_STRING, &attack, "P1 to P15, mix, or all", "NAME"},
+      {"share", 0, 0, G_OPTION_ARG_DOUBLE, &share, "of the viewers that do it", "SHARE"},
+      {"capacity", 0, 0, G_OPTION_ARG_DOUBLE, &capacity, "of honest uplinks, to what is needed",
+       "N"},
+      {"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "the first", "N"},
+      {"seeds", 0, 0, G_OPTION_ARG_INT, &seeds, "how many", "N"},
+      {"peers", 0, 0, G_OPTION_ARG_INT, &peers, "with the source", "N"},
+      {"bitrate", 0, 0, G_OPTION_ARG_INT64, &bitrate, "of the stream, bits/s", "N"},
+      {"figures", 0, 0, G_OPTION_ARG_NONE, &verbose, "of each run", NULL},
+      {NULL},
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_set_ignore_unknown_options (context, TRUE);
+  g_autoptr (GError) error = NULL;
+  bool ok = g_option_context_parse (context, argc, argv, &error);
+  if (ok && attack != NULL && g_ascii_strcasecmp (attack, MIX) != 0 &&
+      strcmp (attack, "all") != 0 && sim_attack_find (attack) == NULL) {
+    g_printerr ("there is no attack %s\n", attack);
+    ok = false;
+  } else if (!ok) {
+    g_printerr ("%s\n", error->message);
+  }
+  if (!ok)
+    exit (2);
+  *out = (Options){.attack = g_steal_pointer (&attack),
+                   .share = share,
+                   .capacity = capacity,
+                   .seed = (uint64_t)seed,
+                   .seeds = (unsigned)seeds,
+                   .peers = (unsigned)MAX (peers, 4),
+                   .bitrate = (uint64_t)bitrate,
+                   .verbose = verbose};
+  return out->attack != NULL;
+}
+
+int
+main (int argc, char **argv)
+{
+  Options options;
+  const SimAttack *attack;
+  bool by_hand = parse_options (&argc, &argv, &options);
+  g_test_init (&argc, &argv, NULL);
+  if (by_hand)
+    return run_by_hand (&options) > 0;
+  for (unsigned i = 0; (attack = sim_attack_at (i)) != NULL; i++) {
+    g_autofree char *path = g_strdup_printf ("/sim/adversary/%s-harms-nobody", attack->name);
+    g_test_add_data_func (path, attack->name, test_attack);
+  }
+  g_test_add_data_func ("/sim/adversary/all-at-once-harm-nobody", MIX, test_attack);
+  return g_test_run ();
+}
