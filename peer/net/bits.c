@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct NetBits {
-  uint64_t n, n_pages;
+  uint64_t n, n_pages, count;
   uint8_t **pages;
 };
 
@@ -49,10 +49,16 @@ net_bits_set (NetBits *self, uint64_t i, bool value)
     return;
   if (!*page)
     *page = g_malloc0 (NET_BITS_PAGE);
-  if (value)
-    (*page)[i / 8 % NET_BITS_PAGE] |= bit;
-  else
-    (*page)[i / 8 % NET_BITS_PAGE] &= (uint8_t)~bit;
+  uint8_t *byte = &(*page)[i / 8 % NET_BITS_PAGE];
+  self->count -= (*byte & bit) != 0;
+  self->count += value;
+  *byte = (uint8_t)(value ? *byte | bit : *byte & ~bit);
+}
+
+uint64_t
+net_bits_count (const NetBits *self)
+{
+  return self->count;
 }
 
 uint64_t
@@ -70,11 +76,8 @@ net_bits_page (const NetBits *self, uint64_t page)
 void
 net_bits_set_page (NetBits *self, uint64_t page, const uint8_t *bytes)
 {
-  static const uint8_t clear[NET_BITS_PAGE];
+  uint64_t first = page * 8 * NET_BITS_PAGE;
   g_return_if_fail (page < self->n_pages);
-  if (!self->pages[page] && memcmp (bytes, clear, NET_BITS_PAGE) == 0)
-    return;
-  if (!self->pages[page])
-    self->pages[page] = g_malloc (NET_BITS_PAGE);
-  memcpy (self->pages[page], bytes, NET_BITS_PAGE);
+  for (uint64_t i = first; i < self->n && i < first + (uint64_t)8 * NET_BITS_PAGE; i++)
+    net_bits_set (self, i, bytes[(i - first) / 8] >> i % 8 & 1);
 }

@@ -13,6 +13,7 @@ NetBits *net_bits_new (uint64_t n); /* all clear */
 void net_bits_free (NetBits *self);
 bool net_bits_get (const NetBits *self, uint64_t i);
 void net_bits_set (NetBits *self, uint64_t i, bool value);
+uint64_t net_bits_count (const NetBits *self); /* that are set */
 
 /* As bytes: bit i is bit i % 8 from below of byte i / 8. NULL = a page that is all clear. */
 uint64_t net_bits_n_pages (const NetBits *self);

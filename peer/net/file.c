@@ -4,8 +4,9 @@
  *
  *   record | chunks 0 to 7 | chunks 8 to 15 | ...
  *
- * A bit is written after its chunk and after the hashes of its chunk, and both after 64 chunks or
- * when the store is closed. So after kill -9, where what was written stays in the page cache, a
+ * Chunks are gathered in memory (peer/net/blocks.c). A bit is written after its chunk and after the
+ * hashes of its chunk: those of chunks that are in the file after each 256 chunks, and all of them
+ * when all chunks are here, or when the store is closed. So after kill -9, where what was written stays in the page cache, a
  * bit that is set tells the truth. After a power loss it may not: the disk writes in any order.
  * Forcing the order would stop the data path for a disk's flush again and again; instead each
  * chunk is checked when it is first read, which costs one hash of the chunk.
@@ -17,6 +18,7 @@
 #define G_LOG_DOMAIN "peer/net"
 #include "peer/net/file.h"
 #include "peer/net/bits.h"
+#include "peer/net/blocks.h"
 #include "peer/net/tree.h"
 
 #include <errno.h>
@@ -29,7 +31,9 @@
 #define MAGIC "PPSPhave"
 enum { STATE_OPEN, STATE_CLOSED };
 
-#define FLUSH_CHUNKS 64
+#define FLUSH_CHUNKS 256
+#define DIRTY_MAX 64 /* pages, more than those of the chunks that wait in blocks */
+#define PAGE_CHUNKS (UINT64_C (8) * NET_BITS_PAGE)
 #define QUICK_CHUNKS 262144   /* a tenth of a second on a small machine's core */
 #define READ_BYTES (1u << 20) /* at once when a file is hashed */
 
@@ -37,14 +41,15 @@ typedef struct {
   PeerStore parent;
   char *path;
   int fd, have_fd; /* have_fd: -1 = all of it is here, and nothing is written */
+  NetBlocks *blocks;
   PeerContent content;
   uint64_t n_chunks;
   bool is_sparse;
   NetTree *tree;
   PeerHasher *hasher;
-  NetBits *have;                /* NULL if have_fd is -1 */
-  NetBits *checked;             /* since it was opened */
-  uint64_t dirty[FLUSH_CHUNKS]; /* pages of have */
+  NetBits *have;             /* NULL if have_fd is -1 */
+  NetBits *checked;          /* since it was opened */
+  uint64_t dirty[DIRTY_MAX]; /* pages of have */
   unsigned n_dirty, n_unflushed;
   bool has_failed;      /* and has said so */
   bool has_failed_tree; /* which has said so: what is written could not be proven */
@@ -70,28 +75,56 @@ fail (File *self, const char *what)
 
 /* --- the record of what is here --- */
 
+/* As it may stand in the record: without what is not in the file yet. true = that is all of it. */
+static bool
+copy_page (const File *self, uint64_t page, uint8_t *out)
+{
+  const uint8_t *bytes = net_bits_page (self->have, page);
+  bool all = true;
+  memset (out, 0, NET_BITS_PAGE);
+  if (bytes)
+    memcpy (out, bytes, NET_BITS_PAGE);
+  for (unsigned i = 0; i < NET_BLOCKS; i++) {
+    uint64_t chunk, mask = net_blocks_unwritten (self->blocks, i, &chunk);
+    for (; mask != 0; mask >>= 1, chunk++) {
+      if (!(mask & 1) || chunk / PAGE_CHUNKS != page)
+        continue;
+      out[chunk % PAGE_CHUNKS / 8] &= (uint8_t) ~(1u << chunk % 8);
+      all = false;
+    }
+  }
+  return all;
+}
+
+/* Those of which something waits stay in the list. */
 static bool
 write_dirty_pages (File *self)
 {
-  static const uint8_t clear[NET_BITS_PAGE];
-  for (; self->n_dirty > 0; self->n_dirty--) {
-    uint64_t page = self->dirty[self->n_dirty - 1];
-    const uint8_t *bytes = net_bits_page (self->have, page);
-    if (!net_disk_write (self->have_fd, bytes ? bytes : clear, NET_BITS_PAGE,
+  unsigned kept = 0;
+  for (unsigned i = 0; i < self->n_dirty; i++) {
+    uint64_t page = self->dirty[i];
+    uint8_t bytes[NET_BITS_PAGE];
+    if (!copy_page (self, page, bytes))
+      self->dirty[kept++] = page;
+    if (!net_disk_write (self->have_fd, bytes, NET_BITS_PAGE,
                          NET_DISK_FRONT + page * NET_BITS_PAGE))
       return false;
   }
+  self->n_dirty = kept;
   return true;
 }
 
-/* The hashes first: a bit must not be there before what proves its chunk. */
+/* Chunks and hashes first: a bit must not be there before its chunk, and what proves it. Blocks that
+ * are not whole wait for their other chunks, unless all is wanted. */
 static void
-flush (File *self)
+flush (File *self, bool all)
 {
   self->n_unflushed = 0;
   if (self->have_fd < 0 || self->n_dirty == 0)
     return;
-  if (!net_tree_flush (self->tree))
+  if (all && !net_blocks_flush (self->blocks))
+    fail (self, "write");
+  else if (!net_tree_flush (self->tree))
     self->has_failed_tree = true;
   else if (!write_dirty_pages (self))
     fail (self, "write the record of");
@@ -100,15 +133,17 @@ flush (File *self)
 static void
 set_have (File *self, uint64_t chunk, bool value)
 {
-  uint64_t page = chunk / (8 * NET_BITS_PAGE);
+  uint64_t page = chunk / PAGE_CHUNKS;
   bool is_listed = false;
   net_bits_set (self->have, chunk, value);
   for (unsigned i = 0; i < self->n_dirty; i++)
     is_listed = is_listed || self->dirty[i] == page;
-  if (!is_listed)
+  /* a record that cannot be written tells of some chunks that are gone; they are checked when read */
+  if (!is_listed && self->n_dirty < DIRTY_MAX)
     self->dirty[self->n_dirty++] = page;
-  if (++self->n_unflushed >= FLUSH_CHUNKS || self->n_dirty == FLUSH_CHUNKS)
-    flush (self);
+  bool all = net_bits_count (self->have) == self->n_chunks || self->n_dirty == DIRTY_MAX;
+  if (all || ++self->n_unflushed >= FLUSH_CHUNKS)
+    flush (self, all);
 }
 
 static bool
@@ -177,7 +212,7 @@ file_read (PeerStore *store, uint64_t chunk, uint8_t *out, size_t room, size_t *
   size_t size = size_of (self, chunk);
   if (room < size)
     return PEER_STORE_FAILED;
-  if (!net_disk_read (self->fd, out, size, chunk * self->content.chunk_size))
+  if (!net_blocks_read (self->blocks, chunk, out))
     return errno == ENODATA ? drop (self, chunk) : fail (self, "read");
   if (!net_bits_get (self->checked, chunk)) {
     if (!is_content (self, chunk, out, size))
@@ -193,9 +228,9 @@ file_write (PeerStore *store, uint64_t chunk, const uint8_t *bytes, size_t n)
 {
   File *self = (File *)store;
   if (self->have_fd < 0 || chunk >= self->n_chunks || n != size_of (self, chunk) ||
-      self->has_failed_tree)
+      self->has_failed_tree || self->n_dirty == DIRTY_MAX)
     return PEER_STORE_FAILED;
-  if (!net_disk_write (self->fd, bytes, n, chunk * self->content.chunk_size))
+  if (!net_blocks_write (self->blocks, chunk, bytes))
     return fail (self, "write");
   net_bits_set (self->checked, chunk, true);
   set_have (self, chunk, true);
@@ -222,16 +257,16 @@ file_discard (PeerStore *store, PeerRange run)
     return;
   for (uint64_t chunk = run.first; chunk < run.end; chunk++) {
     /* Whole pages at once where nothing is here. */
-    if (chunk % (8 * NET_BITS_PAGE) == 0 &&
-        !net_bits_page (self->have, chunk / (8 * NET_BITS_PAGE))) {
-      chunk += 8 * NET_BITS_PAGE - 1;
+    if (chunk % PAGE_CHUNKS == 0 && !net_bits_page (self->have, chunk / PAGE_CHUNKS)) {
+      chunk += PAGE_CHUNKS - 1;
       continue;
     }
     if (net_bits_get (self->have, chunk))
       set_have (self, chunk, false);
   }
+  net_blocks_forget (self->blocks, run);
   /* The record first: what it says is here must be here whenever we are killed. */
-  flush (self);
+  flush (self, false);
   punch (self, run);
 }
 
@@ -245,10 +280,9 @@ file_chunks (PeerStore *store, PeerChunks *out)
   }
   uint64_t first = 0;
   for (uint64_t chunk = 0; chunk <= self->n_chunks; chunk++) {
-    if (chunk % (8 * NET_BITS_PAGE) == 0 && first == chunk &&
-        chunk + 8 * NET_BITS_PAGE <= self->n_chunks &&
-        !net_bits_page (self->have, chunk / (8 * NET_BITS_PAGE))) {
-      first = chunk + 8 * NET_BITS_PAGE;
+    if (chunk % PAGE_CHUNKS == 0 && first == chunk && chunk + PAGE_CHUNKS <= self->n_chunks &&
+        !net_bits_page (self->have, chunk / PAGE_CHUNKS)) {
+      first = chunk + PAGE_CHUNKS;
       chunk = first - 1;
       continue;
     }
@@ -265,7 +299,7 @@ file_free (PeerStore *store)
 {
   File *self = (File *)store;
   if (self->tree && self->have) {
-    flush (self);
+    flush (self, true);
     if (!self->has_failed && !self->has_failed_tree && !write_state (self, STATE_CLOSED))
       fail (self, "write the record of");
   }
@@ -273,6 +307,7 @@ file_free (PeerStore *store)
   peer_hasher_free (self->hasher);
   net_bits_free (self->have);
   net_bits_free (self->checked);
+  net_blocks_free (self->blocks);
   if (self->have_fd >= 0)
     close (self->have_fd);
   if (self->fd >= 0)
@@ -388,6 +423,7 @@ open_files (File *self, GError **error)
   self->fd = net_disk_open (self->path, &is_new, error);
   if (self->fd < 0)
     return false;
+  self->blocks = net_blocks_new (self->fd, self->content.chunk_size, self->content.length);
   if (fit_file (self, error)) {
     self->tree = net_tree_open (tree_path, &self->content, !self->is_sparse, &is_tree_empty, error);
     if (self->tree)
@@ -537,6 +573,7 @@ net_file_publish (const char *path, const char *hashes_path, PeerContent *conten
     memset (wanted.swarm_id, 0, sizeof wanted.swarm_id);
     if (peer_content_check (&wanted, error)) {
       set_content (self, &wanted);
+      self->blocks = net_blocks_new (self->fd, wanted.chunk_size, wanted.length);
       *integrity = make_tree (self, hashes_path, &stat, progress, data, error);
       if (*integrity) {
         *content = self->content;

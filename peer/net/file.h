@@ -11,7 +11,7 @@
  * path + ".have". Created and reserved (posix_fallocate) if absent, so a full disk is told here and
  * not in the middle. Nothing that the files say is believed for having been written once: each
  * chunk is checked against the root when it is first read, and one that does not pass is ABSENT
- * from then on. What was written less than 64 chunks before a kill may be forgotten.
+ * from then on. A kill may make it forget 256 chunks, and those in the blocks in memory (peer/net/blocks.h).
  * hashes: out, for peer_integrity_new(); may outlive the store. */
 PeerStore *net_file_open (const char *path, const PeerContent *content, PeerHashStore **hashes,
                           GError **error);

@@ -3,7 +3,7 @@
  *
  *   record | bin 0 | bin 1 | bin 2 | bin 3 | ...      zeros = not here
  *
- * Blocks of 128 hashes are cached, by a hash of their number (the upper nodes of a tree all have
+ * Blocks of 512 hashes are cached, by a hash of their number (the upper nodes of a tree all have
  * bins that end in ones). A cached block is written when another takes its place or by a flush.
  * When the medium fails, what cannot be written stays in memory.
  *
@@ -23,8 +23,8 @@
 #define MAGIC "PPSPtree"
 enum { STATE_GROWING, STATE_COMPLETE };
 
-#define BLOCK_NODES 128
-#define CACHE_BITS 6
+#define BLOCK_NODES 512
+#define CACHE_BITS 4
 #define N_CACHED (1u << CACHE_BITS)
 #define MAX_HEIGHT 62
 
