@@ -69,6 +69,7 @@ peer_channel_free (PeerChannel *self)
   peer_chunks_free (self->unproven);
   peer_chunks_free (self->reasked);
   peer_held_clear (&self->held);
+  peer_exchange_clear (&self->exchange);
   g_array_unref (self->requests);
   g_array_unref (self->flights);
   g_array_unref (self->asks);

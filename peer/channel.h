@@ -5,6 +5,7 @@
 #pragma once
 
 #include "peer/event.h"
+#include "peer/exchange.h"
 #include "peer/held.h"
 #include "peer/integrity.h"
 #include "peer/ledbat.h"
@@ -129,6 +130,8 @@ typedef struct {
   int64_t signature_tokens_at;
   unsigned malformed, unknown; /* datagrams with such messages */
   uint64_t chunks_received;
+  PeerExchange exchange;
+  bool hearsay; /* we began, since another peer had named it */
 } PeerChannel;
 
 PeerChannel *peer_channel_new (PeerSwarm *swarm, const PeerAddress *address, uint32_t local,

@@ -26,12 +26,15 @@ typedef struct {
   int64_t wall_offset;  /* us: Unix time minus now */
   bool wall_trusted;
   uint32_t max_channels;
+  uint32_t max_per_ip;  /* inbound channels of one public address, in a swarm */
   uint32_t n_unproven;  /* channels that answer an address not proven yet */
   uint64_t max_upload;  /* bytes/s; 0 = no limit */
   double upload_tokens; /* bytes */
   int64_t upload_tokens_at;
   double signature_tokens;
   int64_t signature_tokens_at;
+  double certificate_tokens;
+  int64_t certificate_tokens_at;
   int64_t deadline; /* us: when a tick is due */
 } PeerCore;
 

@@ -3,6 +3,7 @@
  * datagrams to the swarm that they name, and channels that have something to say are asked for it
  * in turn. */
 #include "peer/engine.h"
+#include "peer/gossip.h"
 #include "peer/peers.h"
 #include "peer/sender.h"
 #include "peer/swarm-state.h"
@@ -10,6 +11,7 @@
 
 #define MAX_SWARMS 64
 #define MAX_CHANNELS 1024
+#define MAX_PER_IP 32
 #define HANDSHAKES_PER_SECOND 500.0 /* checks of first datagrams, in all */
 
 struct PeerEngine {
@@ -24,7 +26,8 @@ struct PeerEngine {
 void
 peer_engine_options_init (PeerEngineOptions *self)
 {
-  *self = (PeerEngineOptions){.max_swarms = MAX_SWARMS, .max_channels = MAX_CHANNELS};
+  *self = (PeerEngineOptions){
+      .max_swarms = MAX_SWARMS, .max_channels = MAX_CHANNELS, .max_per_ip = MAX_PER_IP};
 }
 
 PeerEngine *
@@ -46,6 +49,7 @@ peer_engine_new (const PeerEngineOptions *options)
       .wall_offset = options->wall_offset,
       .wall_trusted = options->wall_trusted,
       .max_channels = options->max_channels,
+      .max_per_ip = options->max_per_ip > 0 ? options->max_per_ip : MAX_PER_IP,
       .max_upload = options->max_upload,
       .deadline = PEER_NEVER,
   };
@@ -133,6 +137,10 @@ peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **error)
   }
   PeerSwarm *swarm = peer_swarm_new (&self->core, join->content, join->store, integrity,
                                      join->discard_window, join->source, join->max_peers);
+  swarm->gossip.off = join->no_exchange;
+  swarm->gossip.benign = self->options.benign;
+  if (join->tracker_key != NULL)
+    peer_gossip_trust (swarm, join->tracker_key);
   g_ptr_array_add (self->swarms, swarm);
   peer_core_wake (&self->core, self->core.now);
   return swarm;
@@ -152,6 +160,24 @@ void
 peer_engine_add_peer (PeerEngine *self, PeerSwarm *swarm, const PeerAddress *address)
 {
   peer_swarm_add_peer (swarm, address);
+}
+
+bool
+peer_engine_set_certificate (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes, size_t n)
+{
+  return peer_gossip_set_certificate (swarm, bytes, n);
+}
+
+bool
+peer_engine_add_certified (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes, size_t n)
+{
+  return peer_gossip_add_certified (swarm, bytes, n);
+}
+
+void
+peer_engine_trust_tracker (PeerEngine *self, PeerSwarm *swarm, const uint8_t *tracker_key)
+{
+  peer_gossip_trust (swarm, tracker_key);
 }
 
 void

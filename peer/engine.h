@@ -32,6 +32,9 @@ typedef struct {
   bool wall_trusted;   /* the wall clock is right: munros may be refused for their age */
   uint32_t max_swarms; /* past these limits a newcomer is refused */
   uint32_t max_channels;
+  uint32_t max_per_ip; /* inbound channels of one public address, in a swarm; 0 = 32 */
+  bool benign;         /* the network is trusted: peers name each other without certificates
+                        * (RFC 7574, 3.10); private addresses always do among themselves */
   uint64_t max_upload; /* bytes/s; 0 = LEDBAT alone decides */
 } PeerEngineOptions;
 
@@ -50,6 +53,8 @@ typedef struct {
   uint64_t discard_window;  /* chunks, live: how far back we keep (section 7.9); UINT64_MAX = all */
   bool source;              /* we make it (peer_engine_append): nobody can tell us anything new */
   uint32_t max_peers;       /* channels that we open; 0 = 30 */
+  const uint8_t *tracker_key; /* SHA-256 of the key that certifies members (12.2.2), or NULL */
+  bool no_exchange;           /* no peer address exchange at all (3.10: it is optional) */
 } PeerJoin;
 
 /* The engine owns the swarm. */
@@ -57,6 +62,14 @@ PeerSwarm *peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **er
 /* Sends closing handshakes with the next peer_engine_send()s; swarm is gone at once. */
 void peer_engine_leave (PeerEngine *self, PeerSwarm *swarm);
 void peer_engine_add_peer (PeerEngine *self, PeerSwarm *swarm, const PeerAddress *address);
+/* Certificates of membership (12.2.2); false = it is not taken: no tracker_key, not of it, not of
+ * this swarm, expired. Our own, which is shown to peers; a newer one takes its place. */
+bool peer_engine_set_certificate (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes,
+                                  size_t n);
+/* Of a peer that the tracker named: it can be named to others with it. */
+bool peer_engine_add_certified (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes, size_t n);
+/* tracker_key, known only now. */
+void peer_engine_trust_tracker (PeerEngine *self, PeerSwarm *swarm, const uint8_t *tracker_key);
 /* All that its readers want; n = 0 = nothing. Copied. */
 void peer_engine_want (PeerEngine *self, PeerSwarm *swarm, const PeerWant *wants, size_t n);
 /* A chunk that came another way (HTTP fall-back), with its hashes; checked like DATA. */

@@ -4,13 +4,21 @@
  * started anew does not know our channel, and by 3.1.1 says nothing to it). Others may connect to
  * us, within limits that leave our own connections their slots (12.6.1, HS.1). */
 #include "peer/peers.h"
+#include "peer/exchange.h"
 #include <string.h>
 
 #define MAX_CANDIDATES 256
 #define MAX_INITIATING 8       /* first datagrams that wait for an answer */
 #define MAX_UNPROVEN 128       /* answers that wait for a third datagram (12.1.2) */
-#define MAX_PER_IP 32          /* inbound channels of one public address */
-#define MAX_PER_PRIVATE_IP 256 /* NAT and loopback */
+#define MAX_PER_PRIVATE_IP 256 /* inbound channels of one private address: NAT and loopback */
+#define OUTBOUND 8             /* channels that we open, however many others open to us (12.6.1) */
+#define MAX_HEARSAY 64         /* addresses that other peers named */
+#define HEARSAY_TRIES 3        /* first datagrams to one of them */
+#define HEARSAY_PATIENCE 5     /* tries at one of them that was a peer of ours */
+#define HEARSAY_PER_SECOND 1.0 /* of them that are tried: an answer is not a burst (12.2.1) */
+#define HEARSAY_AT_ONCE 2
+#define HEARSAY_SILENT 3600000000 /* us until an address where nobody answered is believed again */
+#define MAX_SILENT 1024
 #define MAX_BANNED 1024
 #define BAN_TIME 600000000 /* us */
 #define FIRST_RETRY 250000 /* us; doubles up to MAX_RETRY */
@@ -38,6 +46,22 @@ find_candidate (PeerSwarm *self, const PeerAddress *address)
   return NULL;
 }
 
+static void
+remove_candidate (PeerSwarm *self, guint index)
+{
+  PeerCandidate *candidate = &g_array_index (self->candidates, PeerCandidate, index);
+  g_clear_pointer (&candidate->certificate, g_bytes_unref);
+  g_array_remove_index_fast (self->candidates, index);
+}
+
+void
+peer_swarm_forget_candidates (PeerSwarm *self)
+{
+  while (self->candidates->len > 0)
+    remove_candidate (self, self->candidates->len - 1);
+  g_array_unref (self->candidates);
+}
+
 /* The one that failed most often makes room, unless none failed. */
 static bool
 make_room (PeerSwarm *self)
@@ -49,32 +73,52 @@ make_room (PeerSwarm *self)
       worst = i;
   if (g_array_index (self->candidates, PeerCandidate, worst).failures == 0)
     return false;
-  g_array_remove_index_fast (self->candidates, worst);
+  remove_candidate (self, worst);
   return true;
+}
+
+/* NULL = there is no room. */
+static PeerCandidate *
+add_candidate (PeerSwarm *self, const PeerAddress *address, bool hearsay)
+{
+  if (self->candidates->len >= MAX_CANDIDATES && !make_room (self))
+    return NULL;
+  PeerCandidate candidate = {.address = *address, .hearsay = hearsay};
+  g_array_append_val (self->candidates, candidate);
+  peer_core_wake (self->core, self->core->now);
+  return &g_array_index (self->candidates, PeerCandidate, self->candidates->len - 1);
 }
 
 void
 peer_swarm_add_peer (PeerSwarm *self, const PeerAddress *address)
 {
-  if (!peer_address_is_usable (address) || find_candidate (self, address) != NULL)
-    return;
-  if (self->candidates->len >= MAX_CANDIDATES && !make_room (self))
-    return;
-  PeerCandidate candidate = {.address = *address};
-  g_array_append_val (self->candidates, candidate);
-  peer_core_wake (self->core, self->core->now);
+  PeerCandidate *candidate = find_candidate (self, address);
+  if (candidate != NULL)
+    candidate->hearsay = false; /* now the tracker says it, too */
+  else if (peer_address_is_usable (address))
+    add_candidate (self, address, false);
 }
 
-static bool
-is_banned (PeerSwarm *self, const PeerAddress *address)
+/* --- hearsay (12.2) --- */
+
+static void
+certify (PeerCandidate *candidate, GBytes *certificate, int64_t end)
 {
-  int64_t *until = g_hash_table_lookup (self->banned, address);
-  if (until == NULL)
-    return false;
-  if (*until > self->core->now)
-    return true;
-  g_hash_table_remove (self->banned, address);
-  return false;
+  if (certificate == NULL || (candidate->certificate != NULL && candidate->certificate_end >= end))
+    return;
+  g_clear_pointer (&candidate->certificate, g_bytes_unref);
+  candidate->certificate = g_bytes_ref (certificate);
+  candidate->certificate_end = end;
+}
+
+void
+peer_swarm_certify_peer (PeerSwarm *self, const PeerAddress *address, GBytes *certificate,
+                         int64_t certificate_end)
+{
+  peer_swarm_add_peer (self, address);
+  PeerCandidate *candidate = find_candidate (self, address);
+  if (candidate != NULL)
+    certify (candidate, certificate, certificate_end);
 }
 
 static gboolean
@@ -83,16 +127,102 @@ is_over (gpointer key, gpointer until, gpointer now)
   return *(int64_t *)until <= *(int64_t *)now;
 }
 
+/* A table of addresses that are left alone until a time: a full one forgets those whose time is
+ * over. */
+static bool
+is_full (PeerSwarm *self, GHashTable *table, guint max)
+{
+  if (g_hash_table_size (table) >= max)
+    g_hash_table_foreach_remove (table, is_over, &self->core->now);
+  return g_hash_table_size (table) >= max;
+}
+
+/* false = it is full of others. */
+static bool
+leave_alone (PeerSwarm *self, GHashTable *table, const PeerAddress *address, guint max,
+             int64_t until)
+{
+  if (is_full (self, table, max))
+    return false;
+  g_hash_table_insert (table, g_memdup2 (address, sizeof *address),
+                       g_memdup2 (&until, sizeof until));
+  return true;
+}
+
+static bool
+is_left_alone (PeerSwarm *self, GHashTable *table, const PeerAddress *address)
+{
+  int64_t *until = g_hash_table_lookup (table, address);
+  if (until == NULL)
+    return false;
+  if (*until > self->core->now)
+    return true;
+  g_hash_table_remove (table, address);
+  return false;
+}
+
+/* An address that does not answer, or is waited for, stands for all that could be made up beside it:
+ * whoever is named by liars hears three datagrams of each of us, and no more. */
+static bool
+may_be_tried (PeerSwarm *self, const PeerAddress *address)
+{
+  PeerAddress source = peer_exchange_source (address);
+  unsigned n = 0;
+  for (guint i = 0; i < self->candidates->len; i++) {
+    const PeerCandidate *other = &g_array_index (self->candidates, PeerCandidate, i);
+    if (!other->hearsay)
+      continue;
+    PeerAddress same = peer_exchange_source (&other->address);
+    if (!other->was_open && peer_address_equal (&same, &source))
+      return false;
+    n++;
+  }
+  return n < MAX_HEARSAY && !is_full (self, self->gossip.silent, MAX_SILENT) &&
+         !is_left_alone (self, self->gossip.silent, &source);
+}
+
+void
+peer_swarm_add_hearsay (PeerSwarm *self, const PeerAddress *address, GBytes *certificate,
+                        int64_t certificate_end)
+{
+  PeerCandidate *candidate = find_candidate (self, address);
+  if (candidate == NULL && may_be_tried (self, address))
+    candidate = add_candidate (self, address, true);
+  if (candidate != NULL)
+    certify (candidate, certificate, certificate_end);
+}
+
+/* It was named by a peer and does not answer. */
+static void
+forget_hearsay (PeerSwarm *self, PeerCandidate *candidate)
+{
+  PeerAddress source = peer_exchange_source (&candidate->address);
+  if (!candidate->was_open)
+    leave_alone (self, self->gossip.silent, &source, MAX_SILENT, self->core->now + HEARSAY_SILENT);
+  remove_candidate (self, (guint)(candidate - (PeerCandidate *)(void *)self->candidates->data));
+}
+
+bool
+peer_swarm_has_untried (const PeerSwarm *self)
+{
+  for (guint i = 0; i < self->candidates->len; i++) {
+    const PeerCandidate *candidate = &g_array_index (self->candidates, PeerCandidate, i);
+    if (candidate->failures == 0 && !candidate->was_open)
+      return true;
+  }
+  return false;
+}
+
+static bool
+is_banned (PeerSwarm *self, const PeerAddress *address)
+{
+  return is_left_alone (self, self->banned, address);
+}
+
 void
 peer_swarm_ban (PeerSwarm *self, PeerChannel *channel)
 {
-  if (g_hash_table_size (self->banned) >= MAX_BANNED)
-    g_hash_table_foreach_remove (self->banned, is_over, &self->core->now);
-  if (g_hash_table_size (self->banned) < MAX_BANNED) {
-    int64_t until = self->core->now + BAN_TIME;
-    g_hash_table_insert (self->banned, g_memdup2 (&channel->address, sizeof channel->address),
-                         g_memdup2 (&until, sizeof until));
-  }
+  leave_alone (self, self->banned, &channel->address, MAX_BANNED, self->core->now + BAN_TIME);
   PeerEvent event = {.type = PEER_EVENT_BAD_PEER, .swarm = self, .address = channel->address};
   peer_event_queue_push (self->core->events, &event);
   peer_swarm_close (self, channel, false);
@@ -112,7 +242,7 @@ window_on_the_wire (const PeerSwarm *self)
 }
 
 void
-peer_swarm_options (const PeerSwarm *self, bool initiator, PeerOptions *out)
+peer_swarm_options (const PeerSwarm *self, const PeerAddress *to, bool initiator, PeerOptions *out)
 {
   const PeerContent *content = &self->content;
   *out = (PeerOptions){
@@ -146,6 +276,7 @@ peer_swarm_options (const PeerSwarm *self, bool initiator, PeerOptions *out)
       PEER_MESSAGE_UNCHOKE,   PEER_MESSAGE_SIGNED_INTEGRITY};
   for (size_t i = 0; i < G_N_ELEMENTS (supported); i++)
     out->supported[supported[i] / 8] |= 0x80 >> supported[i] % 8;
+  peer_exchange_supported (&self->gossip, self->source, to, out->supported);
 }
 
 /* Does the peer mean the same swarm? (3.1.1, steps 2 and 4) */
@@ -217,7 +348,8 @@ has_room_for (PeerSwarm *self, const PeerAddress *from)
     same_ip += memcmp (channel->address.ip, from->ip, sizeof from->ip) == 0;
     inbound += !channel->initiator && channel->state == PEER_CHANNEL_OPEN;
   }
-  unsigned limit = peer_address_is_private (from) ? MAX_PER_PRIVATE_IP : MAX_PER_IP;
+  unsigned limit = peer_address_is_private (from) ? MAX (MAX_PER_PRIVATE_IP, core->max_per_ip)
+                                                  : core->max_per_ip;
   return same_ip < limit && inbound < 4 * self->max_peers;
 }
 
@@ -322,7 +454,9 @@ peer_swarm_opened (PeerSwarm *self, PeerChannel *channel)
   if (candidate != NULL) {
     candidate->was_open = true;
     candidate->failures = 0;
+    peer_exchange_keep (&channel->exchange, candidate->certificate, candidate->certificate_end);
   }
+  peer_exchange_open (&channel->exchange, core->now, self->gossip.certificate != NULL);
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *other = g_ptr_array_index (self->channels, i);
     if (other == channel || other->state != PEER_CHANNEL_OPEN ||
@@ -414,6 +548,7 @@ initiate (PeerSwarm *self, PeerCandidate *candidate)
   PeerChannel *channel = add_channel (self, &candidate->address);
   channel->state = PEER_CHANNEL_INITIATING;
   channel->initiator = true;
+  channel->hearsay = candidate->hearsay;
   channel->hello = true;
   channel->tries = 1;
   channel->deadline = self->core->now + FIRST_RETRY;
@@ -435,22 +570,34 @@ peer_swarm_failed (PeerSwarm *self, PeerChannel *channel)
     if (candidate->failures > 100)
       candidate->was_open = false;
     candidate->next_try = self->core->now + wait;
+    if (candidate->hearsay && (!candidate->was_open || candidate->failures > HEARSAY_PATIENCE))
+      forget_hearsay (self, candidate);
   }
   peer_swarm_close (self, channel, false);
 }
 
+/* How many channels there are, of each kind. */
+typedef struct {
+  unsigned open;       /* and of use */
+  unsigned outbound;   /* of them, or about to be: those that we began */
+  unsigned hearsay;    /* of outbound: named by other peers */
+  unsigned initiating; /* of outbound: not answered yet */
+} Slots;
+
 /* First datagrams again, answers that nobody takes up, peers that are dead (3.12). */
 static void
-check_channels (PeerSwarm *self, unsigned *n_open, unsigned *n_initiating)
+check_channels (PeerSwarm *self, Slots *slots)
 {
   PeerCore *core = self->core;
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (self->channels, i);
     if (channel->state == PEER_CHANNEL_INITIATING) {
-      ++*n_initiating;
+      slots->initiating++;
+      slots->outbound++;
+      slots->hearsay += channel->hearsay;
       if (core->now < channel->deadline)
         continue;
-      if (channel->tries++ >= MAX_TRIES) {
+      if (channel->tries++ >= (channel->hearsay ? HEARSAY_TRIES : MAX_TRIES)) {
         peer_swarm_failed (self, channel);
         continue;
       }
@@ -461,7 +608,10 @@ check_channels (PeerSwarm *self, unsigned *n_open, unsigned *n_initiating)
       if (core->now >= channel->created + UNPROVEN_TIME)
         peer_swarm_close (self, channel, false);
     } else if (channel->state == PEER_CHANNEL_OPEN) {
-      *n_open += !channel->choked && !peer_swarm_is_silent (self, channel);
+      bool of_use = !channel->choked && !peer_swarm_is_silent (self, channel);
+      slots->open += of_use;
+      slots->outbound += of_use && channel->initiator;
+      slots->hearsay += of_use && channel->hearsay;
       if (core->now - channel->last_received >= 180000000 && channel->unanswered >= 3) {
         core->counters.channels_dead++;
         peer_swarm_close (self, channel, false);
@@ -470,25 +620,58 @@ check_channels (PeerSwarm *self, unsigned *n_open, unsigned *n_initiating)
   }
 }
 
+/* Half of our slots at least are for peers that the tracker, or the link, has named (3.10.1, 12.2.3);
+ * the others are not tried all at once. */
+static bool
+may_follow_hearsay (PeerSwarm *self, const Slots *slots)
+{
+  return slots->hearsay < self->max_peers / 2 &&
+         slots->open + slots->initiating < self->max_peers &&
+         peer_core_take (&self->gossip.contacts, &self->gossip.contacts_at, self->core->now,
+                         HEARSAY_PER_SECOND, HEARSAY_AT_ONCE, 1);
+}
+
+/* Neither others who connect to us, nor those whom they name, take the slots of those whom the
+ * tracker names (12.2.3, E2). */
+static bool
+has_slot (const PeerSwarm *self, const Slots *slots)
+{
+  const PeerCore *core = self->core;
+  bool wanted = slots->open + slots->initiating < self->max_peers ||
+                slots->outbound - slots->hearsay < MIN (OUTBOUND, self->max_peers);
+  return wanted && slots->initiating < MAX_INITIATING &&
+         g_hash_table_size (core->channels) < core->max_channels;
+}
+
+/* Too few, or none of those whom the tracker named: then it is asked for more. */
+static bool
+needs_peers (const PeerSwarm *self, const Slots *slots)
+{
+  if (self->source)
+    return false;
+  return slots->open < MIN (MIN_PEERS, self->max_peers) ||
+         (slots->hearsay > 0 && slots->hearsay == slots->outbound);
+}
+
 void
 peer_swarm_connect (PeerSwarm *self)
 {
   PeerCore *core = self->core;
-  unsigned n_open = 0, n_initiating = 0;
-  check_channels (self, &n_open, &n_initiating);
+  Slots slots = {0};
+  check_channels (self, &slots);
 
-  for (guint i = 0; i < self->candidates->len; i++) {
+  for (guint i = 0; i < self->candidates->len && has_slot (self, &slots); i++) {
     PeerCandidate *candidate = &g_array_index (self->candidates, PeerCandidate, i);
-    if (n_initiating >= MAX_INITIATING || n_open + n_initiating >= self->max_peers ||
-        g_hash_table_size (core->channels) >= core->max_channels)
-      break;
     if (candidate->next_try > core->now || is_banned (self, &candidate->address) ||
-        is_connected (self, &candidate->address))
+        is_connected (self, &candidate->address) ||
+        (candidate->hearsay && !may_follow_hearsay (self, &slots)))
       continue;
     initiate (self, candidate);
-    n_initiating++;
+    slots.initiating++;
+    slots.outbound++;
+    slots.hearsay += candidate->hearsay;
   }
-  if (!self->source && n_open < MIN (MIN_PEERS, self->max_peers) && core->now >= self->need_at) {
+  if (needs_peers (self, &slots) && core->now >= self->need_at) {
     PeerEvent event = {.type = PEER_EVENT_NEED_PEERS, .swarm = self};
     peer_event_queue_push (core->events, &event);
     self->need_at = core->now + NEED_INTERVAL;

@@ -6,6 +6,16 @@
 #include "peer/swarm-state.h"
 
 void peer_swarm_add_peer (PeerSwarm *self, const PeerAddress *address);
+/* One that another peer has named, with its certificate or NULL; it is believed less. The
+ * certificate's end: us, Unix time. */
+void peer_swarm_add_hearsay (PeerSwarm *self, const PeerAddress *address, GBytes *certificate,
+                             int64_t certificate_end);
+/* The tracker named it, with this certificate. */
+void peer_swarm_certify_peer (PeerSwarm *self, const PeerAddress *address, GBytes *certificate,
+                              int64_t certificate_end);
+void peer_swarm_forget_candidates (PeerSwarm *self);
+/* Are there addresses that could be tried now? */
+bool peer_swarm_has_untried (const PeerSwarm *self);
 /* A first datagram whose options are read. NULL = no answer (3.1.1, step 2). */
 PeerChannel *peer_swarm_accept (PeerSwarm *self, const PeerAddress *from, uint32_t remote,
                                 const PeerOptions *options, size_t datagram_size);
@@ -21,4 +31,5 @@ void peer_swarm_connect (PeerSwarm *self);
 void peer_swarm_reap (PeerSwarm *self);
 bool peer_swarm_is_silent (const PeerSwarm *self, const PeerChannel *channel);
 /* The options of our HANDSHAKE (section 7). */
-void peer_swarm_options (const PeerSwarm *self, bool initiator, PeerOptions *out);
+void peer_swarm_options (const PeerSwarm *self, const PeerAddress *to, bool initiator,
+                         PeerOptions *out);

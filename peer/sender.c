@@ -8,6 +8,7 @@
  * overtakes one that it rests on, and chunks without hashes, about half of them, are of one size
  * and leave in one call to the kernel. */
 #include "peer/sender.h"
+#include "peer/gossip.h"
 #include "peer/peers.h"
 #include <string.h>
 
@@ -45,7 +46,7 @@ write_handshake (PeerSwarm *swarm, PeerChannel *channel, PeerWriter *writer)
   PeerOptions options;
   uint8_t bytes[PEER_SWARM_ID_MAX + 128];
   PeerWriter body = {bytes, 0, sizeof bytes};
-  peer_swarm_options (swarm, channel->initiator, &options);
+  peer_swarm_options (swarm, &channel->address, channel->initiator, &options);
   PeerMessage message = {.type = PEER_MESSAGE_HANDSHAKE, .channel = channel->local};
   if (!peer_options_write (&body, &options))
     return false;
@@ -266,6 +267,24 @@ say_ranges (Talk *talk, PeerMessageType type, GArray *ranges)
   g_array_remove_range (ranges, 0, said);
 }
 
+/* Peer address exchange (8.13). Nothing of it is said twice if the outbox is full. */
+static void
+say_exchange (Talk *talk)
+{
+  PeerExchange *exchange = &talk->channel->exchange;
+  PeerMessage messages[PEER_GOSSIP_ANSWERS] = {{.type = PEER_MESSAGE_PEX_REQ}};
+  if (exchange->ask)
+    say (talk, &messages[0]);
+  if (exchange->show && peer_gossip_show (talk->swarm, talk->channel, &messages[0]))
+    say (talk, &messages[0]);
+  if (exchange->answer) {
+    size_t n = peer_gossip_answer (talk->swarm, talk->channel, messages);
+    for (size_t i = 0; i < n; i++)
+      say (talk, &messages[i]);
+  }
+  exchange->ask = exchange->show = exchange->answer = false;
+}
+
 /* --- chunks --- */
 
 typedef struct {
@@ -432,6 +451,7 @@ say_all (Talk *talk)
     say_haves (talk);
   say_ranges (talk, PEER_MESSAGE_CANCEL, channel->to_cancel);
   say_ranges (talk, PEER_MESSAGE_REQUEST, channel->to_request);
+  say_exchange (talk);
 }
 
 /* Four bytes (8.14), and the newest munro if it is owed. */

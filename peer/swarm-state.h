@@ -12,7 +12,10 @@ typedef struct {
   PeerAddress address;
   int64_t next_try; /* us */
   unsigned failures;
-  bool was_open; /* it has been one of our peers */
+  bool was_open;           /* it has been one of our peers */
+  bool hearsay;            /* another peer named it, and no tracker or link */
+  GBytes *certificate;     /* of its membership, checked; or NULL */
+  int64_t certificate_end; /* us, Unix time */
 } PeerCandidate;
 
 /* Chunks that a source has told only a few of, and when it tells all. */
@@ -37,6 +40,7 @@ struct PeerSwarm {
   GArray *candidates;  /* PeerCandidate */
   GHashTable *banned;  /* PeerAddress -> int64_t us until */
   bool reap;           /* a channel is closed and waits to be freed */
+  PeerGossip gossip;   /* exchange.h */
 
   PeerChunks *have;      /* verified, in the store */
   PeerChunks *requested; /* asked of somebody */

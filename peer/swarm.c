@@ -4,6 +4,7 @@
  * peers.c. */
 #include "peer/swarm.h"
 #include "peer/asking.h"
+#include "peer/gossip.h"
 #include "peer/peers.h"
 #include "peer/swarm-state.h"
 #include <string.h>
@@ -52,6 +53,8 @@ peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
   self->channels = g_ptr_array_new_with_free_func ((GDestroyNotify)peer_channel_free);
   self->candidates = g_array_new (FALSE, FALSE, sizeof (PeerCandidate));
   self->banned = g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, g_free);
+  self->gossip.silent =
+      g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, g_free);
   self->have = peer_chunks_new (0);
   self->requested = peer_chunks_new (0);
   self->wants = g_array_new (FALSE, FALSE, sizeof (PeerWant));
@@ -69,8 +72,10 @@ peer_swarm_free (PeerSwarm *self)
     peer_swarm_close (self, g_ptr_array_index (self->channels, i), true);
   peer_swarm_reap (self);
   g_ptr_array_unref (self->channels);
-  g_array_unref (self->candidates);
+  peer_swarm_forget_candidates (self);
   g_hash_table_unref (self->banned);
+  g_hash_table_unref (self->gossip.silent);
+  g_clear_pointer (&self->gossip.certificate, g_bytes_unref);
   peer_chunks_free (self->have);
   peer_chunks_free (self->requested);
   g_array_unref (self->wants);
@@ -659,10 +664,11 @@ on_message (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
   case PEER_MESSAGE_UNCHOKE:
     on_choke (self, channel, false);
     return;
-  case PEER_MESSAGE_PEX_REQ: /* 3.10.1: PEX may be ignored; our handshake does not list it */
+  case PEER_MESSAGE_PEX_REQ:
   case PEER_MESSAGE_PEX_RES_V4:
   case PEER_MESSAGE_PEX_RES_V6:
   case PEER_MESSAGE_PEX_RES_CERT:
+    peer_gossip_receive (self, channel, message);
     return;
   }
 }
@@ -848,6 +854,7 @@ peer_swarm_tick (PeerSwarm *self)
   measure_rates (self);
   tell_late (self);
   int64_t next = MIN (core->now + RATE_INTERVAL, announce_withheld (self));
+  next = MIN (next, peer_gossip_tick (self));
   if (self->pick && self->wants->len > 0) {
     if (core->now >= peer_swarm_next_pick (self)) {
       peer_swarm_pick (self);

@@ -38,9 +38,15 @@
   X (munros_forked)                                                                                \
   X (out_of_state) /* CANCEL, UNCHOKE, ACK and the like that fit nothing */                        \
   X (requests_refused)                                                                             \
-  X (requests_absent)  /* named chunks that we do not have */                                      \
-  X (haves_dropped)    /* would have made too many runs */                                         \
-  X (messages_unknown) /* of a type that nobody has assigned */                                    \
+  X (requests_absent)      /* named chunks that we do not have */                                  \
+  X (haves_dropped)        /* would have made too many runs */                                     \
+  X (messages_unknown)     /* of a type that nobody has assigned */                                \
+  X (pex_requests)         /* that we made */                                                      \
+  X (pex_answers)          /* addresses that we named */                                           \
+  X (pex_addresses)        /* that others named, and that may be tried */                          \
+  X (pex_refused)          /* asked or named too much, or what may not be */                       \
+  X (certificates_checked) /* of membership */                                                     \
+  X (certificates_bad)                                                                             \
   X (store_failures)
 
 typedef struct {
