@@ -7,21 +7,12 @@
 #include "peer/gossip.h"
 #include "peer/peers.h"
 #include "peer/swarm-state.h"
+#include "peer/telling.h"
 #include <string.h>
 
 #define MAX_WANTS 64
-#define ACK_DELAY 10000       /* us (RFC 6817 allows delayed acknowledgements) */
-#define ACK_BATCH 16          /* chunks */
-#define FIRST_COPIES 1        /* peers that a source tells of a unit at once */
-#define FIRST_UNIT 16         /* chunks */
-#define WITHHOLD_STEP 200000  /* us; by then the first one has it, if all goes well */
-#define WITHHOLD_STEPS 7      /* until it tells all */
-#define BUSY_LEAST 128        /* chunks that a source may be asked for without being busy... */
-#define BUSY_TIME 200000      /* us: ...or as many as it sends in this time */
-#define RARE 2                /* peers that have a chunk which must be told of soon */
-#define HAVE_DELAY_RARE 10000 /* us; for what hardly anybody has */
-#define HAVE_DELAY_LIVE 100000
-#define HAVE_DELAY_STATIC 200000
+#define ACK_DELAY 10000 /* us (RFC 6817 allows delayed acknowledgements) */
+#define ACK_BATCH 16    /* chunks */
 /* checks per second; a P-256 check takes some 70 us. A bad one ends the channel, so this bounds only
  * what a source has signed */
 #define SIGNATURES_PER_PEER 100.0
@@ -116,144 +107,6 @@ tell_size (PeerSwarm *self)
   peer_event_queue_push (self->core->events, &event);
 }
 
-static void
-announce_to (PeerSwarm *self, PeerChannel *channel, PeerRange run, int64_t delay)
-{
-  if (channel->state != PEER_CHANNEL_OPEN || peer_chunks_has_all (channel->have, run))
-    return;
-  peer_chunks_add (channel->announce, run);
-  channel->announce_at = MIN (channel->announce_at, self->core->now + delay);
-  peer_core_wake (self->core, channel->announce_at);
-}
-
-/* HAVE for run is due to all but the one it came from, who learns it from the ACK (4.3.1). */
-static void
-announce (PeerSwarm *self, PeerRange run, const PeerChannel *except, int64_t delay)
-{
-  for (guint i = 0; i < self->channels->len; i++) {
-    PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    if (channel != except)
-      announce_to (self, channel, run, delay);
-  }
-}
-
-/* How long the news of a chunk may wait for more of them (3.2 leaves it to us). What hardly anybody
- * has is told soon, so that it is not asked of the source by all; and so is the first chunk of a
- * munro, since it frees the others of sending us that munro. */
-static int64_t
-have_delay (const PeerSwarm *self, uint64_t chunk)
-{
-  if (!self->live)
-    return HAVE_DELAY_STATIC;
-  if (chunk >= self->edge.first && peer_range_size (self->edge) > 0 &&
-      peer_range_size (peer_chunks_next (self->have, self->edge)) <= 1)
-    return 0;
-  unsigned holders = 0;
-  for (guint i = 0; i < self->channels->len; i++) {
-    const PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    holders += channel->state == PEER_CHANNEL_OPEN && peer_channel_has (channel, chunk);
-  }
-  return holders <= RARE ? HAVE_DELAY_RARE : HAVE_DELAY_LIVE;
-}
-
-/* Somebody who listens, as far as a few draws find one: what is told to others is lost. */
-static PeerChannel *
-draw_one (PeerSwarm *self)
-{
-  PeerChannel *channel = NULL;
-  for (unsigned draws = 0; draws < 8; draws++) {
-    uint32_t random;
-    self->core->random (self->core->random_data, (uint8_t *)&random, sizeof random);
-    channel = g_ptr_array_index (self->channels, random % self->channels->len);
-    if (channel->state == PEER_CHANNEL_OPEN && !peer_swarm_is_silent (self, channel))
-      break;
-  }
-  return channel;
-}
-
-/* Of two channels drawn at random the one that has less to do: it brings a new chunk to the others
- * soonest (the power of two choices). */
-static PeerChannel *
-draw_channel (PeerSwarm *self)
-{
-  PeerChannel *drawn[2];
-  for (unsigned i = 0; i < 2; i++)
-    drawn[i] = draw_one (self);
-  return peer_channel_backlog (drawn[1]) < peer_channel_backlog (drawn[0]) ? drawn[1] : drawn[0];
-}
-
-/* A source that tells everybody of its newest chunks at once is asked by everybody. It tells a few
- * of each unit, and all when those have had the time to tell the others (3.2: a peer tells those
- * whom it wants to allow to download). */
-static void
-announce_first (PeerSwarm *self, PeerRange munro)
-{
-  if (self->channels->len <= FIRST_COPIES + 1) {
-    announce (self, munro, NULL, 0);
-    return;
-  }
-  for (PeerRange unit = {munro.first, munro.first}; unit.first < munro.end; unit.first = unit.end) {
-    unit.end = MIN (unit.first + FIRST_UNIT, munro.end);
-    for (unsigned i = 0; i < FIRST_COPIES; i++)
-      announce_to (self, draw_channel (self), unit, 0);
-    PeerWithheld withheld = {unit, self->core->now + WITHHOLD_STEP, 0};
-    g_array_append_val (self->withheld, withheld);
-  }
-}
-
-static unsigned
-count_holders (const PeerSwarm *self, PeerRange run)
-{
-  unsigned holders = 0;
-  for (guint i = 0; i < self->channels->len; i++) {
-    const PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    holders += channel->state == PEER_CHANNEL_OPEN && peer_chunks_has_all (channel->have, run);
-  }
-  return holders;
-}
-
-/* More is asked of us than we can send before long: to tell more would make it longer yet. */
-static bool
-is_busy (const PeerSwarm *self)
-{
-  uint64_t waiting = 0;
-  for (guint i = 0; i < self->channels->len; i++)
-    waiting += peer_channel_backlog (g_ptr_array_index (self->channels, i));
-  double sent = self->rate_up * BUSY_TIME / 1e6 / self->content.chunk_size;
-  return waiting > BUSY_LEAST && (double)waiting > sent;
-}
-
-/* Units that too few have got yet are told to one more with each step. When the others have had
- * their time, all are told, who may know nobody but us; unless we are busy, since then everybody
- * would wait for us. */
-static int64_t
-announce_withheld (PeerSwarm *self)
-{
-  guint n = 0;
-  bool busy = is_busy (self);
-  if (self->channels->len == 0)
-    g_array_set_size (self->withheld, 0); /* who comes is told all that there is */
-  for (guint end = self->withheld->len; n < end; n++) {
-    PeerWithheld withheld = g_array_index (self->withheld, PeerWithheld, n);
-    if (withheld.due > self->core->now)
-      break;
-    if (withheld.steps < WITHHOLD_STEPS)
-      withheld.steps++;
-    if (withheld.steps == WITHHOLD_STEPS && !busy) {
-      announce (self, withheld.chunks, NULL, 0);
-      continue;
-    }
-    if (self->edge.end - withheld.chunks.end >= self->discard_window)
-      continue;
-    if (count_holders (self, withheld.chunks) < FIRST_COPIES)
-      announce_to (self, draw_channel (self), withheld.chunks, 0);
-    withheld.due += WITHHOLD_STEP;
-    g_array_append_val (self->withheld, withheld);
-  }
-  g_array_remove_range (self->withheld, 0, n);
-  return self->withheld->len > 0 ? g_array_index (self->withheld, PeerWithheld, 0).due : PEER_NEVER;
-}
-
 /* --- chunks that go --- */
 
 void
@@ -321,7 +174,7 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
   core->counters.chunks_received++;
   core->counters.chunk_bytes_received += n;
   tell (self, PEER_EVENT_CHUNKS, run);
-  announce (self, run, from, have_delay (self, chunk));
+  peer_swarm_announce (self, run, from, peer_swarm_have_delay (self, chunk));
   tell_size (self);
   self->pick = true;
   return true;
@@ -853,7 +706,7 @@ peer_swarm_tick (PeerSwarm *self)
   peer_swarm_reap (self);
   measure_rates (self);
   tell_late (self);
-  int64_t next = MIN (core->now + RATE_INTERVAL, announce_withheld (self));
+  int64_t next = MIN (core->now + RATE_INTERVAL, peer_swarm_announce_withheld (self));
   next = MIN (next, peer_gossip_tick (self));
   if (self->pick && self->wants->len > 0) {
     if (core->now >= peer_swarm_next_pick (self)) {
@@ -916,7 +769,7 @@ peer_swarm_sign (PeerSwarm *self, PeerKey *key)
   self->open_first = munro.chunks.end;
   peer_chunks_add (self->have, munro.chunks);
   new_munro (self, munro.chunks, ntp);
-  announce_first (self, munro.chunks);
+  peer_swarm_announce_first (self, munro.chunks);
   return true;
 }
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a swarm tells of to whom. Internal to the engine. */
+#pragma once
+
+#include "peer/peers.h"
+
+/* HAVE for run is due to all but the one it came from, who learns it from the ACK (4.3.1). */
+void peer_swarm_announce (PeerSwarm *self, PeerRange run, const PeerChannel *except, int64_t delay);
+/* us that the news of a chunk may wait for more of them. */
+int64_t peer_swarm_have_delay (const PeerSwarm *self, uint64_t chunk);
+/* A source has signed these. */
+void peer_swarm_announce_first (PeerSwarm *self, PeerRange munro);
+/* The next step for what it has not told all. Returns when the next one is due, or PEER_NEVER. */
+int64_t peer_swarm_announce_withheld (PeerSwarm *self);
