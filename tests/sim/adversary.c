@@ -97,10 +97,12 @@ sim_adversary_draw_nobody (SimAdversary *self, PeerAddress *out)
 void
 sim_adversary_handshake (SimAdversary *self, SimDatagram *out, uint32_t channel)
 {
+  PeerAddress source;
   PeerOptions options;
   uint8_t bytes[PEER_SWARM_ID_MAX + 128];
   PeerWriter body = {bytes, 0, sizeof bytes};
-  peer_swarm_options (sim_world_swarm (self->world, self->peer), true, &options);
+  sim_net_address (self->net, 0, &source);
+  peer_swarm_options (sim_world_swarm (self->world, self->peer), &source, true, &options);
   g_assert_true (peer_options_write (&body, &options));
   sim_datagram_begin (out, 0);
   PeerMessage message = {
