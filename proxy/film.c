@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A reader's window begins at its place and reaches 2 MiB ahead: enough for a second of a film in
  * high definition on a path of 100 ms, little enough that a viewer who looks into a film and leaves
- * has fetched no more than that. The first chunk is due at once, and the rest as if the reader took
+ * has fetched no more than that; less in a cache that is small. The first chunk is due at once, and the rest as if the reader took
  * 4 MiB a second, which puts the nearest first for all readers together. */
 #include "proxy/film.h"
+#include "peer/recency.h"
 
 enum {
   PIECE = 65536, /* bytes given at once: libsoup is slow with less */
   AHEAD = 2 * 1024 * 1024,
+  LEAST_AHEAD = 128 * 1024,    /* bytes; in a small cache */
   READ_RATE = 4 * 1024 * 1024, /* bytes/s */
 };
 
 struct ProxyFilm {
   grefcount refs;
   uint32_t chunk_size;
-  uint64_t length;
+  uint64_t length, quota; /* bytes */
   PeerStore *store;
   const PeerChunks *have;
+  PeerRecency *recency;
+  PeerRange lost;
   GPtrArray *readers; /* ProxyFilmReader, the newest last */
   ProxyWatches *watches;
   ProxyWatchFunc changed;
@@ -29,12 +33,15 @@ struct ProxyFilmReader {
 };
 
 ProxyFilm *
-proxy_film_new (uint32_t chunk_size, uint64_t length, ProxyWatchFunc changed, gpointer data)
+proxy_film_new (uint32_t chunk_size, uint64_t length, uint64_t quota, ProxyWatchFunc changed,
+                gpointer data)
 {
   ProxyFilm *self = g_new0 (ProxyFilm, 1);
   g_ref_count_init (&self->refs);
   self->chunk_size = chunk_size;
   self->length = length;
+  self->quota = quota;
+  self->recency = peer_recency_new ((length - 1) / chunk_size + 1, chunk_size, quota);
   self->readers = g_ptr_array_new ();
   self->watches = proxy_watches_new ();
   self->changed = changed;
@@ -55,6 +62,7 @@ proxy_film_unref (ProxyFilm *self)
   if (!self || !g_ref_count_dec (&self->refs))
     return;
   g_ptr_array_unref (self->readers);
+  peer_recency_free (self->recency);
   proxy_watches_free (self->watches);
   g_free (self);
 }
@@ -119,6 +127,23 @@ proxy_film_reader_free (ProxyFilmReader *self)
   g_free (self);
 }
 
+/* The store has not got what it said it had: a damaged disk. It is fetched again. */
+static ProxyFilmResult
+lose (ProxyFilm *self, uint64_t chunk)
+{
+  self->lost = (PeerRange){chunk, chunk + 1};
+  tell_changed (self);
+  return PROXY_FILM_ABSENT;
+}
+
+PeerRange
+proxy_film_take_lost (ProxyFilm *self)
+{
+  PeerRange lost = self->lost;
+  self->lost = (PeerRange){0, 0};
+  return lost;
+}
+
 ProxyFilmResult
 proxy_film_reader_read (ProxyFilmReader *self, GBytes **out)
 {
@@ -154,15 +179,49 @@ proxy_film_reader_read (ProxyFilmReader *self, GBytes **out)
       return PROXY_FILM_FAILED;
     case PEER_STORE_OK:
     case PEER_STORE_ABSENT:
-      return PROXY_FILM_ABSENT;
+      return lose (film, chunk);
     }
   }
+  peer_recency_touch (film->recency, (PeerRange){self->place / film->chunk_size, chunk},
+                      g_get_monotonic_time ());
   size_t n = (size_t)MIN (used - skip, self->end - self->place);
   g_autoptr (GBytes) all = g_bytes_new_take (g_steal_pointer (&bytes), used);
   *out = g_bytes_new_from_bytes (all, skip, n);
   self->place += n;
   tell_changed (film);
   return PROXY_FILM_BYTES;
+}
+
+/* Bytes: all windows together are no more than a quarter of the cache. */
+static uint64_t
+ahead_of_each (const ProxyFilm *self)
+{
+  return CLAMP (self->quota / 4 / MAX (self->readers->len, 1), LEAST_AHEAD, AHEAD);
+}
+
+static PeerRange
+window_of (const ProxyFilm *self, const ProxyFilmReader *reader)
+{
+  uint64_t end = MIN (reader->end, reader->place + ahead_of_each (self));
+  return (PeerRange){reader->place / self->chunk_size,
+                     (end + self->chunk_size - 1) / self->chunk_size};
+}
+
+PeerRange
+proxy_film_oldest (ProxyFilm *self, int64_t now, int64_t *when)
+{
+  *when = INT64_MAX;
+  if (!self->have)
+    return (PeerRange){0, 0};
+  for (guint i = 0; i < self->readers->len; i++)
+    if (((const ProxyFilmReader *)self->readers->pdata[i])->place <
+        ((const ProxyFilmReader *)self->readers->pdata[i])->end)
+      peer_recency_touch (self->recency, window_of (self, self->readers->pdata[i]), now);
+  PeerRange oldest = peer_recency_oldest (self->recency, self->have, when);
+  if (*when < now)
+    return oldest;
+  *when = INT64_MAX;
+  return (PeerRange){0, 0};
 }
 
 size_t
@@ -175,10 +234,8 @@ proxy_film_wants (const ProxyFilm *self, int64_t now, PeerWant out[PROXY_FILM_MA
     const ProxyFilmReader *reader = self->readers->pdata[i];
     if (reader->place >= reader->end)
       continue;
-    uint64_t end = MIN (reader->end, reader->place + AHEAD);
     out[n++] = (PeerWant){
-        .window = {reader->place / self->chunk_size,
-                   (end + self->chunk_size - 1) / self->chunk_size},
+        .window = window_of (self, reader),
         .deadline = now,
         .chunk_time = chunk_time,
     };

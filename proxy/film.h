@@ -11,9 +11,10 @@
 typedef struct ProxyFilm ProxyFilm;
 typedef struct ProxyFilmReader ProxyFilmReader;
 
-/* changed: called when the wants are others than before. */
-ProxyFilm *proxy_film_new (uint32_t chunk_size, uint64_t length, ProxyWatchFunc changed,
-                           gpointer data);
+/* quota: bytes of the cache that it is kept in. changed: called when the wants are others than
+ * before. */
+ProxyFilm *proxy_film_new (uint32_t chunk_size, uint64_t length, uint64_t quota,
+                           ProxyWatchFunc changed, gpointer data);
 ProxyFilm *proxy_film_ref (ProxyFilm *self);
 void proxy_film_unref (ProxyFilm *self);
 
@@ -24,6 +25,12 @@ void proxy_film_attach (ProxyFilm *self, PeerStore *store, const PeerChunks *hav
 /* Chunks have come: calls the watches. */
 void proxy_film_arrived (ProxyFilm *self);
 ProxyWatches *proxy_film_watches (ProxyFilm *self);
+
+/* What may go, of what was read or came longest ago: never what a reader needs next. when: that
+ * time, us; empty, and INT64_MAX, if nothing may. */
+PeerRange proxy_film_oldest (ProxyFilm *self, int64_t now, int64_t *when);
+/* A run that the store has lost, though it is among what is here; empty if none. Told once. */
+PeerRange proxy_film_take_lost (ProxyFilm *self);
 
 /* One reader of bytes [first, end). It holds a reference to the film. */
 ProxyFilmReader *proxy_film_reader_new (ProxyFilm *film, uint64_t first, uint64_t end);

@@ -23,7 +23,7 @@ typedef struct {
   char *uuid;
   ProxyCatalog *catalog;
   NetUdp *udp;
-  ProxyCache *cache;
+  NetCache *cache;
   ProxySessionOptions session_options;
   ProxySessions *sessions;
   ProxyLibrary *library;
@@ -123,7 +123,7 @@ make_core (App *app, GError **error)
   /* A folder that cannot be had was told already; a catalog that is there can still be read. */
   bool lost = app->state_trouble && g_access (database, R_OK) != 0;
   app->catalog = proxy_catalog_open (lost ? NULL : database);
-  app->cache = proxy_cache_new (folder, app->config.cache);
+  app->cache = net_cache_new (folder, app->config.cache, "--cache");
   app->session_options = (ProxySessionOptions){
       .udp = app->udp,
       .cache = app->cache,
@@ -191,7 +191,7 @@ clear (App *app)
     proxy_catalog_set_func (app->catalog, NULL, NULL);
   g_clear_object (&app->library);
   g_clear_pointer (&app->sessions, proxy_sessions_unref);
-  g_clear_pointer (&app->cache, proxy_cache_free);
+  g_clear_pointer (&app->cache, net_cache_free);
   g_clear_pointer (&app->udp, net_udp_free);
   g_clear_pointer (&app->catalog, proxy_catalog_close);
   g_clear_pointer (&app->loop, g_main_loop_unref);

@@ -101,7 +101,7 @@ proxy_metrics_write (const ProxyParts *with, int64_t started)
     write_viewers (out, with->media);
   if (with->cache)
     net_metrics_gauge (out, "ppsp_cache_bytes", "Content on demand on disk.",
-                       proxy_cache_used (with->cache));
+                       net_cache_used (with->cache));
   if (with->udp)
     net_metrics_udp (out, with->udp);
   if (with->listener)

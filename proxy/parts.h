@@ -5,7 +5,7 @@
 #include "dlna/media.h"
 #include "dlna/server.h"
 #include "peer/net/listener.h"
-#include "proxy/cache.h"
+#include "peer/net/cache.h"
 #include "proxy/catalog.h"
 #include "proxy/guide.h"
 #include "proxy/sessions.h"
@@ -20,7 +20,7 @@ typedef struct {
   DlnaMedia *media;      /* or NULL */
   NetListener *listener; /* or NULL */
   NetUdp *udp;           /* or NULL */
-  ProxyCache *cache;     /* or NULL */
+  NetCache *cache;     /* or NULL */
   /* More lines for the page's warnings; or NULL. */
   void (*warnings) (GPtrArray *out, gpointer data);
   /* The numbers of the MediaServer; false = there is none now. Or NULL. */

@@ -12,8 +12,9 @@
 #include <string.h>
 
 enum {
-  TICK = 25 * 1000, /* us */
-  ENOUGH = 65536,   /* bytes: handed on without waiting for the tick */
+  TICK = 25 * 1000,  /* us */
+  ENOUGH = 65536,    /* bytes: handed on without waiting for the tick */
+  FIT = 1024 * 1024, /* bytes: after so many the cache looks whether it must make room */
   PROBE_CHUNKS = 64,
   MAX_TRACKERS = 16,
 };
@@ -35,6 +36,7 @@ struct ProxySession {
   uint64_t skipped;
   uint64_t edge, unsigned_chunks; /* an origin that restarts leaves numbers out */
   uint64_t waiting;               /* bytes that came since the last turn */
+  uint64_t unfitted;              /* bytes that came since the cache made room */
 
   ProxyFilm *film;
   bool cached; /* holds its place in the cache */
@@ -157,17 +159,39 @@ film_changed (gpointer data)
   schedule (data, 0);
 }
 
+static int64_t
+film_oldest (gpointer data)
+{
+  ProxySession *self = data;
+  int64_t when = INT64_MAX;
+  if (self->film)
+    proxy_film_oldest (self->film, g_get_monotonic_time (), &when);
+  return when;
+}
+
+static uint64_t
+film_give_back (gpointer data)
+{
+  ProxySession *self = data;
+  int64_t when;
+  PeerRange run = proxy_film_oldest (self->film, g_get_monotonic_time (), &when);
+  const PeerChunks *have = peer_swarm_chunks (self->swarm);
+  uint64_t before = peer_chunks_count (have);
+  peer_engine_drop (net_udp_engine (self->options->udp), self->swarm, run);
+  return (before - peer_chunks_count (have)) * self->link->content.chunk_size;
+}
+
 static bool
 join_film (ProxySession *self, GError **error)
 {
+  static const NetCacheUser user = {film_oldest, film_give_back};
   const PeerContent *content = &self->link->content;
-  g_autofree char *path =
-      proxy_cache_take (self->options->cache, self->swarm_id, content->length, error);
+  g_autofree char *path = net_cache_take (self->options->cache, content, &user, self, error);
   if (!path)
     return false;
   self->cached = true;
   PeerHashStore *hashes = NULL;
-  PeerStore *store = net_file_open (path, content, &hashes, error);
+  PeerStore *store = net_file_open_sparse (path, content, &hashes, error);
   if (!store)
     return false;
   PeerIntegrity *integrity = peer_integrity_new (content, 0, hashes, error);
@@ -177,8 +201,10 @@ join_film (ProxySession *self, GError **error)
   }
   if (!join (self, store, integrity, 0, error))
     return false;
-  self->film = proxy_film_new (content->chunk_size, content->length, film_changed, self);
+  self->film = proxy_film_new (content->chunk_size, content->length,
+                               net_cache_quota (self->options->cache), film_changed, self);
   proxy_film_attach (self->film, peer_swarm_store (self->swarm), peer_swarm_chunks (self->swarm));
+  net_cache_fit (self->options->cache);
   return true;
 }
 
@@ -240,7 +266,7 @@ proxy_session_free (ProxySession *self)
     proxy_ring_end (self->ring);
   leave (self);
   if (self->cached)
-    proxy_cache_release (self->options->cache, self->swarm_id);
+    net_cache_release (self->options->cache, &self->link->content, self);
   g_clear_pointer (&self->film, proxy_film_unref);
   g_clear_pointer (&self->ring, proxy_ring_unref);
   peer_playout_free (self->playout);
@@ -338,6 +364,25 @@ turn_probe (ProxySession *self, int64_t now)
 }
 
 static void
+turn_film (ProxySession *self, int64_t now, bool came)
+{
+  if (came) {
+    self->last_bytes = self->last_turn;
+    proxy_film_arrived (self->film);
+  }
+  PeerRange lost = proxy_film_take_lost (self->film);
+  if (!peer_range_is_empty (lost)) {
+    peer_engine_drop (net_udp_engine (self->options->udp), self->swarm, lost);
+    net_udp_wake (self->options->udp);
+  }
+  tell_film_wants (self, now);
+  if (self->unfitted >= MIN (FIT, net_cache_quota (self->options->cache) / 32)) {
+    self->unfitted = 0;
+    net_cache_fit (self->options->cache);
+  }
+}
+
+static void
 turn (ProxySession *self)
 {
   if (!self->swarm)
@@ -348,13 +393,9 @@ turn (ProxySession *self)
   self->waiting = 0;
   if (self->ring)
     turn_live (self, now);
-  else if (self->film) {
-    if (came) {
-      self->last_bytes = self->last_turn;
-      proxy_film_arrived (self->film);
-    }
-    tell_film_wants (self, now);
-  } else
+  else if (self->film)
+    turn_film (self, now, came);
+  else
     turn_probe (self, now);
 }
 
@@ -375,6 +416,7 @@ proxy_session_event (ProxySession *self, const PeerEvent *event)
   switch (event->type) {
   case PEER_EVENT_CHUNKS:
     self->waiting += peer_range_size (event->chunks) * self->link->content.chunk_size;
+    self->unfitted += peer_range_size (event->chunks) * self->link->content.chunk_size;
     schedule_tick (self);
     break;
   case PEER_EVENT_EDGE:

@@ -3,15 +3,15 @@
 #pragma once
 
 #include "peer/link.h"
+#include "peer/net/cache.h"
 #include "peer/net/tracker.h"
 #include "peer/net/udp.h"
-#include "proxy/cache.h"
 #include "proxy/film.h"
 #include "proxy/ring.h"
 
 typedef struct {
   NetUdp *udp;
-  ProxyCache *cache;
+  NetCache *cache;
   uint64_t memory;             /* bytes, of a live channel's ring */
   const char *const *trackers; /* for all swarms; NULL-terminated */
   bool allow_plain_tracker;

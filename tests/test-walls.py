@@ -28,7 +28,7 @@ PURE_CALLS = re.compile(
 
 # Libraries that one place alone may name: pattern of the header, who may.
 LIBRARIES = [
-    (re.compile(r'^sqlite3'), {'proxy/catalog.c', 'proxy/cache.c', 'peer/trackerd/store.c'}),
+    (re.compile(r'^sqlite3'), {'proxy/catalog.c', 'peer/trackerd/store.c'}),
     (re.compile(r'^(lib)?(gupnp|gssdp)'), {'dlna/'}),
     (re.compile(r'^sofia-sip'), {'peer/net/sip.c'}),
     (re.compile(r'^openssl/'), {'peer/crypto.c'}),

@@ -94,6 +94,45 @@ def two_readers_at_two_places(here):
     assert body == film
 
 
+def disk_use(folder):
+    """Bytes that its files take on the disk."""
+    return sum(os.lstat(os.path.join(base, name)).st_blocks * 512
+               for base, _, names in os.walk(folder) for name in names)
+
+
+def a_film_three_times_the_cache(here):
+    """Read whole, then out of order with what was dropped among it, and again after kill -9."""
+    quota, size = 16 << 20, 48 << 20
+    here.build_network()
+    here.tracker()
+    path = os.path.join(here.folder, 'film.ts')
+    film = random.Random(6972).randbytes(size)
+    with open(path, 'wb') as file:
+        file.write(film)
+    here.origin('--file', f'film=A film,{path}')
+    wait_until('the film has a link', 60, here.links, every=0.1)
+    gateway = here.gateway('--cache', str(quota))
+    url = here.wait_channels(1)[0]
+    folder, most = os.path.join(here.folder, 'gateway', 'cache'), 0
+    step = 3_000_017
+    runs = [(first, min(first + step, size)) for first in range(0, size, step)]
+    chance = random.Random(5)
+    for order in ('in order', 'by chance', 'after a kill'):
+        got = bytearray(size)
+        for number, (first, end) in enumerate(runs):
+            if order == 'after a kill' and number == len(runs) // 2:
+                gateway.kill()
+                gateway.wait()
+                gateway = here.gateway('--cache', str(quota))
+                wait_until('the film is there again', 30, lambda: here.wait_channels(1))
+            _, got[first:end] = part(here, url, first, end - 1)
+            most = max(most, disk_use(folder))
+        assert hashlib.sha256(got).digest() == hashlib.sha256(film).digest(), order
+        chance.shuffle(runs)
+    figure('the most that the cache took', most / 2**20, quota / 2**20, 'MiB')
+    assert quota / 2 < most <= quota, most
+
+
 def a_plain_peer_gets_the_film(here):
     film, _ = serve_film(here, seconds=8)
     path = os.path.join(here.folder, 'copy.ts')
@@ -110,4 +149,5 @@ if __name__ == '__main__':
         ranges_out_of_order_are_the_film,
         odd_ranges_are_answered_as_rfc_9110_says,
         two_readers_at_two_places,
+        a_film_three_times_the_cache,
         a_plain_peer_gets_the_film]))

@@ -10,6 +10,7 @@ typedef struct {
   PeerStore *store;
   PeerChunks *have;
   ProxyFilm *film;
+  uint64_t quota;
   unsigned changes;
 } World;
 
@@ -23,12 +24,13 @@ static void
 world_init (World *self)
 {
   memset (self, 0, sizeof *self);
+  self->quota = 16 << 20;
   self->bytes = g_malloc (LENGTH);
   for (size_t i = 0; i < LENGTH; i++)
     self->bytes[i] = (uint8_t)(i * 7 + i / 1000);
   self->store = peer_store_memory_new (CHUNK, LENGTH / CHUNK + 1);
   self->have = peer_chunks_new (0);
-  self->film = proxy_film_new (CHUNK, LENGTH, on_changed, self);
+  self->film = proxy_film_new (CHUNK, LENGTH, self->quota, on_changed, self);
   proxy_film_attach (self->film, self->store, self->have);
 }
 
@@ -126,6 +128,86 @@ test_wants_follow (void)
   world_clear (&world);
 }
 
+static void
+give_back (World *self, PeerRange run)
+{
+  peer_chunks_remove (self->have, run);
+  self->store->class->discard (self->store, run);
+}
+
+/* A film is read through a cache that holds a fifth of it: what goes was read longest ago, and
+ * nothing goes that a reader needs next, one that pauses too. */
+static void
+test_small_cache (void)
+{
+  World world;
+  int64_t when;
+  world_init (&world);
+  proxy_film_attach (world.film, NULL, NULL);
+  g_assert_true (peer_range_is_empty (proxy_film_oldest (world.film, 1, &when)));
+  proxy_film_unref (world.film);
+  world.quota = 1024 * 1024;
+  world.film = proxy_film_new (CHUNK, LENGTH, world.quota, on_changed, &world);
+  proxy_film_attach (world.film, world.store, world.have);
+  g_autoptr (ProxyFilmReader) paused = proxy_film_reader_new (world.film, 3000000, LENGTH);
+  g_autoptr (ProxyFilmReader) reader = proxy_film_reader_new (world.film, 0, LENGTH);
+  PeerWant wants[PROXY_FILM_MAX_WANTS];
+  g_assert_cmpuint (proxy_film_wants (world.film, 5, wants), ==, 2);
+  PeerRange kept = wants[1].window;
+  g_assert_cmpuint (peer_range_size (kept), <=, 129);
+  GBytes *bytes;
+  for (uint64_t place = 0; place < LENGTH;) {
+    ProxyFilmResult result = proxy_film_reader_read (reader, &bytes);
+    if (result == PROXY_FILM_ABSENT) {
+      g_assert_true (bring (&world, 64));
+    } else {
+      g_assert_cmpint (result, ==, PROXY_FILM_BYTES);
+      gsize n;
+      const void *data = g_bytes_get_data (bytes, &n);
+      g_assert_cmpmem (data, n, world.bytes + place, n);
+      place += n;
+      g_bytes_unref (bytes);
+    }
+    while (peer_chunks_count (world.have) * CHUNK > world.quota) {
+      PeerRange run = proxy_film_oldest (world.film, g_get_monotonic_time (), &when);
+      g_assert_false (peer_range_is_empty (run));
+      give_back (&world, run);
+    }
+    if (place > LENGTH / 2)
+      g_assert_true (peer_chunks_has_all (world.have, kept));
+  }
+  /* it is all behind the reader, and goes; the other's window never does */
+  PeerRange run;
+  while (!peer_range_is_empty (run = proxy_film_oldest (world.film, INT64_MAX - 1, &when)))
+    give_back (&world, run);
+  g_assert_true (peer_chunks_has_all (world.have, kept));
+  g_assert_cmpuint (peer_chunks_count (world.have), <=, peer_range_size (kept) + 128);
+  world_clear (&world);
+}
+
+/* What a damaged disk has lost is told, so that it is fetched again. */
+static void
+test_lost (void)
+{
+  World world;
+  GBytes *bytes;
+  world_init (&world);
+  g_autoptr (ProxyFilmReader) reader = proxy_film_reader_new (world.film, 10 * CHUNK, LENGTH);
+  bring (&world, 1);
+  world.store->class->discard (world.store, (PeerRange){10, 11});
+  g_assert_true (peer_range_is_empty (proxy_film_take_lost (world.film)));
+  g_assert_cmpint (proxy_film_reader_read (reader, &bytes), ==, PROXY_FILM_ABSENT);
+  PeerRange lost = proxy_film_take_lost (world.film);
+  g_assert_cmpuint (lost.first, ==, 10);
+  g_assert_cmpuint (lost.end, ==, 11);
+  g_assert_true (peer_range_is_empty (proxy_film_take_lost (world.film)));
+  peer_chunks_remove (world.have, lost);
+  bring (&world, 1);
+  g_assert_cmpint (proxy_film_reader_read (reader, &bytes), ==, PROXY_FILM_BYTES);
+  g_bytes_unref (bytes);
+  world_clear (&world);
+}
+
 typedef struct {
   GByteArray *out;
   bool ended;
@@ -210,6 +292,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/film/any-range-is-the-same-bytes", test_ranges);
   g_test_add_func ("/proxy/film/wants-follow-the-readers", test_wants_follow);
+  g_test_add_func ("/proxy/film/small-cache-is-enough", test_small_cache);
+  g_test_add_func ("/proxy/film/what-the-disk-lost-is-fetched-again", test_lost);
   g_test_add_func ("/proxy/film/stream-reads-to-the-end", test_stream);
   g_test_add_func ("/proxy/film/a-swarm-that-goes-is-an-error", test_gone);
   return g_test_run ();

@@ -11,7 +11,7 @@ typedef struct {
   char *folder;
   NetUdp *origin, *gateway;
   ProxyCatalog *catalog;
-  ProxyCache *cache;
+  NetCache *cache;
   ProxySessionOptions options;
   ProxySessions *sessions;
   ProxyLibrary *library;
@@ -52,7 +52,7 @@ world_init (World *self)
   self->gateway = net_udp_new ("127.0.0.1:0", &engine, on_event, self, &error);
   g_assert_no_error (error);
   self->catalog = proxy_catalog_open (NULL);
-  self->cache = proxy_cache_new (self->folder, 100 << 20);
+  self->cache = net_cache_new (self->folder, 100 << 20, "--cache");
   self->options =
       (ProxySessionOptions){.udp = self->gateway, .cache = self->cache, .memory = 2 << 20};
   self->sessions = proxy_sessions_new (&self->options, 0);
@@ -90,7 +90,7 @@ world_clear (World *self)
   g_assert_cmpuint (left->len, ==, 0);
   g_object_unref (self->library);
   proxy_sessions_unref (self->sessions);
-  proxy_cache_free (self->cache);
+  net_cache_free (self->cache);
   proxy_catalog_close (self->catalog);
   net_udp_free (self->gateway);
   net_udp_free (self->origin);
