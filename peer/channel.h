@@ -58,7 +58,8 @@ typedef struct {
   bool hello;             /* a datagram is owed, even an empty one */
   bool goodbye;           /* the closing handshake is owed */
   bool queued;            /* in the engine's ready queue */
-  int64_t deadline;       /* us; when it wants to be looked at */
+  int64_t deadline;       /* us; initiating: when its first datagram is said again */
+  int64_t look_at;        /* us; open: when its timers are looked at */
 
   /* theirs */
   uint64_t window; /* chunks; their discard window (section 7.9); UINT64_MAX = all */

@@ -25,6 +25,13 @@ peer_core_wake (PeerCore *self, int64_t at)
   self->deadline = MIN (self->deadline, at);
 }
 
+void
+peer_core_look (PeerCore *self, PeerChannel *channel, int64_t at)
+{
+  channel->look_at = MIN (channel->look_at, at);
+  peer_core_wake (self, at);
+}
+
 uint32_t
 peer_core_new_channel_id (PeerCore *self)
 {

@@ -42,6 +42,8 @@ void peer_core_ready (PeerCore *self, PeerChannel *channel);
 void peer_core_forget (PeerCore *self, PeerChannel *channel);
 /* The tick is due at this time, if not before. */
 void peer_core_wake (PeerCore *self, int64_t at);
+/* Likewise, and at that time the timers of this channel are looked at. */
+void peer_core_look (PeerCore *self, PeerChannel *channel, int64_t at);
 /* Unpredictable, not zero, not in use (RFC 7574, 8.3; RFC 4960, 5.1.3). */
 uint32_t peer_core_new_channel_id (PeerCore *self);
 /* Takes n tokens from a bucket that fills with rate per second up to burst; false = too few. */

@@ -340,7 +340,7 @@ fill_outbox (PeerEngine *self)
     if (outbox->n > 0)
       peer_core_ready (core, channel);
     else if (channel->state == PEER_CHANNEL_OPEN)
-      peer_core_wake (core, peer_channel_next_deadline (channel, INT64_MAX / 2));
+      peer_core_look (core, channel, peer_channel_next_deadline (channel, INT64_MAX / 2));
   }
   return true;
 }

@@ -32,8 +32,9 @@
 #define RETRY_OPEN 1000000 /* us between tries at a peer of ours that fell silent */
 #define RETRY_BASE 2000000 /* us; doubles up to RETRY_MAX for others */
 #define RETRY_MAX 120000000
-#define MIN_PEERS 4           /* below this more are asked for */
-#define NEED_INTERVAL 3000000 /* us */
+#define MIN_PEERS 4            /* below this more are asked for */
+#define NEED_INTERVAL 3000000  /* us */
+#define CONNECT_INTERVAL 50000 /* us between two looks at whom to connect with */
 
 static PeerCandidate *
 find_candidate (PeerSwarm *self, const PeerAddress *address)
@@ -85,6 +86,7 @@ add_candidate (PeerSwarm *self, const PeerAddress *address, bool hearsay)
     return NULL;
   PeerCandidate candidate = {.address = *address, .hearsay = hearsay};
   g_array_append_val (self->candidates, candidate);
+  self->connect_at = self->core->now;
   peer_core_wake (self->core, self->core->now);
   return &g_array_index (self->candidates, PeerCandidate, self->candidates->len - 1);
 }
@@ -475,6 +477,7 @@ peer_swarm_opened (PeerSwarm *self, PeerChannel *channel)
   channel->announce_at = core->now;
   channel->hello = true; /* 12.1.2: the third datagram goes at once */
   self->pick = true;
+  self->connect_at = core->now;
   peer_core_ready (core, channel);
   peer_core_wake (core, core->now);
 }
@@ -501,6 +504,7 @@ peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye)
   peer_channel_forget_asks (channel);
   self->pick = true;
   self->reap = true;
+  self->connect_at = core->now;
   peer_core_wake (core, core->now);
 }
 
@@ -659,6 +663,7 @@ peer_swarm_connect (PeerSwarm *self)
   PeerCore *core = self->core;
   Slots slots = {0};
   check_channels (self, &slots);
+  self->connect_at = core->now + CONNECT_INTERVAL;
 
   for (guint i = 0; i < self->candidates->len && has_slot (self, &slots); i++) {
     PeerCandidate *candidate = &g_array_index (self->candidates, PeerCandidate, i);

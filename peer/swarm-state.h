@@ -50,6 +50,7 @@ struct PeerSwarm {
   int64_t picked_at;     /* us */
   uint64_t late_told;    /* one past the newest chunk that LATE was told of */
   int64_t need_at;       /* us: when NEED_PEERS may be told next */
+  int64_t connect_at;    /* us: when it is looked whom to connect with, if nothing changes */
 
   uint64_t next_chunk; /* source: the number of the next one */
   uint64_t open_first; /* source: first chunk of the subtree that is not signed yet */

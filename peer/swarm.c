@@ -25,6 +25,7 @@
 #define MALFORMED_LIMIT 1     /* section 3: stop talking to who sends nonsense */
 #define UNKNOWN_LIMIT 16      /* datagrams with messages of unknown types */
 #define RATE_INTERVAL 1000000 /* us */
+#define LOOK_INTERVAL 16000   /* us between two looks at a channel that was asked for something */
 
 PeerSwarm *
 peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
@@ -598,6 +599,7 @@ peer_swarm_receive (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
   PeerMessage message;
   channel->last_received = self->core->now;
   channel->unanswered = 0;
+  channel->look_at = self->core->now;
   if (datagram->left > 0 && datagram->data[0] == PEER_MESSAGE_HANDSHAKE) {
     if (peer_wire_read (datagram, &self->format, &message) != PEER_WIRE_MESSAGE) {
       self->core->counters.malformed++;
@@ -674,6 +676,20 @@ measure_rates (PeerSwarm *self)
   self->rate_at = self->core->now;
 }
 
+/* Whatever is said or heard on a channel brings its timers forward; else they need no look. What
+ * depends on the others and on what is urgent is looked at now and then. */
+static int64_t
+open_deadline (const PeerSwarm *self, const PeerChannel *channel)
+{
+  int64_t keep_alive = self->live ? PEER_KEEP_ALIVE_LIVE : PEER_KEEP_ALIVE_STATIC;
+  int64_t next = peer_channel_next_deadline (channel, keep_alive);
+  if (peer_channel_n_asks (channel) > 0)
+    next = MIN (next, self->core->now + LOOK_INTERVAL);
+  if (peer_held_count (&channel->held) > 0)
+    next = MIN (next, peer_held_get (&channel->held, 0)->at + HOLD_TIME);
+  return channel->choking ? MIN (next, channel->choked_until) : next;
+}
+
 static int64_t
 channel_deadline (PeerSwarm *self, PeerChannel *channel)
 {
@@ -683,8 +699,7 @@ channel_deadline (PeerSwarm *self, PeerChannel *channel)
   case PEER_CHANNEL_ANSWERING:
     return self->core->now + RATE_INTERVAL;
   case PEER_CHANNEL_OPEN:
-    return peer_channel_next_deadline (channel,
-                                       self->live ? PEER_KEEP_ALIVE_LIVE : PEER_KEEP_ALIVE_STATIC);
+    return channel->look_at;
   case PEER_CHANNEL_CLOSED:
     return PEER_NEVER;
   }
@@ -699,10 +714,15 @@ peer_swarm_tick (PeerSwarm *self)
   peer_swarm_reap (self);
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    if (channel->state == PEER_CHANNEL_OPEN)
-      tick_channel (self, channel, urgent);
+    if (channel->state == PEER_CHANNEL_INITIATING && channel->deadline <= core->now)
+      self->connect_at = core->now;
+    if (channel->state != PEER_CHANNEL_OPEN || channel->look_at > core->now)
+      continue;
+    tick_channel (self, channel, urgent);
+    channel->look_at = open_deadline (self, channel);
   }
-  peer_swarm_connect (self);
+  if (core->now >= self->connect_at)
+    peer_swarm_connect (self);
   peer_swarm_reap (self);
   measure_rates (self);
   tell_late (self);

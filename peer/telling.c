@@ -21,7 +21,7 @@ announce_to (PeerSwarm *self, PeerChannel *channel, PeerRange run, int64_t delay
     return;
   peer_chunks_add (channel->announce, run);
   channel->announce_at = MIN (channel->announce_at, self->core->now + delay);
-  peer_core_wake (self->core, channel->announce_at);
+  peer_core_look (self->core, channel, channel->announce_at);
 }
 
 void
