@@ -31,6 +31,10 @@ write_channel (GString *out, const ProxyChannel *channel, bool link)
   proxy_json_text (out, "mime", channel->mime);
   proxy_json_number (out, "length", channel->length);
   proxy_json_text (out, "path", path);
+  if (channel->live && g_strcmp0 (channel->mime, "video/mp2t") == 0) {
+    g_autofree char *hls = g_strdup_printf ("/media/%s.m3u8", channel->id);
+    proxy_json_text (out, "hls", hls);
+  }
   proxy_json_text (out, "source", channel->source);
   if (link)
     proxy_json_text (out, "link", channel->link);

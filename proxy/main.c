@@ -29,6 +29,7 @@ typedef struct {
   ProxyLibrary *library;
   SoupServer *server;
   DlnaMedia *media;
+  ProxyHls *hls;
   ProxyHome *home;
   ProxyGuide *guide;
   ProxyWeb *web;
@@ -143,6 +144,7 @@ make_home (App *app, GError **error)
 {
   app->server = soup_server_new ("server-header", "ppsp-proxy/" PPSP_VERSION, NULL);
   app->media = dlna_media_attach (app->server, DLNA_LIBRARY (app->library));
+  app->hls = proxy_hls_new (app->server, app->catalog, app->sessions);
   ProxyHomeOptions options = {
       .config = &app->config,
       .server = app->server,
@@ -160,6 +162,7 @@ make_home (App *app, GError **error)
       .sessions = app->sessions,
       .guide = app->guide,
       .media = app->media,
+      .hls = app->hls,
       .listener = proxy_home_listener (app->home),
       .udp = app->udp,
       .cache = app->cache,
@@ -179,6 +182,7 @@ clear (App *app)
   g_clear_pointer (&app->guide, proxy_guide_free);
   g_clear_pointer (&app->home, proxy_home_free);
   g_clear_pointer (&app->media, dlna_media_free);
+  g_clear_pointer (&app->hls, proxy_hls_free);
   if (app->server)
     soup_server_disconnect (app->server);
   g_clear_object (&app->server);

@@ -63,6 +63,16 @@ write_viewers (GString *out, DlnaMedia *media)
   net_metrics_gauge (out, "ppsp_viewers_bytes_per_second", "What they take.", rate);
 }
 
+static void
+write_hls (GString *out, const ProxyHls *hls)
+{
+  ProxyHlsStats stats;
+  proxy_hls_stats (hls, &stats);
+  net_metrics_gauge (out, "ppsp_hls_channels", "Channels that are played by HLS.", stats.channels);
+  net_metrics_counter (out, "ppsp_hls_segments", "Segments given.", stats.segments);
+  net_metrics_counter (out, "ppsp_hls_bytes", "Bytes of segments given.", stats.bytes);
+}
+
 /* What the MediaServer has refused, by reason. */
 static void
 write_media_server (GString *out, const DlnaServerStats *stats)
@@ -99,6 +109,8 @@ proxy_metrics_write (const ProxyParts *with, int64_t started)
   write_sessions (out, with->sessions);
   if (with->media)
     write_viewers (out, with->media);
+  if (with->hls)
+    write_hls (out, with->hls);
   if (with->cache)
     net_metrics_gauge (out, "ppsp_cache_bytes", "Content on demand on disk.",
                        net_cache_used (with->cache));

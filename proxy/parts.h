@@ -8,6 +8,7 @@
 #include "peer/net/cache.h"
 #include "proxy/catalog.h"
 #include "proxy/guide.h"
+#include "proxy/hls.h"
 #include "proxy/sessions.h"
 
 /* All must outlive the web; those marked may be NULL. */
@@ -18,6 +19,7 @@ typedef struct {
   ProxySessions *sessions;
   ProxyGuide *guide;     /* or NULL */
   DlnaMedia *media;      /* or NULL */
+  ProxyHls *hls;         /* or NULL */
   NetListener *listener; /* or NULL */
   NetUdp *udp;           /* or NULL */
   NetCache *cache;     /* or NULL */

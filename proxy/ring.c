@@ -32,11 +32,6 @@ typedef struct {
   uint16_t sizes[]; /* of each chunk; 0 = absent */
 } Slab;
 
-typedef struct {
-  ProxyPlace place;
-  GBytes *tables;
-} Key;
-
 struct ProxyRing {
   grefcount refs;
   uint32_t chunk_size;
@@ -50,7 +45,7 @@ struct ProxyRing {
   bool started;
   uint64_t head;    /* the chunk after the newest delivered */
   GArray *starts;   /* ProxyPlace: where the first packet behind a gap begins */
-  GArray *keys;     /* Key */
+  GArray *keys;     /* ProxyKey */
   uint64_t segment; /* first chunk of the newest contiguous run */
   int64_t segment_packet;
 
@@ -86,7 +81,7 @@ slab_unref (gpointer data)
 static void
 key_clear (gpointer data)
 {
-  g_bytes_unref (((Key *)data)->tables);
+  g_bytes_unref (((ProxyKey *)data)->tables);
 }
 
 ProxyRing *
@@ -102,7 +97,7 @@ proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream)
   self->slabs = g_ptr_array_new_with_free_func (slab_unref);
   self->delivered = peer_chunks_new (0);
   self->starts = g_array_new (FALSE, FALSE, sizeof (ProxyPlace));
-  self->keys = g_array_new (FALSE, FALSE, sizeof (Key));
+  self->keys = g_array_new (FALSE, FALSE, sizeof (ProxyKey));
   g_array_set_clear_func (self->keys, key_clear);
   self->parser = media_ts_new ();
   self->last_key = -1;
@@ -129,6 +124,12 @@ proxy_ring_unref (ProxyRing *self)
   media_ts_free (self->parser);
   proxy_watches_free (self->watches);
   g_free (self);
+}
+
+uint32_t
+proxy_ring_chunk_size (const ProxyRing *self)
+{
+  return self->chunk_size;
 }
 
 uint64_t
@@ -177,8 +178,8 @@ find_chunk (const ProxyRing *self, uint64_t chunk, const uint8_t **bytes)
 }
 
 /* The first chunk that can still be here. */
-static uint64_t
-oldest (const ProxyRing *self)
+uint64_t
+proxy_ring_oldest (const ProxyRing *self)
 {
   if (self->slabs->len == 0)
     return self->head;
@@ -192,7 +193,7 @@ forget_before (ProxyRing *self, uint64_t chunk)
   if (span.first < chunk)
     peer_chunks_remove (self->delivered, (PeerRange){span.first, chunk});
   guint n = 0;
-  while (n < self->keys->len && g_array_index (self->keys, Key, n).place.chunk < chunk)
+  while (n < self->keys->len && g_array_index (self->keys, ProxyKey, n).place.chunk < chunk)
     n++;
   g_array_remove_range (self->keys, 0, n);
   n = 0;
@@ -216,7 +217,7 @@ add_slab (ProxyRing *self, uint64_t number)
   slab->number = number;
   slab->bytes = g_malloc ((size_t)self->chunk_size * self->per_slab);
   g_ptr_array_insert (self->slabs, (gint)i, slab);
-  forget_before (self, oldest (self));
+  forget_before (self, proxy_ring_oldest (self));
   return slab;
 }
 
@@ -269,7 +270,7 @@ store_discard (PeerStore *store, PeerRange run)
     gone = true;
   }
   if (gone)
-    forget_before (self, oldest (self));
+    forget_before (self, proxy_ring_oldest (self));
 }
 
 static void
@@ -322,14 +323,14 @@ make_tables (const ProxyRing *self, bool before_picture)
 }
 
 static void
-note_key (ProxyRing *self, int64_t packet)
+note_key (ProxyRing *self, int64_t packet, int64_t pts)
 {
   if (packet < self->segment_packet || self->n_packets - packet > PLACES)
     return;
   if (self->last_key >= self->segment_packet &&
       (packet - self->last_key) * MEDIA_TS_PACKET < KEY_SPACING)
     return;
-  Key key = {self->places[packet % PLACES], make_tables (self, true)};
+  ProxyKey key = {self->places[packet % PLACES], self->segment, pts, make_tables (self, true)};
   if (!key.tables)
     return;
   g_array_append_val (self->keys, key);
@@ -350,7 +351,7 @@ feed_packet (ProxyRing *self, const uint8_t *bytes, ProxyPlace place)
   int64_t number = self->n_packets++;
   self->places[number % PLACES] = place;
   if (packet.starts_picture && behind <= number)
-    note_key (self, number - behind);
+    note_key (self, number - behind, packet.pts);
 }
 
 static void
@@ -455,7 +456,8 @@ parse_again (ProxyRing *self)
   self->segment_packet = self->n_packets;
   self->synced = false;
   self->carried = 0;
-  for (uint64_t chunk = MAX (self->segment, oldest (self)); chunk < self->head; chunk++) {
+  for (uint64_t chunk = MAX (self->segment, proxy_ring_oldest (self)); chunk < self->head;
+       chunk++) {
     const uint8_t *bytes = NULL;
     size_t size = find_chunk (self, chunk, &bytes);
     if (size > 0)
@@ -521,7 +523,8 @@ proxy_ring_start (ProxyRing *self, bool from_oldest, ProxyPlace *out, GBytes **t
     return proxy_ring_start_anywhere (self, out, tables);
   if (self->keys->len == 0)
     return false;
-  const Key *key = &g_array_index (self->keys, Key, from_oldest ? 0 : self->keys->len - 1);
+  const ProxyKey *key =
+      &g_array_index (self->keys, ProxyKey, from_oldest ? 0 : self->keys->len - 1);
   *out = key->place;
   *tables = g_bytes_ref (key->tables);
   return true;
@@ -535,12 +538,13 @@ proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables)
     if (peer_chunks_is_empty (self->delivered))
       return false;
     uint64_t back = self->head > self->per_slab ? self->head - self->per_slab : 0;
-    *out = (ProxyPlace){MAX (MAX (self->segment, oldest (self)), back), 0};
+    *out = (ProxyPlace){MAX (MAX (self->segment, proxy_ring_oldest (self)), back), 0};
     return true;
   }
   if (self->starts->len == 0) {
     /* The newest run began so long ago that its beginning is gone; the last packets are not. */
-    if (self->n_packets == 0 || self->places[(self->n_packets - 1) % PLACES].chunk < oldest (self))
+    if (self->n_packets == 0 ||
+        self->places[(self->n_packets - 1) % PLACES].chunk < proxy_ring_oldest (self))
       return false;
     *out = self->places[(self->n_packets - 1) % PLACES];
   } else
@@ -593,7 +597,7 @@ GBytes *
 proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped)
 {
   *jumped = false;
-  if (place->chunk < oldest (self)) {
+  if (place->chunk < proxy_ring_oldest (self)) {
     GBytes *tables;
     if (!proxy_ring_start (self, true, place, &tables) &&
         !proxy_ring_start_anywhere (self, place, &tables))
@@ -606,6 +610,24 @@ proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped)
       (place->chunk >= self->head || !cross_gap (self, place)))
     return NULL;
   return slice (self, place);
+}
+
+const ProxyKey *
+proxy_ring_next_key (const ProxyRing *self, const ProxyPlace *after)
+{
+  for (guint i = 0; i < self->keys->len; i++) {
+    const ProxyKey *key = &g_array_index (self->keys, ProxyKey, i);
+    if (after == NULL || key->place.chunk > after->chunk ||
+        (key->place.chunk == after->chunk && key->place.offset > after->offset))
+      return key;
+  }
+  return NULL;
+}
+
+uint64_t
+proxy_ring_run_end (const ProxyRing *self, uint64_t chunk)
+{
+  return peer_chunks_around (self->delivered, chunk).end;
 }
 
 const MediaStreamInfo *

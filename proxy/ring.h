@@ -15,6 +15,14 @@ typedef struct {
   uint32_t offset; /* bytes into the chunk */
 } ProxyPlace;
 
+/* A place where a picture can start. */
+typedef struct {
+  ProxyPlace place;
+  uint64_t run;   /* first chunk of the contiguous run that it lies in */
+  int64_t pts;    /* us, of the picture; MEDIA_TS_NO_TIME = it has none */
+  GBytes *tables; /* PAT and PMT to put in front */
+} ProxyKey;
+
 /* max_bytes: of content; the oldest go when more comes. transport_stream: look for key frames. */
 ProxyRing *proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream);
 ProxyRing *proxy_ring_ref (ProxyRing *self);
@@ -22,6 +30,7 @@ void proxy_ring_unref (ProxyRing *self);
 
 /* For the engine, which takes it over; it holds a reference to the ring. */
 PeerStore *proxy_ring_store (ProxyRing *self);
+uint32_t proxy_ring_chunk_size (const ProxyRing *self); /* bytes; all but the last have it */
 /* How many of the newest chunks it surely keeps. */
 uint64_t proxy_ring_max_chunks (const ProxyRing *self);
 
@@ -44,6 +53,13 @@ bool proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **table
  * fell out of the ring is put at its oldest key frame and reads its tables first; then *jumped is
  * set. NULL = nothing now. */
 GBytes *proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped);
+
+/* The first key frame behind after, or the oldest with NULL; the ring's, until it is delivered to
+ * again. NULL = there is none. */
+const ProxyKey *proxy_ring_next_key (const ProxyRing *self, const ProxyPlace *after);
+/* The first chunk that may still be here, and one past the contiguous run that chunk lies in. */
+uint64_t proxy_ring_oldest (const ProxyRing *self);
+uint64_t proxy_ring_run_end (const ProxyRing *self, uint64_t chunk);
 
 /* What the stream contains as far as it is known. */
 const MediaStreamInfo *proxy_ring_info (const ProxyRing *self);

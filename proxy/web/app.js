@@ -87,6 +87,11 @@
     actions.appendChild(copier);
     actions.appendChild(player);
     actions.appendChild(direct);
+    if (channel.hls) {
+      var hls = element('a', 'button', 'HLS');
+      hls.href = channel.hls;
+      actions.appendChild(hls);
+    }
     actions.appendChild(remover);
     box.appendChild(actions);
     box.appendChild(element('p', 'facts'));

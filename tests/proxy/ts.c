@@ -64,10 +64,30 @@ ts_tables (TsMaker *self)
   add_section (self, TS_PMT, pmt, sizeof pmt);
 }
 
-static const uint8_t pes[] = {0, 0, 1, 0xe0, 0, 0, 0x80, 0, 0};
 static const uint8_t unit[] = {0,    0,    0,    1,    0x09, 0xf0, 0,    0,    1, 0x67,
                                0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf, 0xe5, 0, 0,
                                1,    0x68, 0xce, 0x3c, 0x80, 0,    0,    1};
+
+/* The header of a PES packet (ISO/IEC 13818-1, 2.4.3.6), with the picture's PTS if there is one.
+ * Returns its size. */
+static size_t
+put_pes (TsMaker *self, uint8_t *out)
+{
+  static const uint8_t pes[] = {0, 0, 1, 0xe0, 0, 0, 0x80, 0, 0};
+  memcpy (out, pes, sizeof pes);
+  if (self->step == 0)
+    return sizeof pes;
+  uint64_t pts = (uint64_t)self->pts;
+  self->pts += self->step;
+  out[7] = 0x80;
+  out[8] = 5;
+  out[9] = (uint8_t)(0x21 | (pts >> 29 & 0x0e));
+  out[10] = (uint8_t)(pts >> 22);
+  out[11] = (uint8_t)(pts >> 14 | 1);
+  out[12] = (uint8_t)(pts >> 7);
+  out[13] = (uint8_t)(pts << 1 | 1);
+  return sizeof pes + 5;
+}
 
 static void
 fill (TsMaker *self, uint8_t *out, size_t n)
@@ -87,10 +107,10 @@ ts_picture (TsMaker *self, bool key, unsigned packets)
     fill (self, payload, sizeof payload);
     if (i == 0) {
       size_t skip = key ? 0 : 6; /* without parameter sets: a delimiter and a slice */
-      memcpy (payload, pes, sizeof pes);
-      memcpy (payload + sizeof pes, unit, key ? sizeof unit : skip);
+      size_t n = put_pes (self, payload);
+      memcpy (payload + n, unit, key ? sizeof unit : skip);
       uint8_t slice[] = {0, 0, 1, key ? 0x65 : 0x41, 0x88, 0x84};
-      memcpy (payload + sizeof pes + (key ? sizeof unit - 3 : skip), slice, sizeof slice);
+      memcpy (payload + n + (key ? sizeof unit - 3 : skip), slice, sizeof slice);
     }
     add_packet (self, TS_VIDEO, i == 0, payload, sizeof payload);
   }
@@ -103,9 +123,9 @@ ts_picture_around_tables (TsMaker *self, unsigned packets)
   static const uint8_t slice[] = {0, 0, 1, 0x65, 0x88, 0x84};
   size_t begin = self->bytes->len;
   uint8_t payload[184];
-  memcpy (payload, pes, sizeof pes);
-  memcpy (payload + sizeof pes, unit, sizeof unit - 3);
-  add_packet (self, TS_VIDEO, true, payload, sizeof pes + sizeof unit - 3);
+  size_t n = put_pes (self, payload);
+  memcpy (payload + n, unit, sizeof unit - 3);
+  add_packet (self, TS_VIDEO, true, payload, n + sizeof unit - 3);
   ts_tables (self);
   for (unsigned i = 0; i < packets; i++) {
     fill (self, payload, sizeof payload);

@@ -12,6 +12,7 @@ typedef struct {
   GByteArray *bytes;
   uint8_t counters[8192];
   uint32_t random;
+  int64_t pts, step; /* 90 kHz: of the next picture, and to the one after it; step 0 = no PTS */
 } TsMaker;
 
 void ts_maker_init (TsMaker *self);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A live channel cut at key frames, for HLS (RFC 8216): which segments there are, the playlist that
+ * names them, and their bytes, which are the ring's own. */
+#pragma once
+
+#include "proxy/ring.h"
+
+typedef struct ProxySegments ProxySegments;
+
+/* first: number of the first segment. The players of one channel see numbers that rise, also after
+ * a restart, if it comes from the clock: no segment is shorter than PROXY_SEGMENT_TIME. */
+#define PROXY_SEGMENT_TIME (2 * G_USEC_PER_SEC)
+ProxySegments *proxy_segments_new (ProxyRing *ring, uint64_t first);
+void proxy_segments_free (ProxySegments *self);
+
+/* Takes in what was delivered since the last time. wall: Unix time, us. */
+void proxy_segments_update (ProxySegments *self, int64_t wall);
+/* That are complete and in the ring. */
+guint proxy_segments_count (const ProxySegments *self);
+/* The media playlist (section 4.3.3); the segments' addresses are ID/NUMBER.ts. */
+GString *proxy_segments_playlist (const ProxySegments *self, const char *id);
+/* The segment's bytes, to be sent one behind the other: GBytes, which share the ring's memory.
+ * NULL = there is no such segment, or not any more. */
+GPtrArray *proxy_segments_read (ProxySegments *self, uint64_t number);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ProxySegments, proxy_segments_free)

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A channel as HLS segments (RFC 8216): where they begin and end, and what the playlist says. */
+#include "proxy/segments.h"
+#include "tests/proxy/ts.h"
+#include <string.h>
+
+enum { CHUNK = 1128, GOP = 25 /* pictures, one second */ };
+
+#define WALL INT64_C (1700000000250000) /* us: 2023-11-14T22:13:20.250Z */
+
+typedef struct {
+  TsMaker maker;
+  ProxyRing *ring;
+  PeerStore *store;
+  ProxySegments *segments;
+  uint64_t next; /* chunk */
+  GArray *keys;  /* size_t: where each GOP began */
+} World;
+
+static void
+world_init (World *self, size_t memory)
+{
+  *self = (World){.keys = g_array_new (FALSE, FALSE, sizeof (size_t))};
+  ts_maker_init (&self->maker);
+  self->maker.step = 3600;
+  self->maker.pts = 900000;
+  self->ring = proxy_ring_new (CHUNK, memory, true);
+  self->store = proxy_ring_store (self->ring);
+  self->segments = proxy_segments_new (self->ring, 1000);
+}
+
+static void
+world_clear (World *self)
+{
+  proxy_segments_free (self->segments);
+  peer_store_free (self->store);
+  proxy_ring_unref (self->ring);
+  ts_maker_clear (&self->maker);
+  g_array_unref (self->keys);
+}
+
+/* Delivers all whole chunks that the maker has. */
+static void
+flow (World *self)
+{
+  PeerRange run = {self->next, self->maker.bytes->len / CHUNK};
+  for (uint64_t chunk = run.first; chunk < run.end; chunk++)
+    g_assert_cmpint (self->store->class->write (self->store, chunk,
+                                                self->maker.bytes->data + chunk * CHUNK, CHUNK),
+                     ==, PEER_STORE_OK);
+  proxy_ring_deliver (self->ring, run);
+  self->next = run.end;
+  proxy_segments_update (self->segments, WALL);
+}
+
+static void
+make_gops (World *self, unsigned n)
+{
+  while (n-- > 0) {
+    ts_tables (&self->maker);
+    size_t begin = ts_picture (&self->maker, true, 20);
+    g_array_append_val (self->keys, begin);
+    for (unsigned i = 1; i < GOP; i++)
+      ts_picture (&self->maker, false, 4);
+  }
+  flow (self);
+}
+
+static GByteArray *
+read_segment (World *self, uint64_t number)
+{
+  g_autoptr (GPtrArray) pieces = proxy_segments_read (self->segments, number);
+  if (!pieces)
+    return NULL;
+  GByteArray *out = g_byte_array_new ();
+  for (guint i = 0; i < pieces->len; i++)
+    g_byte_array_append (out, g_bytes_get_data (pieces->pdata[i], NULL),
+                         (guint)g_bytes_get_size (pieces->pdata[i]));
+  return out;
+}
+
+/* Tables in front, then the stream from one place to another, without a packet out of order. */
+static void
+assert_segment (World *self, uint64_t number, size_t begin, size_t end)
+{
+  g_autoptr (GByteArray) out = read_segment (self, number);
+  g_assert_nonnull (out);
+  g_assert_cmpuint (out->len, ==, 2 * 188 + end - begin);
+  g_assert_cmpmem (out->data + 2 * 188, end - begin, self->maker.bytes->data + begin, end - begin);
+  g_assert_cmpuint (ts_discontinuity (out->data, out->len), ==, out->len);
+}
+
+static size_t
+key (const World *self, guint i)
+{
+  return g_array_index (self->keys, size_t, i);
+}
+
+static void
+test_cut_at_key_frames (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  make_gops (&world, 7);
+  g_assert_cmpuint (proxy_segments_count (world.segments), ==, 3);
+  for (guint i = 0; i < 3; i++)
+    assert_segment (&world, 1000 + i, key (&world, 2 * i), key (&world, 2 * i + 2));
+  g_assert_null (proxy_segments_read (world.segments, 999));
+  g_assert_null (proxy_segments_read (world.segments, 1003)); /* not whole yet */
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_cmpstr (list->str, ==,
+                   "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n"
+                   "#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1000\n"
+                   "#EXT-X-DISCONTINUITY-SEQUENCE:0\n"
+                   "#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:20.250Z\n"
+                   "#EXTINF:2.000,\none/1000.ts\n#EXTINF:2.000,\none/1001.ts\n"
+                   "#EXTINF:2.000,\none/1002.ts\n");
+  world_clear (&world);
+}
+
+/* What the players already know goes on to be there while the list moves on. */
+static void
+test_window_slides (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  make_gops (&world, 61);
+  guint n = proxy_segments_count (world.segments);
+  g_assert_cmpuint (n, ==, 30);
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (list->str, "#EXT-X-MEDIA-SEQUENCE:1020\n"));
+  g_assert_null (strstr (list->str, "one/1019.ts"));
+  g_assert_nonnull (strstr (list->str, "one/1029.ts"));
+  assert_segment (&world, 1000, key (&world, 0), key (&world, 2));
+  world_clear (&world);
+}
+
+static void
+test_what_left_the_ring_is_gone (void)
+{
+  World world;
+  world_init (&world, 1 << 19);
+  for (unsigned i = 0; i < 40; i++)
+    make_gops (&world, 1);
+  guint n = proxy_segments_count (world.segments);
+  g_assert_cmpuint (n, >, 3);
+  g_assert_cmpuint (n, <, 19);
+  g_assert_null (proxy_segments_read (world.segments, 1000));
+  assert_segment (&world, 1018, key (&world, 36), key (&world, 38));
+  g_autoptr (GPtrArray) held = proxy_segments_read (world.segments, 1018);
+  for (unsigned i = 0; i < 40; i++)
+    make_gops (&world, 1);
+  g_assert_null (proxy_segments_read (world.segments, 1018));
+  /* who is fetching it meanwhile gets the same bytes */
+  const uint8_t *bytes = g_bytes_get_data (held->pdata[1], NULL);
+  g_assert_cmpmem (bytes, 188, world.maker.bytes->data + key (&world, 36), 188);
+  world_clear (&world);
+}
+
+/* A run that breaks off ends its segment with its last byte; the next says so. */
+static void
+test_gap_is_a_discontinuity (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  make_gops (&world, 3);
+  size_t end = world.next * CHUNK;
+  ts_tables (&world.maker);
+  for (unsigned i = 0; i < 50; i++)
+    ts_picture (&world.maker, false, 10);
+  world.next = world.maker.bytes->len / CHUNK; /* never delivered */
+  make_gops (&world, 3);
+  g_assert_cmpuint (proxy_segments_count (world.segments), ==, 3);
+  assert_segment (&world, 1001, key (&world, 2), end);
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (list->str, "one/1001.ts\n#EXT-X-DISCONTINUITY\n"
+                                       "#EXT-X-PROGRAM-DATE-TIME:"));
+  assert_segment (&world, 1002, key (&world, 3), key (&world, 5));
+  world_clear (&world);
+}
+
+/* The encoder began anew: the bytes go on, the clock does not. */
+static void
+test_clock_that_jumps_is_a_discontinuity (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  make_gops (&world, 3);
+  world.maker.pts = 5000;
+  make_gops (&world, 40);
+  assert_segment (&world, 1001, key (&world, 2), key (&world, 3));
+  assert_segment (&world, 1002, key (&world, 3), key (&world, 5));
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (list->str, "#EXT-X-DISCONTINUITY-SEQUENCE:1\n")); /* behind the list */
+  g_assert_null (strstr (list->str, "#EXT-X-DISCONTINUITY\n"));
+  world_clear (&world);
+}
+
+static void
+test_end_is_told (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  make_gops (&world, 3);
+  size_t end = world.next * CHUNK;
+  proxy_ring_end (world.ring);
+  proxy_segments_update (world.segments, WALL);
+  assert_segment (&world, 1001, key (&world, 2), end);
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_true (g_str_has_suffix (list->str, "#EXTINF:1.000,\none/1001.ts\n#EXT-X-ENDLIST\n"));
+  world_clear (&world);
+}
+
+/* Key frames ten seconds apart: longer segments, and a target duration that holds for them. */
+static void
+test_target_duration_holds (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  world.maker.step = 36000;
+  make_gops (&world, 4);
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (list->str, "#EXT-X-TARGETDURATION:10\n"));
+  g_assert_nonnull (strstr (list->str, "#EXTINF:10.000,\n"));
+  world_clear (&world);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/proxy/segments/cut-at-key-frames", test_cut_at_key_frames);
+  g_test_add_func ("/proxy/segments/window-slides", test_window_slides);
+  g_test_add_func ("/proxy/segments/what-left-the-ring-is-gone", test_what_left_the_ring_is_gone);
+  g_test_add_func ("/proxy/segments/gap-is-a-discontinuity", test_gap_is_a_discontinuity);
+  g_test_add_func ("/proxy/segments/clock-that-jumps-is-a-discontinuity",
+                   test_clock_that_jumps_is_a_discontinuity);
+  g_test_add_func ("/proxy/segments/end-is-told", test_end_is_told);
+  g_test_add_func ("/proxy/segments/target-duration-holds", test_target_duration_holds);
+  return g_test_run ();
+}
