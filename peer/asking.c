@@ -13,6 +13,9 @@
  * would be later yet. */
 #define DOUBLES_SHARE 0.1
 #define DOUBLES_MAX 32.0
+#define DOWNLOAD_BURST 500000         /* us of a download limit that may be asked for at once... */
+#define LEAST_BUDGET 16               /* chunks; ...and these */
+#define BUDGET_TIME 20000             /* us until more may be asked for */
 #define SUSPECT_TIME INT64_C (800000) /* us: a keep-alive is due each 500 ms */
 #define AVOID_TIME 3000000            /* us without requests for who did not answer three */
 
@@ -63,11 +66,60 @@ may_ask (const PeerSwarm *self, const PeerChannel *channel)
 }
 
 void
+peer_swarm_limit_download (PeerSwarm *self, uint64_t rate)
+{
+  double burst = (double)rate * DOWNLOAD_BURST / 1e6 + LEAST_BUDGET * self->content.chunk_size;
+  peer_limit_set (&self->download, self->core->now, rate, burst);
+  self->pick = true;
+  self->pick_after = 0;
+  peer_core_wake (self->core, self->core->now);
+}
+
+/* Chunks that may be asked for, so that with those that are still to come no more come than the limit
+ * allows. */
+static uint64_t
+ask_budget (const PeerSwarm *self)
+{
+  if (self->download.rate == 0)
+    return UINT64_MAX;
+  double left = peer_limit_left (&self->download, self->core->now) / self->content.chunk_size -
+                (double)peer_chunks_count (self->requested);
+  return left >= 1 ? (uint64_t)left : 0;
+}
+
+static void
+pick_later (PeerSwarm *self)
+{
+  self->pick = true;
+  self->pick_after = self->core->now + BUDGET_TIME;
+}
+
+/* What the budget does not allow is not requested after all. */
+static PeerRange
+within_budget (PeerSwarm *self, PeerRange run, uint64_t *budget)
+{
+  PeerRange rest = run;
+  run.end = run.first + MIN (peer_range_size (run), *budget);
+  rest.first = run.end;
+  *budget -= peer_range_size (run);
+  if (!peer_range_is_empty (rest)) {
+    peer_chunks_remove (self->requested, rest);
+    pick_later (self);
+  }
+  return run;
+}
+
+void
 peer_swarm_pick (PeerSwarm *self)
 {
   PeerCore *core = self->core;
   self->pick = false;
   self->picked_at = core->now;
+  uint64_t budget = ask_budget (self);
+  if (budget == 0) {
+    pick_later (self);
+    return;
+  }
   g_autofree PeerPickChannel *able = g_new (PeerPickChannel, self->channels->len);
   g_autofree PeerChannel **who = g_new (PeerChannel *, self->channels->len);
   size_t n = 0;
@@ -102,7 +154,10 @@ peer_swarm_pick (PeerSwarm *self)
   };
   size_t n_picks = peer_picker_pick (&input, picks, MAX_PICKS);
   for (size_t i = 0; i < n_picks; i++) {
-    peer_channel_ask (who[picks[i].channel], core->now, picks[i].run);
+    PeerRange run = within_budget (self, picks[i].run, &budget);
+    if (peer_range_is_empty (run))
+      continue;
+    peer_channel_ask (who[picks[i].channel], core->now, run);
     peer_core_ready (core, who[picks[i].channel]);
   }
 }
@@ -193,5 +248,6 @@ peer_swarm_next_pick (const PeerSwarm *self)
 {
   if (!self->pick || self->wants->len == 0)
     return PEER_NEVER;
-  return self->picked_at + (self->live ? PICK_INTERVAL_LIVE : PICK_INTERVAL);
+  return MAX (self->picked_at + (self->live ? PICK_INTERVAL_LIVE : PICK_INTERVAL),
+              self->pick_after);
 }

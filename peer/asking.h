@@ -7,6 +7,8 @@
 bool peer_swarm_is_wanted (const PeerSwarm *self, uint64_t chunk);
 /* It is here: nobody else need send it. */
 void peer_swarm_unask (PeerSwarm *self, uint64_t chunk, PeerChannel *except);
+/* Bytes/s of chunks; 0 = no limit. */
+void peer_swarm_limit_download (PeerSwarm *self, uint64_t rate);
 /* Deals out what is missing. */
 void peer_swarm_pick (PeerSwarm *self);
 /* One past the newest chunk that is due before long; 0 = none is. */

@@ -34,7 +34,7 @@ peer_channel_new (PeerSwarm *swarm, const PeerAddress *address, uint32_t local, 
   self->created = self->last_received = now;
   self->last_sent = now;
   self->deadline = now;
-  self->announce_at = self->ack_at = PEER_NEVER;
+  self->announce_at = self->ack_at = self->upload.at = PEER_NEVER;
   self->window = UINT64_MAX;
   memset (self->supported, 0xff, sizeof self->supported);
   self->have = peer_chunks_new (MAX_HAVE_RUNS);

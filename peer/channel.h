@@ -9,6 +9,7 @@
 #include "peer/held.h"
 #include "peer/integrity.h"
 #include "peer/ledbat.h"
+#include "peer/limit.h"
 #include "peer/trace.h"
 #include "peer/wire.h"
 
@@ -40,6 +41,20 @@ typedef struct {
   uint64_t delay; /* us, one-way, modulo 2^64 */
 } PeerAck;
 
+/* What uploads.c knows of a channel. */
+typedef struct {
+  bool in_line;     /* waits for its turn... */
+  bool turn;        /* ...which has come */
+  double debt;      /* bytes, below zero: what the last turn was exceeded by */
+  PeerLimit pace;   /* by the bitrate of the content */
+  int64_t at;       /* us: when the pace allows more */
+  int64_t asked_at; /* us: the last REQUEST; 0 = none yet */
+  double got;       /* bytes/s that they bring us, at got_at */
+  int64_t got_at;   /* us */
+  bool out;         /* choked, since there is not enough for all */
+  int64_t since;    /* us: when that last changed */
+} PeerUpload;
+
 typedef struct {
   PeerSwarm *swarm;
   PeerAddress address;
@@ -70,8 +85,9 @@ typedef struct {
   /* what they asked of us, in order */
   GArray *requests; /* PeerRange; from requests_first on */
   guint requests_first;
-  PeerChunks *waiting;  /* the chunks of requests that are still wanted */
-  PeerChunks *resend;   /* asked for again, or lost: their hashes must not be taken for known */
+  PeerChunks *waiting; /* the chunks of requests that are still wanted */
+  PeerChunks *resend;  /* asked for again, or lost: their hashes must not be taken for known */
+  PeerUpload upload;
   bool choking;         /* we choke them */
   bool unchoked;        /* and have not heard a REQUEST since: UNCHOKE may have been lost */
   bool choke_owed;      /* CHOKE or UNCHOKE is to be said */

@@ -26,11 +26,12 @@ typedef struct {
   int64_t wall_offset;  /* us: Unix time minus now */
   bool wall_trusted;
   uint32_t max_channels;
-  uint32_t max_per_ip;  /* inbound channels of one public address, in a swarm */
-  uint32_t n_unproven;  /* channels that answer an address not proven yet */
-  uint64_t max_upload;  /* bytes/s; 0 = no limit */
-  double upload_tokens; /* bytes */
-  int64_t upload_tokens_at;
+  uint32_t max_per_ip; /* inbound channels of one public address, in a swarm */
+  uint32_t n_unproven; /* channels that answer an address not proven yet */
+  PeerLimit upload;    /* of all datagrams */
+  GQueue line;         /* PeerChannel: wait for their turn to be given chunks */
+  int64_t line_at;     /* us: when the next may have it */
+  unsigned n_giving;   /* swarms that somebody asks chunks of */
   double signature_tokens;
   int64_t signature_tokens_at;
   double certificate_tokens;

@@ -3,10 +3,12 @@
  * datagrams to the swarm that they name, and channels that have something to say are asked for it
  * in turn. */
 #include "peer/engine.h"
+#include "peer/asking.h"
 #include "peer/gossip.h"
 #include "peer/peers.h"
 #include "peer/sender.h"
 #include "peer/swarm-state.h"
+#include "peer/uploads.h"
 #include <string.h>
 
 #define MAX_SWARMS 64
@@ -50,10 +52,11 @@ peer_engine_new (const PeerEngineOptions *options)
       .wall_trusted = options->wall_trusted,
       .max_channels = options->max_channels,
       .max_per_ip = options->max_per_ip > 0 ? options->max_per_ip : MAX_PER_IP,
-      .max_upload = options->max_upload,
       .deadline = PEER_NEVER,
   };
   g_queue_init (&self->core.ready);
+  g_queue_init (&self->core.line);
+  peer_uploads_limit (&self->core, &self->core.upload, options->max_upload);
   return self;
 }
 
@@ -65,6 +68,7 @@ peer_engine_free (PeerEngine *self)
   g_ptr_array_unref (self->swarms);
   g_hash_table_unref (self->core.channels);
   g_queue_clear (&self->core.ready);
+  g_queue_clear (&self->core.line);
   g_array_unref (self->core.goodbyes);
   peer_event_queue_free (self->core.events);
   g_free (self->outbox);
@@ -200,6 +204,19 @@ peer_engine_drop (PeerEngine *self, PeerSwarm *swarm, PeerRange run)
   peer_swarm_drop (swarm, run);
 }
 
+void
+peer_engine_limit (PeerEngine *self, uint64_t upload)
+{
+  peer_uploads_limit (&self->core, &self->core.upload, upload);
+}
+
+void
+peer_engine_limit_swarm (PeerEngine *self, PeerSwarm *swarm, uint64_t upload, uint64_t download)
+{
+  peer_uploads_limit (&self->core, &swarm->upload, upload);
+  peer_swarm_limit_download (swarm, download);
+}
+
 /* --- the source's verbs --- */
 
 void
@@ -332,6 +349,8 @@ fill_outbox (PeerEngine *self)
   while (outbox->n == 0) {
     PeerChannel *channel = g_queue_pop_head (&core->ready);
     if (channel == NULL)
+      channel = peer_uploads_next (core);
+    if (channel == NULL)
       return false;
     channel->queued = false;
     outbox->owner = channel->swarm;
@@ -382,7 +401,7 @@ peer_engine_deadline (const PeerEngine *self)
   const PeerCore *core = &self->core;
   if (core->goodbyes->len > 0 || core->ready.length > 0 || self->outbox->next < self->outbox->n)
     return core->now;
-  return core->deadline;
+  return core->line.length > 0 ? MIN (core->deadline, core->line_at) : core->deadline;
 }
 
 const PeerCounters *

@@ -35,7 +35,7 @@ typedef struct {
   uint32_t max_per_ip; /* inbound channels of one public address, in a swarm; 0 = 32 */
   bool benign;         /* the network is trusted: peers name each other without certificates
                         * (RFC 7574, 3.10); private addresses always do among themselves */
-  uint64_t max_upload; /* bytes/s; 0 = LEDBAT alone decides */
+  uint64_t max_upload; /* bytes/s of datagrams; 0 = LEDBAT alone decides */
 } PeerEngineOptions;
 
 void peer_engine_options_init (PeerEngineOptions *self); /* sensible limits; random is left NULL */
@@ -61,6 +61,12 @@ typedef struct {
 PeerSwarm *peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **error);
 /* Sends closing handshakes with the next peer_engine_send()s; swarm is gone at once. */
 void peer_engine_leave (PeerEngine *self, PeerSwarm *swarm);
+/* Bytes/s of all datagrams, from now on; 0 = no limit. */
+void peer_engine_limit (PeerEngine *self, uint64_t upload);
+/* Of one swarm: its datagrams, and the chunks that come; 0 = no limit. What is left of the upload is
+ * dealt out evenly among those who ask (section 12.6.6); the download holds back what is asked for. */
+void peer_engine_limit_swarm (PeerEngine *self, PeerSwarm *swarm, uint64_t upload,
+                              uint64_t download);
 void peer_engine_add_peer (PeerEngine *self, PeerSwarm *swarm, const PeerAddress *address);
 /* Certificates of membership (12.2.2); false = it is not taken: no tracker_key, not of it, not of
  * this swarm, expired. Our own, which is shown to peers; a newer one takes its place. */

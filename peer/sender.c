@@ -10,11 +10,13 @@
 #include "peer/sender.h"
 #include "peer/gossip.h"
 #include "peer/peers.h"
+#include "peer/uploads.h"
 #include <string.h>
 
 #define HASHES_FIRST 1000  /* weight of a datagram of hashes that did not fit with their chunk */
 #define MUNRO_AGAIN 250000 /* us */
 #define SAID_FIRST 2000    /* weight of what is no chunk */
+#define STORE_TIME 2000 /* us until a chunk that is on its way from the disk is asked for again */
 
 static PeerWriter
 begin (PeerOutbox *out, uint32_t remote)
@@ -31,11 +33,12 @@ finish (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out, const PeerWrite
   PeerCore *core = swarm->core;
   out->datagrams[out->n].size = writer->used;
   out->weight[out->n] = (uint16_t)weight;
+  out->bytes += writer->used;
   out->n++;
   channel->last_sent = core->now;
   channel->unanswered++;
   channel->hello = false;
-  core->upload_tokens -= (double)writer->used;
+  peer_uploads_spend (swarm, channel, writer->used);
 }
 
 /* --- handshakes (3.1.1) --- */
@@ -339,22 +342,38 @@ write_data (PeerSwarm *swarm, PeerWriter *writer, uint64_t chunk, const uint8_t 
   return peer_wire_write (writer, &swarm->format, &message);
 }
 
+typedef enum { CHUNK_READY, CHUNK_NOT_YET, CHUNK_GONE } ChunkResult;
+
+static ChunkResult
+read_chunk (PeerSwarm *swarm, uint64_t chunk, uint8_t *out, size_t *n)
+{
+  switch (swarm->store->class->read (swarm->store, chunk, out, PEER_CHUNK_MAX, n)) {
+  case PEER_STORE_OK:
+    return CHUNK_READY;
+  case PEER_STORE_PENDING:
+    return CHUNK_NOT_YET;
+  case PEER_STORE_ABSENT:
+    swarm->core->counters.requests_absent++;
+    return CHUNK_GONE;
+  case PEER_STORE_FAILED:
+    swarm->core->counters.store_failures++;
+    return CHUNK_GONE;
+  }
+  return CHUNK_GONE;
+}
+
 /* One chunk, in one datagram with its hashes or, where that is too big, behind one of hashes
- * (5.3). The first one goes along with what was to be said, if it fits. false = the store does not
- * have it now. */
-static bool
-give (Talk *talk, uint64_t chunk)
+ * (5.3). The first one goes along with what was to be said, if it fits. */
+static void
+give (Talk *talk, uint64_t chunk, const uint8_t *bytes, size_t n)
 {
   PeerSwarm *swarm = talk->swarm;
   PeerChannel *channel = talk->channel;
   PeerOutbox *out = talk->out;
-  uint8_t bytes[PEER_CHUNK_MAX];
-  size_t n = 0;
   Proof proof;
   PeerMunro newest;
-  if (swarm->store->class->read (swarm->store, chunk, bytes, sizeof bytes, &n) != PEER_STORE_OK ||
-      !make_proof (swarm, channel, chunk, &proof))
-    return false;
+  if (!make_proof (swarm, channel, chunk, &proof))
+    return;
 
   PeerMessage data = {.type = PEER_MESSAGE_DATA, .chunks = {chunk, chunk + 1}, .bytes = {bytes, n}};
   size_t size = peer_wire_size (&swarm->format, &data);
@@ -386,22 +405,20 @@ give (Talk *talk, uint64_t chunk)
   write_hashes (swarm, &writer, &proof);
   if (!write_data (swarm, &writer, chunk, bytes, n)) {
     swarm->core->counters.store_failures++;
-    return false;
+    return;
   }
   peer_channel_sent (channel, swarm->core->now, chunk, writer.used);
   finish (swarm, channel, out, &writer, weight);
   swarm->uploaded += n;
   swarm->core->counters.chunks_sent++;
   swarm->core->counters.chunk_bytes_sent += n;
-  return true;
 }
 
 static bool
-may_upload (PeerCore *core)
+has_more_to_give (const PeerChannel *channel)
 {
-  return core->max_upload == 0 ||
-         peer_core_take (&core->upload_tokens, &core->upload_tokens_at, core->now,
-                         (double)core->max_upload, (double)core->max_upload / 20 + 65536, 0);
+  return peer_channel_backlog (channel) > 0 &&
+         (peer_channel_window_left (channel) >= PEER_DATAGRAM_MAX || channel->flight_bytes == 0);
 }
 
 static void
@@ -409,18 +426,27 @@ give_chunks (Talk *talk)
 {
   PeerSwarm *swarm = talk->swarm;
   PeerChannel *channel = talk->channel;
+  uint8_t bytes[PEER_CHUNK_MAX];
   uint64_t chunk;
-  while (talk->out->n + 3 <= PEER_OUTBOX &&
-         (peer_channel_window_left (channel) >= PEER_DATAGRAM_MAX || channel->flight_bytes == 0)) {
-    if (!may_upload (swarm->core)) {
-      peer_core_wake (swarm->core, swarm->core->now + 5000);
+  double room;
+  if (!has_more_to_give (channel) || !peer_uploads_begin (swarm, channel, &room))
+    return;
+  while (talk->out->n + 3 <= PEER_OUTBOX && room > 0 && has_more_to_give (channel) &&
+         peer_channel_next_request (channel, &chunk)) {
+    if (peer_channel_has (channel, chunk))
+      continue;
+    size_t n = 0, before = talk->out->bytes;
+    ChunkResult result = read_chunk (swarm, chunk, bytes, &n);
+    if (result == CHUNK_NOT_YET) {
+      peer_channel_unget_request (channel, chunk);
+      peer_uploads_wait (swarm, channel, swarm->core->now + STORE_TIME);
       return;
     }
-    if (!peer_channel_next_request (channel, &chunk))
-      return;
-    if (!peer_channel_has (channel, chunk))
-      give (talk, chunk);
+    if (result == CHUNK_READY)
+      give (talk, chunk, bytes, n);
+    room -= (double)(talk->out->bytes - before);
   }
+  peer_uploads_end (swarm, channel, room, has_more_to_give (channel));
 }
 
 /* Heaviest first; equal ones keep their order (insertion sort: at most 64). */
@@ -467,6 +493,7 @@ void
 peer_sender_fill (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
 {
   out->n = out->next = 0;
+  out->bytes = 0;
   out->to = channel->address;
   Talk talk = {.swarm = swarm, .channel = channel, .out = out};
   switch (channel->state) {

@@ -16,6 +16,7 @@ typedef struct {
   uint16_t order[PEER_OUTBOX];  /* of sending */
   uint16_t weight[PEER_OUTBOX]; /* by which they are ordered, larger first */
   unsigned n, next;
+  size_t bytes; /* of all of them */
   PeerAddress to;
   const PeerSwarm *owner;
 } PeerOutbox;

@@ -25,6 +25,12 @@ typedef struct {
   unsigned steps; /* that are over */
 } PeerWithheld;
 
+/* From where the bitrate is measured. */
+typedef struct {
+  uint64_t chunk;
+  int64_t at; /* us, Unix time; 0 = from nowhere yet */
+} PeerPace;
+
 struct PeerSwarm {
   PeerCore *core;
   PeerContent content;
@@ -48,6 +54,7 @@ struct PeerSwarm {
   double doubles;        /* asks of urgent chunks that may be said twice now */
   bool pick;             /* something changed for the picker */
   int64_t picked_at;     /* us */
+  int64_t pick_after;    /* us: no pick before, by the download limit */
   uint64_t late_told;    /* one past the newest chunk that LATE was told of */
   int64_t need_at;       /* us: when NEED_PEERS may be told next */
   int64_t connect_at;    /* us: when it is looked whom to connect with, if nothing changes */
@@ -57,6 +64,13 @@ struct PeerSwarm {
   GArray *withheld;    /* PeerWithheld, in the order of due */
   PeerRange edge;      /* newest munro */
   bool size_told, length_told;
+
+  PeerLimit upload, download; /* datagrams that go out; chunks that come */
+  PeerPace pace;
+  double bitrate;    /* bytes/s, live, as the munros tell it; 0 = not known */
+  bool giving;       /* somebody asks for chunks */
+  bool choosing;     /* there is not enough for all of them */
+  int64_t choose_at; /* us */
 
   uint64_t downloaded, uploaded; /* bytes */
   uint64_t rate_down_mark, rate_up_mark;

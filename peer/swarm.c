@@ -8,6 +8,7 @@
 #include "peer/peers.h"
 #include "peer/swarm-state.h"
 #include "peer/telling.h"
+#include "peer/uploads.h"
 #include <string.h>
 
 #define MAX_WANTS 64
@@ -60,6 +61,7 @@ peer_swarm_free (PeerSwarm *self)
 {
   if (self == NULL)
     return;
+  peer_uploads_stop (self);
   for (guint i = 0; i < self->channels->len; i++)
     peer_swarm_close (self, g_ptr_array_index (self->channels, i), true);
   peer_swarm_reap (self);
@@ -147,6 +149,7 @@ new_munro (PeerSwarm *self, PeerRange munro, uint64_t ntp)
   if (munro.end <= self->edge.end)
     return;
   self->edge = munro;
+  peer_uploads_measure (self, munro, event.time);
   self->pick = true;
   slide_window (self);
 }
@@ -174,6 +177,8 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
   self->downloaded += n;
   core->counters.chunks_received++;
   core->counters.chunk_bytes_received += n;
+  if (from != NULL)
+    peer_uploads_earn (self, from, n);
   tell (self, PEER_EVENT_CHUNKS, run);
   peer_swarm_announce (self, run, from, peer_swarm_have_delay (self, chunk));
   tell_size (self);
@@ -262,6 +267,7 @@ on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
     core->counters.chunks_unwanted++;
     return;
   }
+  peer_limit_spend (&self->download, core->now, n);
   bool asked = peer_channel_answered (channel, core->now, chunk, n);
   if (peer_chunks_has (self->have, chunk)) {
     core->counters.chunks_duplicate++;
@@ -424,6 +430,7 @@ on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
 {
   peer_core_ready (self->core, channel);
   channel->unchoked = false;
+  peer_uploads_asked (self, channel);
   if (channel->choking) {
     channel->choke_owed = true; /* 12.6.8: it may have been lost */
     self->core->counters.requests_refused++;
@@ -646,7 +653,7 @@ tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
   core->counters.chunks_lost += lost;
   peer_swarm_ask_again (self, channel, urgent);
   expire_held (self, channel);
-  if (channel->choking && core->now >= channel->choked_until) {
+  if (channel->choking && !channel->upload.out && core->now >= channel->choked_until) {
     channel->choking = false;
     channel->choke_owed = channel->unchoked = true;
     peer_core_ready (core, channel);
@@ -657,8 +664,10 @@ tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
         channel->unchoked; /* who is choked may not ask, so nobody else repeats it */
   }
   if (lost > 0 || channel->hello || channel->ack_at <= core->now ||
-      channel->announce_at <= core->now)
+      channel->announce_at <= core->now || channel->upload.at <= core->now)
     peer_core_ready (core, channel);
+  if (channel->upload.at <= core->now)
+    channel->upload.at = PEER_NEVER;
 }
 
 static void
@@ -687,7 +696,8 @@ open_deadline (const PeerSwarm *self, const PeerChannel *channel)
     next = MIN (next, self->core->now + LOOK_INTERVAL);
   if (peer_held_count (&channel->held) > 0)
     next = MIN (next, peer_held_get (&channel->held, 0)->at + HOLD_TIME);
-  return channel->choking ? MIN (next, channel->choked_until) : next;
+  next = MIN (next, channel->upload.at);
+  return channel->choking && !channel->upload.out ? MIN (next, channel->choked_until) : next;
 }
 
 static int64_t
@@ -725,6 +735,7 @@ peer_swarm_tick (PeerSwarm *self)
     peer_swarm_connect (self);
   peer_swarm_reap (self);
   measure_rates (self);
+  peer_uploads_tick (self);
   tell_late (self);
   int64_t next = MIN (core->now + RATE_INTERVAL, peer_swarm_announce_withheld (self));
   next = MIN (next, peer_gossip_tick (self));
@@ -806,6 +817,8 @@ peer_swarm_stats (const PeerSwarm *self, PeerSwarmStats *out)
       .edge = self->edge,
       .n_chunks = peer_integrity_n_chunks (self->integrity),
       .length = self->content.length,
+      .upload_limit = self->upload.rate,
+      .download_limit = self->download.rate,
   };
   for (guint i = 0; i < self->channels->len; i++) {
     const PeerChannel *channel = g_ptr_array_index (self->channels, i);
@@ -813,6 +826,7 @@ peer_swarm_stats (const PeerSwarm *self, PeerSwarmStats *out)
       continue;
     PeerRange all = self->live ? self->edge : (PeerRange){0, out->n_chunks};
     out->channels++;
+    out->choked += channel->choking;
     out->seeders += !peer_range_is_empty (all) && peer_chunks_has_all (channel->have, all);
   }
 }

@@ -8,13 +8,15 @@
 
 /* What a swarm is doing, for pages, metrics and trackers. */
 typedef struct {
-  uint32_t channels;                   /* established */
-  uint32_t seeders;                    /* of them: have all, or what the newest munro covers */
-  uint64_t downloaded, uploaded;       /* bytes of verified content */
-  uint64_t download_rate, upload_rate; /* bytes/s, over the last seconds */
-  PeerRange edge;                      /* live: newest munro; empty = none yet */
-  uint64_t n_chunks;                   /* static: 0 = not known yet */
-  uint64_t length;                     /* static: bytes; 0 = not known yet */
+  uint32_t channels;                     /* established */
+  uint32_t seeders;                      /* of them: have all, or what the newest munro covers */
+  uint32_t choked;                       /* of them: we choke */
+  uint64_t downloaded, uploaded;         /* bytes of verified content */
+  uint64_t download_rate, upload_rate;   /* bytes/s, over the last seconds */
+  PeerRange edge;                        /* live: newest munro; empty = none yet */
+  uint64_t n_chunks;                     /* static: 0 = not known yet */
+  uint64_t length;                       /* static: bytes; 0 = not known yet */
+  uint64_t upload_limit, download_limit; /* bytes/s; 0 = none */
 } PeerSwarmStats;
 
 void peer_swarm_stats (const PeerSwarm *self, PeerSwarmStats *out);

@@ -62,7 +62,8 @@ draw_one (PeerSwarm *self)
     uint32_t random;
     self->core->random (self->core->random_data, (uint8_t *)&random, sizeof random);
     channel = g_ptr_array_index (self->channels, random % self->channels->len);
-    if (channel->state == PEER_CHANNEL_OPEN && !peer_swarm_is_silent (self, channel))
+    if (channel->state == PEER_CHANNEL_OPEN && !channel->choking &&
+        !peer_swarm_is_silent (self, channel))
       break;
   }
   return channel;

@@ -36,7 +36,8 @@
   X (signatures_limited)                                                                           \
   X (munros_old)                                                                                   \
   X (munros_forked)                                                                                \
-  X (out_of_state) /* CANCEL, UNCHOKE, ACK and the like that fit nothing */                        \
+  X (out_of_state)    /* CANCEL, UNCHOKE, ACK and the like that fit nothing */                     \
+  X (channels_choked) /* there was not enough for all */                                           \
   X (requests_refused)                                                                             \
   X (requests_absent)      /* named chunks that we do not have */                                  \
   X (haves_dropped)        /* would have made too many runs */                                     \

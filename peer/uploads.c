@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Without a limit there is nothing to share out: channels are asked in turn, and LEDBAT says how
+ * much each may have in flight. With one, those who wait for chunks stand in a line:
+ *
+ *   ready queue (what is to be said)        limits          line (chunks)
+ *   [ack] [have] [request] ...              engine  ---     A  B  C  D
+ *        no turn is needed to speak         swarm   ---     |        ^
+ *                                                           v        |
+ *                                       sends its share, and goes to the end
+ *
+ * Each turn is worth the same number of bytes, and what it exceeds them by is taken off the next
+ * (deficit round robin), so all get the same whatever they ask for and however often they speak.
+ * The line knows no swarms: who waits for a swarm's own limit is passed over.
+ *
+ * A live stream's bitrate bounds what a single peer can put to use (12.6.6); it may have half as much
+ * again, and what a player stores up before it starts.
+ *
+ * When more wait than there are shares worth having, some are choked. Most of the others are those
+ * who bring us most; a quarter is drawn by lot, so that newcomers can show what they are good for.
+ * Who brings nothing has no other chance than the lot. */
+#include "peer/uploads.h"
+#include <string.h>
+
+#define TURN_TIME 10000         /* us of the limit that one turn is worth... */
+#define TURN_MAX 16384          /* bytes; ...at most */
+#define BURST_TIME 50000        /* us of the limit that may be saved up */
+#define PACE_PERCENT 150        /* of the bitrate, to one peer */
+#define PACE_BURST 15           /* s of the bitrate: what a player stores up before it starts */
+#define PACE_BURST_LEAST 262144 /* bytes */
+#define PACE_TIME 4000000       /* us, by the signatures, over which the bitrate is measured */
+#define CHOICE_TIME 5000000     /* us between choices */
+#define TENURE 15000000         /* us that who won by lot stays in */
+#define LEAST_SLOTS 4
+#define LEAST_SHARE 16384 /* bytes/s that make a slot worth having... */
+#define LIVE_SHARE 4      /* ...or this part of the bitrate of a live stream */
+#define GOT_TIME 10e6     /* us: what was brought is forgotten by half in this time, about */
+#define GOT_LEAST 256     /* bytes/s that count as bringing something */
+
+/* --- the line --- */
+
+void
+peer_uploads_limit (PeerCore *core, PeerLimit *limit, uint64_t rate)
+{
+  double burst = MAX ((double)rate * BURST_TIME / 1e6, 2 * PEER_DATAGRAM_MAX);
+  peer_limit_set (limit, core->now, rate, burst);
+  core->line_at = core->now;
+}
+
+void
+peer_uploads_spend (PeerSwarm *swarm, PeerChannel *channel, size_t n)
+{
+  peer_limit_spend (&channel->upload.pace, swarm->core->now, n);
+  peer_limit_spend (&swarm->core->upload, swarm->core->now, n);
+  peer_limit_spend (&swarm->upload, swarm->core->now, n);
+}
+
+static void
+join_line (PeerCore *core, PeerChannel *channel)
+{
+  if (channel->upload.in_line)
+    return;
+  channel->upload.in_line = true;
+  g_queue_push_tail (&core->line, channel);
+  core->line_at = core->now;
+}
+
+PeerChannel *
+peer_uploads_next (PeerCore *core)
+{
+  int64_t ready = peer_limit_ready (&core->upload, core->now);
+  core->line_at = PEER_NEVER;
+  for (GList *at = core->line.head; at != NULL; at = at->next) {
+    PeerChannel *channel = at->data;
+    int64_t due = MAX (ready, peer_limit_ready (&channel->swarm->upload, core->now));
+    if (due <= core->now) {
+      g_queue_delete_link (&core->line, at);
+      channel->upload.in_line = false;
+      channel->upload.turn = true;
+      core->line_at = core->now;
+      return channel;
+    }
+    core->line_at = MIN (core->line_at, due);
+    if (ready > core->now)
+      break;
+  }
+  return NULL;
+}
+
+/* --- one channel --- */
+
+/* Bytes; the smaller of the limits decides. */
+static double
+turn_size (const PeerSwarm *swarm)
+{
+  uint64_t rate = swarm->core->upload.rate;
+  if (rate == 0 || (swarm->upload.rate > 0 && swarm->upload.rate < rate))
+    rate = swarm->upload.rate;
+  return CLAMP ((double)rate * TURN_TIME / 1e6, PEER_DATAGRAM_MAX, TURN_MAX);
+}
+
+/* us: when the bitrate allows it to have more. */
+static int64_t
+pace_ready (PeerSwarm *swarm, PeerChannel *channel)
+{
+  PeerLimit *pace = &channel->upload.pace;
+  uint64_t rate = (uint64_t)(swarm->bitrate * PACE_PERCENT / 100);
+  if (pace->rate != rate)
+    peer_limit_set (pace, swarm->core->now, rate,
+                    MAX (swarm->bitrate * PACE_BURST, PACE_BURST_LEAST));
+  return peer_limit_ready (pace, swarm->core->now);
+}
+
+void
+peer_uploads_wait (PeerSwarm *swarm, PeerChannel *channel, int64_t until)
+{
+  channel->upload.at = until;
+  peer_core_look (swarm->core, channel, until);
+}
+
+bool
+peer_uploads_begin (PeerSwarm *swarm, PeerChannel *channel, double *room)
+{
+  PeerCore *core = swarm->core;
+  PeerUpload *upload = &channel->upload;
+  bool turn = upload->turn;
+  upload->turn = false;
+  int64_t paced = pace_ready (swarm, channel);
+  if (paced > core->now) {
+    peer_uploads_wait (swarm, channel, paced);
+    return false;
+  }
+  upload->at = PEER_NEVER;
+  if (core->upload.rate == 0 && swarm->upload.rate == 0) {
+    *room = G_MAXDOUBLE;
+    return true;
+  }
+  if (!turn) {
+    join_line (core, channel);
+    return false;
+  }
+  *room = upload->debt + turn_size (swarm);
+  return true;
+}
+
+void
+peer_uploads_end (PeerSwarm *swarm, PeerChannel *channel, double room, bool more)
+{
+  if (swarm->core->upload.rate == 0 && swarm->upload.rate == 0)
+    return;
+  channel->upload.debt = MIN (room, 0);
+  if (more)
+    join_line (swarm->core, channel);
+}
+
+/* --- what it is measured by --- */
+
+void
+peer_uploads_measure (PeerSwarm *swarm, PeerRange munro, int64_t signed_at)
+{
+  PeerPace *pace = &swarm->pace;
+  if (pace->at == 0 || munro.first < pace->chunk || signed_at < pace->at) {
+    *pace = (PeerPace){munro.first, signed_at};
+    return;
+  }
+  int64_t passed = signed_at - pace->at;
+  if (passed < PACE_TIME)
+    return;
+  double chunks = (double)(munro.first - pace->chunk) * 1e6 / (double)passed;
+  swarm->bitrate = chunks * swarm->content.chunk_size;
+  *pace = (PeerPace){munro.first, signed_at};
+}
+
+/* bytes/s, as a mean that forgets */
+static double
+got_now (const PeerUpload *upload, int64_t now)
+{
+  double passed = (double)(now - upload->got_at);
+  return upload->got * GOT_TIME / (GOT_TIME + MAX (passed, 0));
+}
+
+void
+peer_uploads_earn (PeerSwarm *swarm, PeerChannel *channel, size_t n)
+{
+  PeerUpload *upload = &channel->upload;
+  upload->got = got_now (upload, swarm->core->now) + (double)n * 1e6 / GOT_TIME;
+  upload->got_at = swarm->core->now;
+}
+
+/* --- whom we choke --- */
+
+static int
+by_got (const void *a, const void *b)
+{
+  double x = ((const PeerSuitor *)a)->got, y = ((const PeerSuitor *)b)->got;
+  return (x < y) - (x > y);
+}
+
+static bool
+has_chosen (const PeerSuitor *suitors, size_t n, const uint8_t *ip)
+{
+  for (size_t i = 0; i < n; i++)
+    if (suitors[i].chosen && memcmp (suitors[i].ip, ip, sizeof suitors[i].ip) == 0)
+      return true;
+  return false;
+}
+
+/* They are in random order, so the first are as good as any. */
+static size_t
+draw (PeerSuitor *suitors, size_t n, size_t slots, bool same_address)
+{
+  size_t drawn = 0;
+  for (size_t i = 0; i < n && drawn < slots; i++) {
+    PeerSuitor *suitor = &suitors[i];
+    if (suitor->chosen || (!same_address && has_chosen (suitors, n, suitor->ip)))
+      continue;
+    suitor->chosen = true;
+    drawn++;
+  }
+  return drawn;
+}
+
+static void
+shuffle (PeerSuitor *suitors, size_t n, void (*random) (void *data, uint8_t *out, size_t n),
+         void *random_data)
+{
+  for (size_t i = n; i > 1; i--) {
+    uint64_t r;
+    random (random_data, (uint8_t *)&r, sizeof r);
+    PeerSuitor swapped = suitors[i - 1];
+    suitors[i - 1] = suitors[r % i];
+    suitors[r % i] = swapped;
+  }
+}
+
+void
+peer_uploads_choose (PeerSuitor *suitors, size_t n, size_t slots, int64_t now,
+                     void (*random) (void *data, uint8_t *out, size_t n), void *random_data)
+{
+  size_t chosen = 0, earned = slots - MAX (slots / 4, 1);
+  shuffle (suitors, n, random, random_data); /* who brings the same has the same chance */
+  for (size_t i = 0; i < n; i++)
+    suitors[i].chosen = false;
+  if (n > 1)
+    qsort (suitors, n, sizeof *suitors, by_got);
+  for (; chosen < MIN (n, earned) && suitors[chosen].got >= GOT_LEAST; chosen++)
+    suitors[chosen].chosen = true;
+  shuffle (suitors + chosen, n - chosen, random, random_data); /* the lot knows no merit */
+  for (size_t i = chosen; i < n && chosen < slots; i++) {
+    bool stays = !suitors[i].out && now - suitors[i].since < TENURE;
+    if (stays && !has_chosen (suitors, n, suitors[i].ip)) {
+      suitors[i].chosen = true;
+      chosen++;
+    }
+  }
+  chosen += draw (suitors, n, slots - chosen, false);
+  draw (suitors, n, slots - chosen, true);
+}
+
+static void
+leave_out (PeerSwarm *swarm, PeerChannel *channel)
+{
+  peer_chunks_clear (channel->waiting); /* 3.9 */
+  channel->upload.out = channel->choking = channel->choke_owed = true;
+  channel->upload.since = swarm->core->now;
+  swarm->core->counters.channels_choked++;
+  peer_core_ready (swarm->core, channel);
+}
+
+static void
+let_in (PeerSwarm *swarm, PeerChannel *channel)
+{
+  channel->upload.out = false;
+  channel->upload.since = swarm->core->now;
+  if (channel->choked_until > swarm->core->now)
+    return; /* for another reason */
+  channel->choking = false;
+  channel->choke_owed = channel->unchoked = true;
+  peer_core_ready (swarm->core, channel);
+}
+
+/* They have asked of late, or may not ask and lack something. */
+static bool
+is_suitor (const PeerSwarm *swarm, const PeerChannel *channel)
+{
+  if (channel->state != PEER_CHANNEL_OPEN)
+    return false;
+  if (!channel->upload.out)
+    return channel->upload.asked_at + 2 * CHOICE_TIME > swarm->core->now;
+  for (size_t i = 0; i < peer_chunks_n_runs (swarm->have); i++)
+    if (!peer_chunks_has_all (channel->have, peer_chunks_run (swarm->have, i)))
+      return true;
+  return false;
+}
+
+/* How many shares worth having the limits make. */
+static size_t
+count_slots (const PeerSwarm *swarm)
+{
+  const PeerCore *core = swarm->core;
+  double rate = swarm->upload.rate > 0 ? (double)swarm->upload.rate : G_MAXDOUBLE;
+  if (core->upload.rate > 0)
+    rate = MIN (rate, (double)core->upload.rate / MAX (core->n_giving, 1));
+  double share = MAX (swarm->bitrate / LIVE_SHARE, LEAST_SHARE);
+  return (size_t)CLAMP (rate / share, LEAST_SLOTS, 65536);
+}
+
+void
+peer_uploads_asked (PeerSwarm *swarm, PeerChannel *channel)
+{
+  PeerUpload *upload = &channel->upload;
+  if (upload->asked_at == 0 && swarm->choosing)
+    leave_out (swarm, channel);
+  upload->asked_at = swarm->core->now;
+}
+
+static void
+set_giving (PeerSwarm *swarm, bool giving)
+{
+  if (giving != swarm->giving)
+    swarm->core->n_giving += giving ? 1 : -1;
+  swarm->giving = giving;
+}
+
+void
+peer_uploads_stop (PeerSwarm *swarm)
+{
+  set_giving (swarm, false);
+}
+
+void
+peer_uploads_tick (PeerSwarm *swarm)
+{
+  PeerCore *core = swarm->core;
+  if (core->now < swarm->choose_at)
+    return;
+  swarm->choose_at = core->now + CHOICE_TIME;
+  g_autofree PeerSuitor *suitors = g_new (PeerSuitor, swarm->channels->len);
+  g_autoptr (GPtrArray) who = g_ptr_array_new ();
+  for (guint i = 0; i < swarm->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (swarm->channels, i);
+    const PeerUpload *upload = &channel->upload;
+    if (!is_suitor (swarm, channel)) {
+      if (upload->out)
+        let_in (swarm, channel);
+      continue;
+    }
+    PeerSuitor suitor = {.index = who->len, .since = upload->since, .out = upload->out};
+    memcpy (suitor.ip, channel->address.ip, sizeof suitor.ip);
+    suitor.got = got_now (upload, core->now);
+    suitors[who->len] = suitor;
+    g_ptr_array_add (who, channel);
+  }
+  set_giving (swarm, who->len > 0);
+  size_t slots = count_slots (swarm);
+  swarm->choosing = who->len > slots;
+  peer_uploads_choose (suitors, who->len, slots, core->now, core->random, core->random_data);
+  for (guint i = 0; i < who->len; i++) {
+    PeerChannel *channel = who->pdata[suitors[i].index];
+    if (channel->upload.out && suitors[i].chosen)
+      let_in (swarm, channel);
+    else if (!channel->upload.out && !suitors[i].chosen)
+      leave_out (swarm, channel);
+  }
+}
