@@ -52,6 +52,7 @@ peer_channel_new (PeerSwarm *swarm, const PeerAddress *address, uint32_t local, 
   self->to_request = g_array_new (FALSE, FALSE, sizeof (PeerRange));
   self->to_cancel = g_array_new (FALSE, FALSE, sizeof (PeerRange));
   self->quota = FIRST_QUOTA;
+  peer_path_init (&self->path);
   return self;
 }
 
@@ -253,6 +254,7 @@ peer_channel_sent (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes)
   g_array_append_val (self->flights, flight);
   peer_chunks_add (self->in_flight, run);
   self->flight_bytes += bytes;
+  peer_path_sent (&self->path, bytes);
 }
 
 size_t
@@ -296,6 +298,7 @@ peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t dela
     peer_chunks_remove (self->in_flight, (PeerRange){f->chunk, f->chunk + 1});
     rtt = f->again ? rtt : now - f->sent;
     measure_patience (self, now, f);
+    peer_path_arrived (&self->path, f->bytes);
     if (f->sent < self->newest_acked)
       continue;
     self->newest_acked = f->sent;
@@ -326,13 +329,14 @@ loss_delay (const PeerChannel *self)
 }
 
 static void
-lose (PeerChannel *self, guint index)
+lose (PeerChannel *self, int64_t now, guint index)
 {
   PeerFlight flight = g_array_index (self->flights, PeerFlight, index);
   self->flight_bytes -= flight.bytes;
   peer_chunks_remove (self->in_flight, (PeerRange){flight.chunk, flight.chunk + 1});
   peer_chunks_add (self->resend, (PeerRange){flight.chunk, flight.chunk + 1});
   peer_channel_unget_request (self, flight.chunk);
+  peer_path_lost (&self->path, now, flight.bytes);
 }
 
 /* us after the last progress; doubles with each probe */
@@ -349,9 +353,9 @@ needs_probe (const PeerChannel *self)
 }
 
 static void
-probe (PeerChannel *self)
+probe (PeerChannel *self, int64_t now)
 {
-  lose (self, self->flights->len - 1);
+  lose (self, now, self->flights->len - 1);
   g_array_set_size (self->flights, self->flights->len - 1);
   self->probe = true;
   self->probes++;
@@ -363,7 +367,7 @@ peer_channel_find_lost (PeerChannel *self, int64_t now)
   unsigned n = 0;
   if (self->flight_bytes > 0 && now >= self->last_progress + peer_ledbat_cto (&self->ledbat)) {
     for (guint i = self->flights->len; i-- > self->flights_first; n++)
-      lose (self, i);
+      lose (self, now, i);
     g_array_set_size (self->flights, 0);
     self->flights_first = 0;
     self->probes = 0;
@@ -380,11 +384,11 @@ peer_channel_find_lost (PeerChannel *self, int64_t now)
     peer_ledbat_on_loss (&self->ledbat, now,
                          g_array_index (self->flights, PeerFlight, end - 1).sent);
   for (guint i = end; i-- > self->flights_first; n++)
-    lose (self, i);
+    lose (self, now, i);
   self->flights_first = end;
   compact (self->flights, &self->flights_first);
   if (needs_probe (self) && now >= self->last_progress + probe_delay (self)) {
-    probe (self);
+    probe (self, now);
     n++;
   }
   return n;
@@ -412,7 +416,7 @@ peer_channel_not_arrived (PeerChannel *self, int64_t now, uint64_t chunk)
     if (self->ledbat.srtt == 0 || now < flight->sent + loss_delay (self))
       return false;
     peer_ledbat_on_loss (&self->ledbat, now, flight->sent);
-    lose (self, i);
+    lose (self, now, i);
     g_array_remove_index (self->flights, i);
     return true;
   }

@@ -105,6 +105,7 @@ typedef struct {
   bool probe;            /* one datagram may go beyond the window */
   unsigned probes;       /* that went since something was acknowledged */
   PeerLedbat ledbat;
+  PeerPath path;
 
   /* what we asked of them */
   GArray *asks; /* PeerAsk, in the order of asking; from asks_first on */

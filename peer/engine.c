@@ -389,6 +389,21 @@ peer_engine_send (PeerEngine *self, int64_t now, PeerAddress *to, uint8_t *out, 
   return n;
 }
 
+void
+peer_engine_too_big (PeerEngine *self, int64_t now, const PeerAddress *to, size_t n)
+{
+  set_now (self, now);
+  self->core.counters.datagrams_too_big++;
+  for (guint i = 0; i < self->swarms->len; i++) {
+    PeerSwarm *swarm = g_ptr_array_index (self->swarms, i);
+    for (guint k = 0; k < swarm->channels->len; k++) {
+      PeerChannel *channel = g_ptr_array_index (swarm->channels, k);
+      if (peer_address_equal (&channel->address, to))
+        peer_path_too_big (&channel->path, self->core.now, n);
+    }
+  }
+}
+
 bool
 peer_engine_next_event (PeerEngine *self, PeerEvent *out)
 {

@@ -101,6 +101,8 @@ void peer_engine_receive (PeerEngine *self, int64_t now, const PeerAddress *from
  * Datagrams to one peer come in a row and, as far as their order allows, with equal sizes in
  * a row, so that they can be given to the kernel in one call. */
 size_t peer_engine_send (PeerEngine *self, int64_t now, PeerAddress *to, uint8_t *out, size_t room);
+/* A datagram of n bytes was too big for the way to this address: smaller ones will be sent. */
+void peer_engine_too_big (PeerEngine *self, int64_t now, const PeerAddress *to, size_t n);
 bool peer_engine_next_event (PeerEngine *self, PeerEvent *out);
 int64_t peer_engine_deadline (const PeerEngine *self); /* us, or PEER_NEVER */
 

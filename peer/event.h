@@ -4,9 +4,9 @@
 
 #include "peer/address.h"
 #include "peer/chunks.h"
+#include "peer/path.h"
 
 #define PEER_NEVER INT64_MAX
-#define PEER_DATAGRAM_MAX 1472 /* bytes: an Ethernet frame less IPv4 and UDP headers */
 
 /* One content in one engine. */
 typedef struct PeerSwarm PeerSwarm;

@@ -19,9 +19,9 @@
 #define STORE_TIME 2000 /* us until a chunk that is on its way from the disk is asked for again */
 
 static PeerWriter
-begin (PeerOutbox *out, uint32_t remote)
+begin (PeerOutbox *out, uint32_t remote, size_t room)
 {
-  PeerWriter writer = {out->datagrams[out->n].bytes, 0, PEER_DATAGRAM_MAX};
+  PeerWriter writer = {out->datagrams[out->n].bytes, 0, room};
   peer_writer_u32 (&writer, remote);
   return writer;
 }
@@ -60,7 +60,7 @@ write_handshake (PeerSwarm *swarm, PeerChannel *channel, PeerWriter *writer)
 static void
 say_first (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
 {
-  PeerWriter writer = begin (out, 0);
+  PeerWriter writer = begin (out, 0, PEER_DATAGRAM_MAX);
   if (write_handshake (swarm, channel, &writer))
     finish (swarm, channel, out, &writer, SAID_FIRST);
 }
@@ -69,7 +69,7 @@ say_first (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
 static void
 say_second (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
 {
-  PeerWriter writer = begin (out, channel->remote);
+  PeerWriter writer = begin (out, channel->remote, PEER_DATAGRAM_MAX);
   if (!write_handshake (swarm, channel, &writer) || writer.used > channel->unproven_budget) {
     channel->hello = false;
     return;
@@ -182,7 +182,7 @@ say (Talk *talk, const PeerMessage *message)
   end_talk (talk);
   if (talk->out->n >= PEER_OUTBOX - 1)
     return false;
-  talk->writer = begin (talk->out, talk->channel->remote);
+  talk->writer = begin (talk->out, talk->channel->remote, talk->channel->path.proven);
   talk->open = true;
   write_newest_munro (talk->swarm, talk->channel, &talk->writer);
   /* what has no form in this addressing is not said at all */
@@ -388,7 +388,7 @@ give (Talk *talk, uint64_t chunk, const uint8_t *bytes, size_t n)
     owed = false;
   } else {
     end_talk (talk);
-    writer = begin (out, channel->remote);
+    writer = begin (out, channel->remote, peer_path_room (&channel->path, swarm->core->now));
   }
   talk->open = false;
   if (proof.with_munro)
@@ -396,7 +396,8 @@ give (Talk *talk, uint64_t chunk, const uint8_t *bytes, size_t n)
   if (writer.used + proof.size + size > writer.size) {
     write_hashes (swarm, &writer, &proof);
     finish (swarm, channel, out, &writer, HASHES_FIRST + weight);
-    writer = begin (out, channel->remote);
+    /* what does not fit even so is what the publisher has chosen */
+    writer = begin (out, channel->remote, MAX (channel->path.proven, sizeof (uint32_t) + size));
     proof.n = 0;
     proof.size = 0;
   }
@@ -484,7 +485,7 @@ say_all (Talk *talk)
 static void
 say_keep_alive (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
 {
-  PeerWriter writer = begin (out, channel->remote);
+  PeerWriter writer = begin (out, channel->remote, channel->path.proven);
   write_newest_munro (swarm, channel, &writer);
   finish (swarm, channel, out, &writer, SAID_FIRST);
 }

@@ -11,6 +11,7 @@
 #define PEER_COUNTERS(X)                                                                           \
   X (datagrams_received)                                                                           \
   X (datagrams_sent)                                                                               \
+  X (datagrams_too_big) /* for the way to the peer */                                              \
   X (bytes_received)                                                                               \
   X (bytes_sent)                                                                                   \
   X (chunks_received) /* verified and new */                                                       \

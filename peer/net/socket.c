@@ -74,6 +74,8 @@ struct NetSocket {
   Datagram datagrams[SEND_BATCH];
   unsigned send_next, send_n; /* datagrams: the first that is not out, and the end */
   unsigned split_end;         /* datagrams before this one go out one by one */
+  NetSocketTooBigFunc too_big;
+  gpointer too_big_data;
   struct mmsghdr send_messages[SEND_MESSAGES];
   struct iovec send_vectors[SEND_MESSAGES];
   SocketName send_names[SEND_MESSAGES];
@@ -139,13 +141,13 @@ set_buffer (int fd, int force, int plain)
   return size;
 }
 
-/* RFC 7574, section 8.1: a datagram should fit a single IP packet. So all that fit the path go out
- * with "don't fragment", and the kernel learns the path's MTU. Only what is larger than that is
- * fragmented: a chunk with many hashes through a narrow tunnel would otherwise never arrive. */
+/* RFC 7574, section 8.1: a datagram should fit a single IP packet. So all go out with "don't
+ * fragment"; peer/path.c finds out what arrives. What routers say of the MTU is not heeded, since
+ * anybody could say so: only what our own interface cannot take is refused here. */
 static void
 set_options (NetSocket *self)
 {
-  int discover = IP_PMTUDISC_WANT, discover6 = IPV6_PMTUDISC_WANT, one = 1;
+  int discover = IP_PMTUDISC_PROBE, discover6 = IPV6_PMTUDISC_PROBE, one = 1;
   setsockopt (self->fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, sizeof discover);
   if (self->family == AF_INET6)
     setsockopt (self->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &discover6, sizeof discover6);
@@ -393,8 +395,11 @@ static void
 refused (NetSocket *self, int code, unsigned first, unsigned end)
 {
   if (end - first < 2) {
+    const Datagram *dropped = &self->datagrams[first];
     self->stats.send_errors++;
     self->send_next = end;
+    if (code == EMSGSIZE && self->too_big != NULL)
+      self->too_big (self->too_big_data, &dropped->to, dropped->size);
     return;
   }
   if (code == EIO || code == EOPNOTSUPP || ++self->gso_refused == GSO_REFUSALS)
@@ -429,6 +434,13 @@ net_socket_flush (NetSocket *self)
   self->send_next = self->send_n = self->split_end = 0;
   self->send_used = 0;
   return true;
+}
+
+void
+net_socket_set_too_big (NetSocket *self, NetSocketTooBigFunc func, gpointer data)
+{
+  self->too_big = func;
+  self->too_big_data = data;
 }
 
 bool

@@ -26,6 +26,9 @@ unsigned net_socket_receive (NetSocket *self, unsigned max, NetSocketFunc func, 
 uint8_t *net_socket_room (NetSocket *self);
 /* The datagram that was written there. */
 void net_socket_add (NetSocket *self, const PeerAddress *to, size_t n);
+/* Called from net_socket_flush() for a datagram that is dropped since it is too big for the way. */
+typedef void (*NetSocketTooBigFunc) (gpointer data, const PeerAddress *to, size_t n);
+void net_socket_set_too_big (NetSocket *self, NetSocketTooBigFunc func, gpointer data);
 /* false = the kernel takes no more: the rest is kept, to be flushed when the socket is writable.
  * What cannot be sent for another reason is dropped and counted. */
 bool net_socket_flush (NetSocket *self);

@@ -66,6 +66,13 @@ receive_one (gpointer data, const PeerAddress *from, const uint8_t *bytes, size_
   peer_engine_receive (self->engine, self->now, from, bytes, n);
 }
 
+static void
+too_big (gpointer data, const PeerAddress *to, size_t n)
+{
+  NetUdp *self = data;
+  peer_engine_too_big (self->engine, self->now, to, n);
+}
+
 typedef enum {
   SEND_DONE,    /* the engine has no more to say */
   SEND_CAPPED,  /* enough for this turn */
@@ -165,6 +172,7 @@ net_udp_new (const char *address, const PeerEngineOptions *options, NetUdpEventF
   filled.random_data = NULL;
   filled.wall_offset = wall_offset ();
   self->engine = peer_engine_new (&filled);
+  net_socket_set_too_big (socket, too_big, self);
 
   self->source = g_source_new (&udp_source_funcs, sizeof (UdpSource));
   ((UdpSource *)self->source)->udp = self;
