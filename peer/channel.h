@@ -81,6 +81,8 @@ typedef struct {
   uint8_t supported[32];
   PeerChunks *have;
   uint64_t have_end; /* one past the newest chunk they told of */
+  uint64_t told_end; /* one past the run that they told of last, when it was new... */
+  int64_t told_at;   /* us: ...and when that was */
 
   /* what they asked of us, in order */
   GArray *requests; /* PeerRange; from requests_first on */

@@ -381,6 +381,10 @@ on_have (PeerSwarm *self, PeerChannel *channel, PeerRange run)
     self->core->counters.out_of_state++; /* nobody has all of what has no end */
     return;
   }
+  if (!peer_chunks_has_all (channel->have, run)) {
+    channel->told_end = run.end;
+    channel->told_at = self->core->now;
+  }
   self->core->counters.haves_dropped += !peer_channel_add_have (channel, run);
   peer_channel_cancel (channel, run); /* 3.8: an implicit CANCEL */
   self->pick = true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ppsp-peer: joins a swarm, writes its stream or file, seeds. Ends with 0 = done, 1 = it went
  * wrong, 2 = it was called wrongly. */
+#include "peer/cli/cache.h"
 #include "peer/cli/options.h"
 #include "peer/cli/session.h"
 #include "peer/net/log.h"
@@ -158,6 +159,72 @@ run (Program *self)
   return self->status;
 }
 
+/* --- a cache --- */
+
+typedef struct {
+  const CliOptions *options;
+  CliCache *cache;
+  bool terminal;
+} CacheProgram;
+
+static gboolean
+show_cache (gpointer data)
+{
+  const CacheProgram *self = data;
+  CliCacheStats stats;
+  cli_cache_stats (self->cache, &stats);
+  fprintf (stderr,
+           "%s%u swarms, %u in demand, %u whole, %.1f of %.1f MB, %.1f Mbit/s down, %.1f up, "
+           "%u peer%s, %.1f MB given%s",
+           self->terminal ? "\r\033[K" : "", stats.swarms, stats.wanted, stats.whole,
+           (double)stats.used / 1e6, (double)stats.quota / 1e6, megabits (stats.down),
+           megabits (stats.up), stats.peers, stats.peers == 1 ? "" : "s",
+           (double)stats.uploaded / 1e6, self->terminal ? "" : "\n");
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+reload_cache (gpointer data)
+{
+  cli_cache_reload (data);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+stop_cache (gpointer data)
+{
+  g_main_loop_quit (data);
+  return G_SOURCE_CONTINUE;
+}
+
+static int
+run_cache (const CliOptions *options)
+{
+  g_autoptr (GError) error = NULL;
+  CacheProgram self = {.options = options, .terminal = isatty (STDERR_FILENO) == 1};
+  self.cache = cli_cache_new (options, &error);
+  if (self.cache == NULL) {
+    fprintf (stderr, "ppsp-peer: %s\n", error->message);
+    return EXIT_FAILURE;
+  }
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  guint sources[] = {g_unix_signal_add (SIGINT, stop_cache, loop),
+                     g_unix_signal_add (SIGTERM, stop_cache, loop),
+                     g_unix_signal_add (SIGHUP, reload_cache, self.cache)};
+  guint show =
+      self.terminal || options->verbose ? g_timeout_add (VERBOSE_MS, show_cache, &self) : 0;
+  g_main_loop_run (loop);
+  for (size_t i = 0; i < G_N_ELEMENTS (sources); i++)
+    g_source_remove (sources[i]);
+  if (show > 0) {
+    g_source_remove (show);
+    show_cache (&self);
+  }
+  cli_cache_free (self.cache);
+  net_tracker_flush (LEAVE_MS);
+  return EXIT_SUCCESS;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -176,6 +243,8 @@ main (int argc, char **argv)
   }
   if (options->verbose)
     g_setenv ("G_MESSAGES_DEBUG", "all", FALSE);
+  if (options->cache != NULL)
+    return run_cache (options);
   Program program = {.options = options};
   return run (&program);
 }

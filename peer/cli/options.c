@@ -9,10 +9,12 @@
 
 #define LINK_MAX 8192 /* bytes, as peer_link_parse() takes them */
 #define LISTEN_ANY "[::]:0"
+#define DEFAULT_QUOTA "10G"
+#define LEAST_QUOTA (4 << 20) /* bytes */
 
 typedef struct {
-  char *output, *listen, *config;
-  char **trackers, **peers, **links;
+  char *output, *listen, *config, *cache, *quota;
+  char **trackers, **peers, **links, **lists;
   gboolean seed, allow_plain_tracker, verbose, version;
 } Said;
 
@@ -22,6 +24,9 @@ said_clear (Said *self)
   g_free (self->output);
   g_free (self->listen);
   g_free (self->config);
+  g_free (self->cache);
+  g_free (self->quota);
+  g_strfreev (self->lists);
   g_strfreev (self->trackers);
   g_strfreev (self->peers);
   g_strfreev (self->links);
@@ -37,6 +42,14 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
        "Write to FILE instead of standard output; a file on demand is gone on with", "FILE"},
       {"seed", 0, 0, G_OPTION_ARG_NONE, &said->seed,
        "Stay in the swarm and give to others, until stopped", NULL},
+      {"cache", 0, 0, G_OPTION_ARG_FILENAME, &said->cache,
+       "Be a cache of many swarms, in folder DIR: fetch what their peers need, give it to others",
+       "DIR"},
+      {"quota", 0, 0, G_OPTION_ARG_STRING, &said->quota,
+       "Of the cache: 500M, 20G; what was used longest ago goes first (10G)", "SIZE"},
+      {"channels", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->lists,
+       "Of the cache: a channel list (M3U with ppsp: links), by http:, https: or file:; repeatable",
+       "URI"},
       {"peer", 0, 0, G_OPTION_ARG_STRING, &said->listen,
        "Where the peer protocol listens, UDP (any port)", "ADDR:PORT"},
       {"tracker", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->trackers,
@@ -60,6 +73,51 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
   return g_option_context_parse (context, &argc, &argv, error) &&
          (said->config == NULL || said->version ||
           net_options_read_file (said->config, entries, error));
+}
+
+/* Bytes, with K, M, G or T behind; false = no size, or less than a cache can be. */
+static bool
+parse_size (const char *text, uint64_t *out)
+{
+  static const char units[] = "KMGT";
+  char *end;
+  double number = g_ascii_strtod (text, &end);
+  const char *unit = *end != '\0' ? strchr (units, g_ascii_toupper (*end)) : NULL;
+  if (unit != NULL) {
+    number *= (double)(UINT64_C (1) << 10 * (unit - units + 1));
+    end++;
+  }
+  *out = number >= LEAST_QUOTA && number < 1e18 ? (uint64_t)number : 0;
+  return end != text && *end == '\0' && *out > 0;
+}
+
+static bool
+fill_cache (CliOptions *self, Said *said, GError **error)
+{
+  if (said->output != NULL || said->seed) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "--cache keeps and gives on by itself: leave out --output and --seed");
+    return false;
+  }
+  if (!parse_size (said->quota != NULL ? said->quota : DEFAULT_QUOTA, &self->quota)) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "--quota %s is no size: write 500M or 20G, and 4M at least", said->quota);
+    return false;
+  }
+  for (size_t i = 0; said->links != NULL && said->links[i] != NULL; i++) {
+    PeerLink *link = peer_link_parse (said->links[i], error);
+    if (link == NULL)
+      return false;
+    g_ptr_array_add (self->links, link);
+  }
+  self->lists = said->lists != NULL ? g_steal_pointer (&said->lists) : g_new0 (char *, 1);
+  if (self->links->len == 0 && self->lists[0] == NULL) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "nothing to cache: give links (ppsp:...), or --channels URI");
+    return false;
+  }
+  self->cache = g_steal_pointer (&said->cache);
+  return true;
 }
 
 /* The link itself, of which there must be one. */
@@ -118,17 +176,25 @@ fill (CliOptions *self, Said *said, GError **error)
   self->verbose = said->verbose;
   self->output = g_steal_pointer (&said->output);
   self->listen = said->listen != NULL ? g_steal_pointer (&said->listen) : g_strdup (LISTEN_ANY);
-  g_autofree char *text = link_text (said, error);
-  if (text == NULL)
+  if (!add_peers (self, said->peers, error))
     return false;
-  self->link = peer_link_parse (text, error);
-  if (self->link == NULL || !add_peers (self, said->peers, error))
+  for (size_t i = 0; said->trackers != NULL && said->trackers[i] != NULL; i++)
+    g_ptr_array_add (self->trackers, g_strdup (said->trackers[i]));
+  if (said->cache != NULL)
+    return fill_cache (self, said, error);
+  if (said->quota != NULL || said->lists != NULL) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "%s is for a cache: give --cache DIR too",
+                 said->quota != NULL ? "--quota" : "--channels");
+    return false;
+  }
+  g_autofree char *text = link_text (said, error);
+  self->link = text != NULL ? peer_link_parse (text, error) : NULL;
+  if (self->link == NULL)
     return false;
   g_array_append_vals (self->peers, self->link->peers->data, self->link->peers->len);
   for (guint i = 0; i < self->link->trackers->len; i++)
-    g_ptr_array_add (self->trackers, g_strdup (self->link->trackers->pdata[i]));
-  for (size_t i = 0; said->trackers != NULL && said->trackers[i] != NULL; i++)
-    g_ptr_array_add (self->trackers, g_strdup (said->trackers[i]));
+    g_ptr_array_insert (self->trackers, (gint)i, g_strdup (self->link->trackers->pdata[i]));
   if (self->trackers->len == 0 && self->peers->len == 0) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                  "the link names neither a tracker nor a peer: give --tracker or --peers");
@@ -146,6 +212,7 @@ cli_options_new (int argc, char **argv, GError **error)
   g_autoptr (CliOptions) self = g_new0 (CliOptions, 1);
   self->trackers = g_ptr_array_new_with_free_func (g_free);
   self->peers = g_array_new (FALSE, FALSE, sizeof (PeerAddress));
+  self->links = g_ptr_array_new_with_free_func ((GDestroyNotify)peer_link_free);
   self->version = said.version;
   if (self->version)
     return g_steal_pointer (&self);
@@ -162,6 +229,9 @@ cli_options_free (CliOptions *self)
   g_clear_pointer (&self->link, peer_link_free);
   g_free (self->output);
   g_free (self->listen);
+  g_free (self->cache);
+  g_strfreev (self->lists);
+  g_ptr_array_unref (self->links);
   g_ptr_array_unref (self->trackers);
   g_array_unref (self->peers);
   g_free (self);

@@ -6,7 +6,11 @@
 #include <gio/gio.h>
 
 typedef struct {
-  PeerLink *link;
+  PeerLink *link;      /* NULL with --cache */
+  GPtrArray *links;    /* PeerLink: with --cache, all that were given */
+  char *cache;         /* NULL, or the folder of a cache of many swarms */
+  uint64_t quota;      /* of it; bytes */
+  char **lists;        /* with --cache: URIs of channel lists; NULL-terminated */
   char *output;        /* NULL = standard output */
   char *listen;        /* ADDR:PORT of the peer protocol */
   GPtrArray *trackers; /* char *: the link's and those of --tracker */
@@ -15,7 +19,7 @@ typedef struct {
 } CliOptions;
 
 /* argv is changed. A link of "-" is read from standard input. The error is one line that says what
- * is wrong and what to do. With --version no link is needed. */
+ * is wrong and what to do. With --version no link is needed, and with --cache a list is enough. */
 CliOptions *cli_options_new (int argc, char **argv, GError **error);
 void cli_options_free (CliOptions *self);
 

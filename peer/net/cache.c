@@ -24,7 +24,6 @@ typedef struct {
   char *swarm_id;
   NetCacheUser user;
   gpointer data;
-  uint64_t least; /* bytes */
 } Taken;
 
 struct NetCache {
@@ -224,16 +223,13 @@ least_of (const PeerContent *content)
 static bool
 check_room (const NetCache *self, uint64_t least, GError **error)
 {
-  uint64_t others = 0;
-  for (guint i = 0; i < self->taken->len; i++)
-    others += ((const Taken *)self->taken->pdata[i])->least;
-  if (others + least <= self->quota)
+  if (least <= self->quota)
     return true;
   g_autofree char *size = g_format_size_full (least, G_FORMAT_SIZE_IEC_UNITS);
   g_autofree char *quota = g_format_size_full (self->quota, G_FORMAT_SIZE_IEC_UNITS);
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
-               "the content needs %s for its hashes and a little of it, and the cache may have %s "
-               "for all that is in use; %s allows more",
+               "the content needs %s for its hashes and a little of it, and the cache may have %s; "
+               "%s allows more",
                size, quota, self->option);
   return false;
 }
@@ -242,17 +238,16 @@ char *
 net_cache_take (NetCache *self, const PeerContent *content, const NetCacheUser *user, gpointer data,
                 GError **error)
 {
-  uint64_t least = least_of (content);
   if (g_mkdir_with_parents (self->folder, 0700) != 0) {
     int code = errno;
     g_set_error (error, G_IO_ERROR, (int)g_io_error_from_errno (code), "cannot make %s: %s",
                  self->folder, g_strerror (code));
     return NULL;
   }
-  if (!check_room (self, least, error))
+  if (!check_room (self, least_of (content), error))
     return NULL;
   Taken *taken = g_new0 (Taken, 1);
-  *taken = (Taken){peer_content_swarm_id_hex (content), *user, data, least};
+  *taken = (Taken){peer_content_swarm_id_hex (content), *user, data};
   g_ptr_array_add (self->taken, taken);
   g_autofree char *name = g_strconcat (taken->swarm_id, ENDING, NULL);
   return g_build_filename (self->folder, name, NULL);

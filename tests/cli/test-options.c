@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "peer/cli/list.h"
 #include "peer/cli/options.h"
 
 #include <glib/gstdio.h>
@@ -83,6 +84,49 @@ test_wrong_calls_are_told (void)
 }
 
 static void
+test_cache (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CliOptions) options =
+      PARSE ("--cache", "/var/cache/ppsp", "--quota", "1.5g", "--channels", "file:///a.m3u",
+             "--channels", "https://example.org/b.m3u", TRACKED, LINK);
+  g_assert_no_error (error);
+  g_assert_cmpstr (options->cache, ==, "/var/cache/ppsp");
+  g_assert_cmpuint (options->quota, ==, UINT64_C (3) << 29);
+  g_assert_cmpuint (options->links->len, ==, 2);
+  g_assert_cmpstr (options->lists[1], ==, "https://example.org/b.m3u");
+  g_assert_null (options->link);
+  g_autoptr (CliOptions) list = PARSE ("--cache", "d", "--channels", "file:///a.m3u");
+  g_assert_no_error (error);
+  g_assert_cmpuint (list->quota, ==, UINT64_C (10) << 30);
+
+  REFUSED ("nothing to cache", "--cache", "d");
+  REFUSED ("leave out --output", "--cache", "d", "--output", "f", TRACKED);
+  REFUSED ("leave out --output", "--cache", "d", "--seed", TRACKED);
+  REFUSED ("--quota 3M is no size", "--cache", "d", "--quota", "3M", TRACKED);
+  REFUSED ("--quota many is no size", "--cache", "d", "--quota", "many", TRACKED);
+  REFUSED ("--quota 5MB is no size", "--cache", "d", "--quota", "5MB", TRACKED);
+  REFUSED ("--quota nan is no size", "--cache", "d", "--quota", "nan", TRACKED);
+  REFUSED ("--quota is for a cache", "--quota", "5M", TRACKED);
+  REFUSED ("--channels is for a cache", "--channels", "file:///a", TRACKED);
+}
+
+/* Any line that begins like a link is one, however the rest looks. */
+static void
+test_lists (void)
+{
+  static const char text[] = "#EXTM3U\r\n#EXTINF:-1,One ppsp:no\r\nppsp:aa?x=1\r\n\r\n"
+                             "http://example.org/\n  ppsp:bb  \nppsp:cc";
+  g_autoptr (GPtrArray) links = cli_list_parse (text, strlen (text));
+  g_assert_cmpuint (links->len, ==, 3);
+  g_assert_cmpstr (links->pdata[0], ==, "ppsp:aa?x=1");
+  g_assert_cmpstr (links->pdata[1], ==, "ppsp:bb");
+  g_assert_cmpstr (links->pdata[2], ==, "ppsp:cc");
+  g_autoptr (GPtrArray) none = cli_list_parse ("", 0);
+  g_assert_cmpuint (none->len, ==, 0);
+}
+
+static void
 with_file (const char *text, void (*func) (const char *path))
 {
   g_autoptr (GError) error = NULL;
@@ -151,6 +195,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cli/options/all-of-them-arrive", test_all_options);
   g_test_add_func ("/cli/options/a-link-is-enough", test_a_link_is_enough);
+  g_test_add_func ("/cli/options/cache", test_cache);
+  g_test_add_func ("/cli/list/links-are-found", test_lists);
   g_test_add_func ("/cli/options/wrong-calls-are-told", test_wrong_calls_are_told);
   g_test_add_func ("/cli/options/key-file-fills-what-is-not-said",
                    test_key_file_fills_what_is_not_said);

@@ -293,6 +293,125 @@ class TestPeer(unittest.TestCase):
         self.assertRegex(full.stderr.decode(), r'\Appsp-peer: /dev/full: No space left.*\n\Z')
 
 
+class TestCache(unittest.TestCase):
+    """ppsp-peer --cache, with an origin that dies."""
+
+    def setUp(self):
+        self.world = World()
+        self.addCleanup(self.world.close)
+        with open(self.world.film, 'rb') as file:
+            self.film = file.read()
+        self.folder = os.path.join(self.world.folder, 'cache')
+        self.port = free_port(socket.SOCK_DGRAM)
+
+    def start(self, *words, **options):
+        log = open(os.path.join(self.world.folder, 'said'), 'ab')
+        self.addCleanup(log.close)
+        process = subprocess.Popen([PEER, *words], stderr=log, **options)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def cache(self, *more):
+        return self.start('--cache', self.folder, '--peer', f'127.0.0.1:{self.port}', '--peers',
+                          self.world.address, *more)
+
+    def said(self):
+        with open(os.path.join(self.world.folder, 'said'), encoding='utf-8') as file:
+            return file.read()
+
+    def viewer(self):
+        """Reads a little of the film, from origin and cache, and pauses."""
+        process = self.start(self.world.film_link, '--peer', '127.0.0.1:0', '--peers',
+                             f'{self.world.address},127.0.0.1:{self.port}', stdout=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
+        self.assertTrue(process.stdout.read(100_000) == self.film[:100_000])
+        return process
+
+    def disk_use(self):
+        """Bytes that the cache takes."""
+        return sum(entry.stat().st_blocks * 512 for entry in os.scandir(self.folder))
+
+    def fetch_from_cache(self):
+        done = subprocess.run([PEER, self.world.film_link, '--peer', '127.0.0.1:0', '--peers',
+                               f'127.0.0.1:{self.port}'], capture_output=True, timeout=2 * PATIENCE,
+                              check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout == self.film)
+
+    def test_it_gives_when_the_origin_is_dead(self):
+        self.cache(self.world.film_link).kill()  # a file that it must not trip over
+        cache = self.cache('--verbose', self.world.film_link)
+        time.sleep(2)
+        self.assertLess(self.disk_use(), LENGTH // 10, 'it fetched what nobody wants')
+        viewer = self.viewer()
+        wait_until('the cache has all of it', lambda: '1 swarms, 1 in demand, 1 whole' in self.said() or
+                   '0 in demand, 1 whole' in self.said())
+        viewer.kill()
+        self.world.origin.kill()
+        self.world.origin.wait()
+        cache.kill()
+        cache.wait()
+        cache = self.cache(self.world.film_link)
+        self.fetch_from_cache()
+        cache.send_signal(signal.SIGTERM)
+        self.assertEqual(cache.wait(PATIENCE), 0)
+
+    def test_it_keeps_its_quota(self):
+        quota = 6 << 20
+        self.cache('--quota', '6M', self.world.film_link)
+        viewer, got, most = self.viewer(), bytearray(self.film[:100_000]), 0
+        while piece := viewer.stdout.read(100_000):
+            got += piece
+            most = max(most, self.disk_use())
+            time.sleep(0.02)
+        self.assertTrue(got == self.film)
+        wait_until('it has fetched something', lambda: self.disk_use() > 1 << 20)
+        self.assertLessEqual(most, quota)
+        self.assertLessEqual(self.disk_use(), quota)
+        self.fetch_from_cache_and_origin()
+
+    def fetch_from_cache_and_origin(self):
+        viewer = self.viewer()
+        self.assertTrue(self.film[:100_000] + viewer.stdout.read() == self.film)
+
+    def test_lists_are_read_again(self):
+        path = os.path.join(self.world.folder, 'list.m3u')
+
+        def write(*links):
+            with open(path + '.new', 'w', encoding='utf-8') as file:
+                file.write('#EXTM3U\n#EXTINF:-1,One\nhttp://elsewhere/\n' + '\n'.join(links))
+            os.replace(path + '.new', path)
+        write(self.world.film_link)
+        cache = self.cache('--channels', f'file://{path}', '--verbose')
+        wait_until('it has the film', lambda: '1 swarms' in self.said())
+        write(self.world.film_link, self.world.live_link, 'ppsp:nonsense')
+        cache.send_signal(signal.SIGHUP)
+        wait_until('it has both', lambda: '2 swarms' in self.said())
+        self.assertIn('3 links, 1 of no use', self.said())
+        write(self.world.live_link)
+        cache.send_signal(signal.SIGHUP)
+        wait_until('it has left one', lambda: '1 swarms, 1 in demand' in self.said())
+        os.remove(path)
+        cache.send_signal(signal.SIGHUP)
+        wait_until('it says what is wrong', lambda: 'its swarms stay as they were' in self.said())
+        cache.send_signal(signal.SIGTERM)
+        self.assertEqual(cache.wait(PATIENCE), 0)
+
+    def test_it_gives_a_live_channel(self):
+        encoder = Encoder(self.world.http)
+        encoder.start()
+        self.addCleanup(encoder.stopped.set)
+        self.cache(self.world.live_link)
+        process = self.start(self.world.live_link, '--peer', '127.0.0.1:0', '--peers',
+                             f'127.0.0.1:{self.port}', stdout=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
+        got = process.stdout.read(188 * 2000)
+        first = int.from_bytes(got[4:12], 'big')
+        wanted = b''.join(encoder.packet(first + i) for i in range(len(got) // 188))
+        self.assertTrue(got == wanted, 'not what the encoder sent')
+
+
 if __name__ == '__main__':
     for program in (PEER, ORIGIN):
         if not os.access(program, os.X_OK):

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "peer/demand.h"
 #include "peer/playout.h"
 #include "tests/peer/engines.h"
 #include <string.h>
@@ -338,6 +339,43 @@ test_held_is_no_delay (void)
   g_assert_true (peer_chunks_has_all (peer_swarm_chunks (swarm), (PeerRange){0, 3}));
   g_assert_cmpuint (delays_seen[1], >, 0);
   g_assert_cmpuint (delays_seen[1] - delays_seen[0], <, DELAY);
+  net_clear (&net);
+}
+
+/* What a peer will need next is known by what it told; who has all, or has stopped, needs nothing. */
+static void
+test_demand (void)
+{
+  Net net;
+  Film film;
+  const uint64_t n = 400;
+  PeerRange runs[4];
+  net_init (&net, 2);
+  make_film (&film, n, 100);
+  PeerSwarm *source = seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, n);
+  g_assert_cmpuint (peer_swarm_demand (source, net.now, 50, runs, 4), ==, 0);
+  net_run (&net, net.now + 1000000);
+  g_assert_cmpuint (peer_swarm_demand (source, net.now, 50, runs, 0), ==, 0);
+  g_assert_cmpuint (peer_swarm_demand (source, net.now, 50, runs, 4), ==, 1);
+  g_assert_cmpuint (runs[0].first, ==, 0);
+  g_assert_cmpuint (runs[0].end, ==, 50);
+  want (&net, 1, swarm, (PeerRange){300, 320});
+  net_run (&net, net.now + 3000000);
+  g_assert_cmpuint (peer_swarm_demand (source, net.now, 50, runs, 4), ==, 1);
+  g_assert_cmpuint (runs[0].first, ==, 320);
+  g_assert_cmpuint (runs[0].end, ==, 370);
+  want (&net, 1, swarm, (PeerRange){320, n});
+  net_run (&net, net.now + 3000000);
+  g_assert_cmpuint (peer_swarm_demand (source, net.now, 500, runs, 4), ==, 1);
+  g_assert_cmpuint (runs[0].first, ==, 0);
+  g_assert_cmpuint (runs[0].end, ==, 300);
+  net_run (&net, net.now + 70000000);
+  g_assert_cmpuint (peer_swarm_demand (source, net.now, 50, runs, 4), ==, 0);
+  want (&net, 1, swarm, (PeerRange){0, n});
+  net_run (&net, net.now + 10000000);
+  assert_has (swarm, (PeerRange){0, n}, 100);
+  g_assert_cmpuint (peer_swarm_demand (source, net.now, 50, runs, 4), ==, 0);
   net_clear (&net);
 }
 
@@ -900,6 +938,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/engine/film-arrives-in-spite-of-loss", test_loss);
   g_test_add_func ("/peer/engine/what-is-dropped-can-be-had-again", test_drop);
   g_test_add_func ("/peer/engine/waiting-for-hashes-is-no-delay", test_held_is_no_delay);
+  g_test_add_func ("/peer/engine/demand-is-what-peers-lack", test_demand);
   g_test_add_func ("/peer/engine/what-is-offered-is-checked", test_offer);
   g_test_add_func ("/peer/engine/polluter-is-refused", test_polluter);
   g_test_add_func ("/peer/engine/nonsense-ends-the-channel", test_malformed);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One swarm of a cache (RFC 6972, sections 5.1 and 5.4): on demand, it fetches what its peers will
+ * need next, as long as any of them lacks something; live, it keeps up with the source and holds a
+ * window of it in memory. */
+#pragma once
+
+#include "peer/cli/options.h"
+#include "peer/net/cache.h"
+#include "peer/net/udp.h"
+
+typedef struct CliMember CliMember;
+
+/* link is taken over. The rest must outlive it; they are shared by all members. */
+CliMember *cli_member_new (const CliOptions *options, NetUdp *udp, NetCache *cache, PeerLink *link,
+                           GError **error);
+void cli_member_free (CliMember *self); /* leaves; what is on disk stays */
+
+/* The swarm, in hex. */
+const char *cli_member_id (const CliMember *self);
+bool cli_member_has_swarm (const CliMember *self, const PeerSwarm *swarm);
+void cli_member_event (CliMember *self, const PeerEvent *event);
+/* To be called each second. Returns bytes that have come since the last time. */
+uint64_t cli_member_tick (CliMember *self);
+
+typedef struct {
+  bool live, wanted; /* wanted: somebody lacks something, or it is live */
+  bool whole;        /* on demand: all of it is here */
+  uint64_t bytes;    /* on disk, or in memory */
+  uint64_t uploaded; /* bytes */
+  uint64_t up, down; /* bytes/s */
+  uint32_t peers;
+} CliMemberStats;
+void cli_member_stats (const CliMember *self, CliMemberStats *out);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliMember, cli_member_free)
