@@ -94,7 +94,7 @@ parse_size (const char *text, uint64_t *out)
 static bool
 fill_cache (CliOptions *self, Said *said, GError **error)
 {
-  if (said->output != NULL || said->seed) {
+  if (self->output != NULL || self->seed) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                  "--cache keeps and gives on by itself: leave out --output and --seed");
     return false;
