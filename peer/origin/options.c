@@ -11,13 +11,18 @@
 #define DEFAULT_HTTP "[::]:7575"
 #define DEFAULT_PEER "[::]:7576"
 #define DEFAULT_WINDOW 64 /* MiB: a minute at 8 Mbit/s */
+#define DEFAULT_MTU 1280  /* bytes: what every way of IPv6 takes */
+#define MTU_MIN 576       /* RFC 7574, 8.1 */
+#define MTU_MAX 1500
+/* bytes beside the chunk: IPv6 and UDP 48, channel 4, the widest DATA 25 (RFC 7574, 8.6) */
+#define HEADERS 77
 
 /* What the table points at. */
 typedef struct {
   char *http, *peer, *state, *config;
   char **trackers, **announce, **channels, **pulls, **files;
   gboolean allow_plain, verbose, version;
-  int chunk_size, per_signature, window;
+  int chunk_size, per_signature, window, mtu;
 } Raw;
 
 static void
@@ -59,13 +64,24 @@ take_numbers (OriginOptions *self, const Raw *raw, GError **error)
   int chunk_size = raw->chunk_size < 0 ? 6 * MEDIA_TS_PACKET : raw->chunk_size;
   int per_signature = raw->per_signature < 0 ? 64 : raw->per_signature;
   int window = raw->window < 0 ? DEFAULT_WINDOW : raw->window;
+  int mtu = raw->mtu < 0 ? DEFAULT_MTU : raw->mtu;
 
-  if (chunk_size == 0 || chunk_size % MEDIA_TS_PACKET != 0 ||
-      chunk_size > PEER_DATAGRAM_MAX - 100) {
+  if (mtu < MTU_MIN || mtu > MTU_MAX) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "--mtu %d: give %d to %d bytes",
+                 mtu, MTU_MIN, MTU_MAX);
+    return false;
+  }
+  if (chunk_size == 0 || chunk_size % MEDIA_TS_PACKET != 0) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                 "--chunk-size %d: give 188, 376, 564, 752, 940, 1128 or 1316: whole packets that "
-                 "fit a datagram",
+                 "--chunk-size %d: give 188, 376, 564, 752, 940, 1128 or 1316: whole packets",
                  chunk_size);
+    return false;
+  }
+  if (chunk_size > mtu - HEADERS) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "--chunk-size %d: with its headers it does not fit a packet of %d bytes; give %d "
+                 "at most, or the --mtu of all ways to your viewers",
+                 chunk_size, mtu, (mtu - HEADERS) / MEDIA_TS_PACKET * MEDIA_TS_PACKET);
     return false;
   }
   if (per_signature < 2 || per_signature > 4096 || (per_signature & (per_signature - 1)) != 0) {
@@ -147,7 +163,7 @@ fill (OriginOptions *self, Raw *raw, GError **error)
 OriginOptions *
 origin_options_parse (int *argc, char ***argv, GError **error)
 {
-  g_auto (Raw) raw = {.chunk_size = -1, .per_signature = -1, .window = -1};
+  g_auto (Raw) raw = {.chunk_size = -1, .per_signature = -1, .window = -1, .mtu = -1};
   g_autoptr (OriginOptions) self = g_new0 (OriginOptions, 1);
   g_autoptr (GOptionContext) context = g_option_context_new ("- publish channels and files");
   const GOptionEntry entries[] = {
@@ -172,6 +188,8 @@ origin_options_parse (int *argc, char ***argv, GError **error)
        "Of new channels, bytes; default 1128, six packets", "N"},
       {"chunks-per-signature", 0, 0, G_OPTION_ARG_INT, &raw.per_signature,
        "Of new channels; default 64", "N"},
+      {"mtu", 0, 0, G_OPTION_ARG_INT, &raw.mtu,
+       "Packets that all ways take, bytes; bounds --chunk-size; default 1280", "N"},
       {"window", 0, 0, G_OPTION_ARG_INT, &raw.window,
        "How much of a live channel is kept; default 64", "MIB"},
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &raw.config, "Key file with the same options",

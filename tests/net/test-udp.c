@@ -2,8 +2,13 @@
 /* Engines that meet over real sockets on loopback. */
 #include "peer/net/udp.h"
 
+#include <fcntl.h>
 #include <gio/gio.h>
+#include <net/if.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #define CHUNK 1024
 #define PATIENCE_MS 20000
@@ -357,6 +362,49 @@ test_unreachable_peer_is_counted (void)
   net_udp_free (pair.seeder);
 }
 
+/* A loopback of its own, that takes 1280 bytes, as any way of IPv6 does. */
+static void
+make_narrow_loopback (void)
+{
+  struct ifreq request = {.ifr_name = "lo"};
+  int fd = socket (AF_INET, SOCK_DGRAM, 0);
+  request.ifr_mtu = 1280;
+  g_assert_cmpint (ioctl (fd, SIOCSIFMTU, &request), ==, 0);
+  request.ifr_flags = IFF_UP;
+  g_assert_cmpint (ioctl (fd, SIOCSIFFLAGS, &request), ==, 0);
+  close (fd);
+}
+
+/* RFC 7574, 8.1: nothing is fragmented. What the interface refuses is sent smaller, and a film whose
+ * chunks need many hashes arrives. */
+static void
+test_narrow_path (void)
+{
+  int home = open ("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (home < 0 || unshare (CLONE_NEWNET) != 0) {
+    g_test_skip ("no right to make a network namespace");
+    return;
+  }
+  make_narrow_loopback ();
+  Pair pair = {0};
+  pair.seeder = open_udp ("127.0.0.1:0", NULL, NULL);
+  pair.leecher = open_udp ("127.0.0.1:0", on_leecher_event, &pair);
+  seed (&pair, 3000 * CHUNK);
+  leech (&pair, "127.0.0.1");
+  run_loop ();
+  assert_all_is_there (&pair);
+  NetUdpStats stats;
+  net_udp_stats (pair.seeder, &stats);
+  uint64_t told = peer_engine_counters (net_udp_engine (pair.seeder))->datagrams_too_big;
+  g_assert_cmpuint (told, >=, 1);
+  g_assert_cmpuint (told, ==, stats.send_errors);
+  g_assert_cmpuint (told, <, 20);
+  net_udp_free (pair.leecher);
+  net_udp_free (pair.seeder);
+  g_assert_cmpint (setns (home, CLONE_NEWNET), ==, 0);
+  close (home);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -371,6 +419,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/udp/live-chunks-cross", test_live_chunks_cross);
   g_test_add_func ("/net/udp/port-in-use-is-told", test_port_in_use_is_told);
   g_test_add_func ("/net/udp/unreachable-peer-is-counted", test_unreachable_peer_is_counted);
+  g_test_add_func ("/net/udp/nothing-is-fragmented", test_narrow_path);
   int result = g_test_run ();
   g_main_loop_unref (loop);
   return result;

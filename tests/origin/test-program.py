@@ -408,6 +408,9 @@ class Refusals(World):
     def test_one_line_says_what_is_wrong(self):
         self.refuses('"Bad" is no ID', '--channel', 'Bad')
         self.refuses('--chunk-size 1000', '--chunk-size', '1000')
+        self.refuses('does not fit a packet of 1280 bytes; give 1128', '--chunk-size', '1316')
+        self.refuses('of 576 bytes; give 376 at most', '--mtu', '576')
+        self.refuses('--mtu 9000: give', '--mtu', '9000')
         self.refuses('power of two', '--chunks-per-signature', '100')
         self.refuses('not ID', '--pull', 'a,ftp://host/')
         self.refuses('ADDR:PORT', '--announce', 'nonsense')
