@@ -5,10 +5,12 @@
 
 #include "peer/tracker/json.h"
 #include "peer/trackerd/server.h"
+#include "tests/lib/wait.h"
 
 #include <libsoup/soup.h>
 #include <string.h>
 
+#define PATIENCE_MS 60000
 #define SWARM "00112233445566778899aabbccddeeff00112233"
 
 typedef struct {
@@ -31,10 +33,11 @@ found_new (void)
 }
 
 static NetTracker *
-client_new (const char *uri, uint16_t port, Found *found)
+client_new (const char *uri, uint16_t port, unsigned timeout_ms, Found *found)
 {
   const char *uris[] = {uri, NULL};
-  NetTrackerOptions options = {.uris = uris, .swarm_id = SWARM, .port = port, .timeout_ms = 400};
+  NetTrackerOptions options = {
+      .uris = uris, .swarm_id = SWARM, .port = port, .timeout_ms = timeout_ms};
   g_autoptr (GError) error = NULL;
   NetTracker *client = net_tracker_new (&options, on_peers, found, &error);
   g_assert_no_error (error);
@@ -47,19 +50,6 @@ status_of (const NetTracker *client)
   NetTrackerStatus status;
   net_tracker_status (client, &status);
   return status;
-}
-
-typedef bool (*Condition) (gpointer data);
-
-/* true = it came to be. */
-static bool
-wait_for (Condition condition, gpointer data)
-{
-  int64_t end = g_get_monotonic_time () + 5 * G_USEC_PER_SEC;
-  while (!condition (data) && g_get_monotonic_time () < end)
-    if (!g_main_context_iteration (NULL, FALSE))
-      g_usleep (500);
-  return condition (data);
 }
 
 static bool
@@ -93,10 +83,10 @@ two_peers_find_each_other (void)
   g_autofree char *uri =
       g_strdup_printf ("http://localhost:%u/video_1", trackerd_server_port (server));
   Found first = found_new (), second = found_new ();
-  NetTracker *a = client_new (uri, 7574, &first);
-  g_assert_true (wait_for (is_joined, a));
-  NetTracker *b = client_new (uri, 7575, &second);
-  g_assert_true (wait_for (has_peers, &second));
+  NetTracker *a = client_new (uri, 7574, PATIENCE_MS, &first);
+  g_assert_true (wait_until (is_joined, a));
+  NetTracker *b = client_new (uri, 7575, PATIENCE_MS, &second);
+  g_assert_true (wait_until (has_peers, &second));
   g_autofree char *named = peer_address_to_string (&g_array_index (second.peers, PeerAddress, 0));
   g_assert_cmpstr (named, ==, "127.0.0.1:7574");
   g_assert_cmpuint (second.peers->len, ==, 1);
@@ -105,15 +95,15 @@ two_peers_find_each_other (void)
   g_assert_null (status_of (b).last_error);
   /* Who leaves is not named any more. */
   net_tracker_free (a);
-  net_tracker_flush (2000);
+  net_tracker_flush (PATIENCE_MS);
   Found third = found_new ();
-  NetTracker *c = client_new (uri, 7576, &third);
-  g_assert_true (wait_for (has_peers, &third));
+  NetTracker *c = client_new (uri, 7576, PATIENCE_MS, &third);
+  g_assert_true (wait_until (has_peers, &third));
   g_assert_cmpuint (third.peers->len, ==, 1);
   g_assert_cmpuint (g_array_index (third.peers, PeerAddress, 0).port, ==, 7575);
   net_tracker_free (b);
   net_tracker_free (c);
-  net_tracker_flush (2000);
+  net_tracker_flush (PATIENCE_MS);
   g_array_unref (first.peers);
   g_array_unref (second.peers);
   g_array_unref (third.peers);
@@ -187,15 +177,15 @@ say (SoupServerMessage *message, const char *text, size_t n)
 /* A failure, no peers, no join, and the same request again with the same transaction ID. */
 static void
 expect_failure (void (*behave) (Evil *, SoupServerMessage *, const TrackerRequest *),
-                const char *why, unsigned max_requests)
+                const char *why, unsigned max_requests, unsigned timeout_ms)
 {
   Evil evil = evil_new (behave);
   Found found = found_new ();
-  NetTracker *client = client_new (evil.uri, 7574, &found);
+  NetTracker *client = client_new (evil.uri, 7574, timeout_ms, &found);
   g_hash_table_ref (evil.transactions);
   /* on_evil() is given the address of this copy. */
   soup_server_add_handler (evil.server, NULL, on_evil, &evil, NULL);
-  g_assert_true (wait_for (has_failed, client));
+  g_assert_true (wait_until (has_failed, client));
   g_test_message ("%s", status_of (client).last_error);
   g_assert_false (status_of (client).joined);
   g_assert_cmpuint (found.lists, ==, 0);
@@ -325,22 +315,22 @@ be_absent (Evil *self, SoupServerMessage *message, const TrackerRequest *request
 static void
 evil_answers_harm_nobody (void)
 {
-  expect_failure (be_garbage, "no PPSP tracker", 1);
-  expect_failure (be_deep, "no PPSP tracker", 1);
-  expect_failure (be_packed, "no PPSP tracker", 1);
-  expect_failure (be_huge, "too large", 1);
-  expect_failure (be_for_another, "another request", 1);
-  expect_failure (be_absent, "HTTP status 404", 1);
-  expect_failure (be_circular, "too often", 4);
-  expect_failure (be_elsewhere, "another scheme", 1);
-  expect_failure (be_abroad, "public address", 1);
+  expect_failure (be_garbage, "no PPSP tracker", 1, PATIENCE_MS);
+  expect_failure (be_deep, "no PPSP tracker", 1, PATIENCE_MS);
+  expect_failure (be_packed, "no PPSP tracker", 1, PATIENCE_MS);
+  expect_failure (be_huge, "too large", 1, PATIENCE_MS);
+  expect_failure (be_for_another, "another request", 1, PATIENCE_MS);
+  expect_failure (be_absent, "HTTP status 404", 1, PATIENCE_MS);
+  expect_failure (be_circular, "too often", 4, PATIENCE_MS);
+  expect_failure (be_elsewhere, "another scheme", 1, PATIENCE_MS);
+  expect_failure (be_abroad, "public address", 1, PATIENCE_MS);
 }
 
 static void
 slow_answers_end_in_time (void)
 {
-  expect_failure (be_silent, "no answer in time", 1);
-  expect_failure (be_slow, "no answer in time", 1);
+  expect_failure (be_silent, "no answer in time", 1, 400);
+  expect_failure (be_slow, "no answer in time", 1, 400);
 }
 
 static void
@@ -375,14 +365,14 @@ unfit_addresses_are_left_out (void)
   Evil evil = evil_new (be_private);
   Found found = found_new ();
   soup_server_add_handler (evil.server, NULL, on_evil, &evil, NULL);
-  NetTracker *client = client_new (evil.uri, 7574, &found);
-  g_assert_true (wait_for (is_joined, client));
+  NetTracker *client = client_new (evil.uri, 7574, PATIENCE_MS, &found);
+  g_assert_true (wait_until (is_joined, client));
   g_assert_cmpuint (found.peers->len, ==, 1);
   g_autofree char *only = peer_address_to_string (&g_array_index (found.peers, PeerAddress, 0));
   g_assert_cmpstr (only, ==, "192.0.2.1:7574");
   g_assert_cmpuint (status_of (client).refused_peers, ==, 7);
   net_tracker_free (client);
-  net_tracker_flush (2000);
+  net_tracker_flush (PATIENCE_MS);
   g_array_unref (found.peers);
   evil_clear (&evil);
 }
@@ -407,17 +397,18 @@ one_dead_tracker_does_not_hold_the_other (void)
   soup_server_add_handler (slow.server, NULL, on_evil, &slow, NULL);
   g_autofree char *by_name = g_strdup_printf ("http://localhost:%s", evil.uri + 17);
   const char *uris[] = {"http://127.0.0.1:9/", slow.uri, by_name, NULL};
-  NetTrackerOptions options = {.uris = uris, .swarm_id = SWARM, .port = 7574, .timeout_ms = 400};
+  NetTrackerOptions options = {
+      .uris = uris, .swarm_id = SWARM, .port = 7574, .timeout_ms = PATIENCE_MS};
   Found found = found_new ();
   g_autoptr (GError) error = NULL;
   NetTracker *client = net_tracker_new (&options, on_peers, &found, &error);
   g_assert_no_error (error);
-  g_assert_true (wait_for (is_joined, client));
+  g_assert_true (wait_until (is_joined, client));
   /* We connect to the address that we have looked at, but ask for the name. */
   g_assert_true (g_str_has_prefix (evil.host, "localhost:"));
-  g_assert_true (wait_for (has_failed, client));
+  g_assert_true (wait_until (has_failed, client));
   net_tracker_free (client);
-  net_tracker_flush (3000);
+  net_tracker_flush (PATIENCE_MS);
   g_assert_cmpuint (evil.requests, ==, 2); /* JOIN and LEAVE */
   g_array_unref (found.peers);
   evil_clear (&evil);
@@ -437,13 +428,14 @@ may_be_freed_by_whom_it_calls (void)
   soup_server_add_handler (evil.server, NULL, on_evil, &evil, NULL);
   const char *uris[] = {evil.uri, NULL};
   NetTracker *client = NULL;
-  NetTrackerOptions options = {.uris = uris, .swarm_id = SWARM, .port = 7574, .timeout_ms = 400};
+  NetTrackerOptions options = {
+      .uris = uris, .swarm_id = SWARM, .port = 7574, .timeout_ms = PATIENCE_MS};
   client = net_tracker_new (&options, free_self, &client, NULL);
-  for (unsigned i = 0; i < 5000 && client != NULL; i++)
-    if (!g_main_context_iteration (NULL, FALSE))
-      g_usleep (500);
+  int64_t end = 0;
+  while (client != NULL && wait_turn (&end))
+    ;
   g_assert_null (client);
-  net_tracker_flush (2000);
+  net_tracker_flush (PATIENCE_MS);
   evil_clear (&evil);
 }
 
@@ -507,7 +499,7 @@ fetch (const char *method, uint16_t port, const char *path, char **text)
   g_autoptr (SoupMessage) message = soup_message_new (method, uri);
   Fetch state = {0};
   soup_session_send_and_read_async (soup, message, 0, NULL, on_fetched, &state);
-  g_assert_true (wait_for (is_fetched, &state));
+  g_assert_true (wait_until (is_fetched, &state));
   g_assert_no_error (state.error);
   *text = g_strndup (g_bytes_get_data (state.body, NULL), g_bytes_get_size (state.body));
   g_bytes_unref (state.body);
@@ -525,8 +517,8 @@ management_counts_what_happens (void)
   uint16_t port = trackerd_server_management_port (server);
   g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u/", trackerd_server_port (server));
   Found found = found_new ();
-  NetTracker *client = client_new (uri, 7574, &found);
-  g_assert_true (wait_for (is_joined, client));
+  NetTracker *client = client_new (uri, 7574, PATIENCE_MS, &found);
+  g_assert_true (wait_until (is_joined, client));
   g_autofree char *metrics = NULL, *health = NULL, *swarms = NULL, *other = NULL, *got = NULL,
                   *absent = NULL;
   g_assert_cmpuint (fetch ("GET", port, "/metrics", &metrics), ==, 200);
@@ -544,7 +536,7 @@ management_counts_what_happens (void)
   /* And the peers' address tells nobody anything. */
   g_assert_cmpuint (fetch ("GET", trackerd_server_port (server), "/metrics", &got), ==, 405);
   net_tracker_free (client);
-  net_tracker_flush (2000);
+  net_tracker_flush (PATIENCE_MS);
   g_array_unref (found.peers);
 }
 

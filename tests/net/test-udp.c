@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define CHUNK 1024
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 static GMainLoop *loop;
 
