@@ -45,7 +45,7 @@ static double
 time_per_chunk (const PeerSwarm *self, const PeerChannel *channel)
 {
   double rate = channel->rate > 0 ? channel->rate : 65536;
-  return (double)self->content.chunk_size * 1e6 / rate;
+  return (double)peer_content_chunk_max (&self->content) * 1e6 / rate;
 }
 
 /* In a live swarm somebody who lives is heard of within a keep-alive's time. Who is not may be gone;
@@ -173,6 +173,37 @@ peer_swarm_urgent_end (const PeerSwarm *self)
       end = MAX (end, want->window.first + (uint64_t)left / want->chunk_time);
   }
   return end;
+}
+
+/* A newcomer asks the first that tells what it has for a chunk of each of its last two munros: their
+ * signatures come along, and say where the channel is and how fast it goes (6.1.2.4). That is a
+ * round trip earlier than by waiting for the newest munro and asking then.
+ *
+ * With Sign All nobody tells us a newest munro, ever: the only proof of a chunk is the chunk. So the
+ * newest that each peer claims is asked of it, as often as that is beyond what is proven. */
+void
+peer_swarm_sound_out (PeerSwarm *self, PeerChannel *channel)
+{
+  uint64_t n = self->content.chunks_per_signature;
+  bool newcomer = peer_range_is_empty (self->edge);
+  if (!self->live || self->source || channel->have_end == 0)
+    return;
+  if (self->sign_all ? channel->have_end <= self->edge.end || !may_ask (self, channel)
+                     : channel->sounded || !newcomer)
+    return;
+  channel->sounded = true;
+  uint64_t first = (channel->have_end - 1) / n * n;
+  for (unsigned i = 0; i < (newcomer ? 2 : 1); i++, first -= n) {
+    PeerRange run = {first, first + 1};
+    if (peer_channel_has (channel, first) &&
+        !(self->sign_all && peer_chunks_has (self->requested, first)) &&
+        peer_chunks_add (self->requested, run)) {
+      peer_channel_ask (channel, self->core->now, run);
+      peer_core_ready (self->core, channel);
+    }
+    if (first < n)
+      break;
+  }
 }
 
 /* Asks that were not answered in time go to somebody else, or are said again: the REQUEST may have

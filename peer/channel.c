@@ -78,6 +78,7 @@ peer_channel_free (PeerChannel *self)
   g_array_unref (self->to_request);
   g_array_unref (self->to_cancel);
   g_free (self->hashes);
+  peer_signatures_free (self->signatures);
   g_free (self);
 }
 

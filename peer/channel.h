@@ -145,7 +145,8 @@ typedef struct {
   uint64_t munro_sent;   /* first chunk of the newest munro that we sent them */
   int64_t munro_sent_at; /* us */
 
-  PeerPendingHashes *hashes; /* made when the channel opens */
+  PeerPendingHashes *hashes;  /* made when the channel opens */
+  PeerSignatures *signatures; /* Sign All: likewise; else NULL */
   double signature_tokens;
   int64_t signature_tokens_at;
   unsigned malformed, unknown; /* datagrams with such messages */

@@ -6,6 +6,9 @@
  * 6.1.2.1), so that a bigger one is only delay; 65,536 chunks are over a minute at 8 Mbit/s. */
 #define CHUNKS_PER_SIGNATURE_MAX 65536
 
+/* RFC 7574, 4.2: the widest tree that bins can number, and ours has a bin for each hash. */
+#define TREE_CHUNKS_MAX (UINT64_C (1) << 63)
+
 G_DEFINE_QUARK (peer - error - quark, peer_error)
 
 void
@@ -104,10 +107,22 @@ peer_content_signature_size (const PeerContent *self)
   return 0;
 }
 
+bool
+peer_content_is_variable (const PeerContent *self)
+{
+  return self->chunk_size == PEER_CHUNK_VARIABLE;
+}
+
+uint32_t
+peer_content_chunk_max (const PeerContent *self)
+{
+  return peer_content_is_variable (self) ? PEER_CHUNK_VARIABLE_MAX : self->chunk_size;
+}
+
 uint64_t
 peer_content_n_chunks (const PeerContent *self)
 {
-  if (self->chunk_size == 0)
+  if (self->chunk_size == 0 || peer_content_is_variable (self))
     return 0;
   return self->length / self->chunk_size + (self->length % self->chunk_size != 0 ? 1 : 0);
 }
@@ -133,19 +148,19 @@ refuse (GError **error, const char *why)
   return false;
 }
 
-/* How many chunks an addressing can name (section 4). */
-static uint64_t
-addressable_chunks (PeerAddressing addressing)
+uint64_t
+peer_content_max_chunks (const PeerContent *self)
 {
-  switch (addressing) {
+  switch (self->addressing) {
   case PEER_ADDRESSING_BINS32:
     return UINT64_C (1) << 31;
-  case PEER_ADDRESSING_CHUNKS32:
+  case PEER_ADDRESSING_CHUNKS32: /* the last number alone would say "nothing" */
     return UINT32_MAX;
   case PEER_ADDRESSING_BYTES64:
+    return MIN (UINT64_MAX / MAX (self->chunk_size, 1), TREE_CHUNKS_MAX);
   case PEER_ADDRESSING_BINS64:
   case PEER_ADDRESSING_CHUNKS64:
-    return UINT64_C (1) << 62;
+    return TREE_CHUNKS_MAX;
   }
   return 0;
 }
@@ -161,7 +176,7 @@ check_static (const PeerContent *self, GError **error)
   }
   if (self->length > INT64_MAX)
     return refuse (error, "the content length is larger than any file");
-  if (peer_content_n_chunks (self) > addressable_chunks (self->addressing))
+  if (peer_content_n_chunks (self) > MIN (peer_content_max_chunks (self), TREE_CHUNKS_MAX / 2))
     return refuse (error, "the content has more chunks than its chunk addressing can name");
   return true;
 }
@@ -180,9 +195,14 @@ check_live (const PeerContent *self, GError **error)
     return refuse (error, "the swarm ID does not begin with the live signature algorithm");
   if (self->swarm_id_size != expected)
     return refuse (error, "the swarm ID is not as long as the public key of its algorithm");
-  if (self->chunks_per_signature < 2 || self->chunks_per_signature > CHUNKS_PER_SIGNATURE_MAX ||
-      (self->chunks_per_signature & (self->chunks_per_signature - 1)) != 0)
+  if (self->method == PEER_METHOD_SIGN_ALL) {
+    if (self->chunks_per_signature != 1)
+      return refuse (error, "with Sign All each chunk has a signature of its own");
+  } else if (self->chunks_per_signature < 2 ||
+             self->chunks_per_signature > CHUNKS_PER_SIGNATURE_MAX ||
+             (self->chunks_per_signature & (self->chunks_per_signature - 1)) != 0) {
     return refuse (error, "chunks per signature must be a power of two from 2 to 65536");
+  }
   if (self->length != 0)
     return refuse (error, "live content has no length");
   return true;
@@ -193,21 +213,24 @@ peer_content_check (const PeerContent *self, GError **error)
 {
   if (self->swarm_id_size == 0 || self->swarm_id_size > PEER_SWARM_ID_MAX)
     return refuse (error, "the swarm ID is empty or too long");
-  if (self->chunk_size == UINT32_MAX)
-    return refuse (error, "chunks of variable size are not supported");
-  if (self->chunk_size < PEER_CHUNK_MIN || self->chunk_size > PEER_CHUNK_MAX)
-    return refuse (error, "the chunk size must be between 1 and 8192 bytes");
-  if (addressable_chunks (self->addressing) == 0)
+  if (peer_content_max_chunks (self) == 0)
     return refuse (error, "the chunk addressing method is unknown");
+  /* where one of them begins is known to nobody who has not all before it */
+  if (peer_content_is_variable (self) && self->addressing == PEER_ADDRESSING_BYTES64)
+    return refuse (error, "byte ranges cannot name chunks of variable size");
+  if (!peer_content_is_variable (self) &&
+      (self->chunk_size < PEER_CHUNK_MIN || self->chunk_size > PEER_CHUNK_MAX))
+    return refuse (error, "the chunk size must be between 1 and 8192 bytes, or 4294967295: "
+                          "variable");
   if (peer_hash_size (self->hash) == 0)
     return refuse (error, "the Merkle hash function is unknown");
   switch (self->method) {
   case PEER_METHOD_NONE:
+    /* RFC 7574, 5, lets a benign network do without; nothing unverified is ever kept here */
     return refuse (error, "content without integrity protection is not supported");
   case PEER_METHOD_MERKLE:
     return check_static (self, error);
   case PEER_METHOD_SIGN_ALL:
-    return refuse (error, "the content integrity method Sign All is not supported");
   case PEER_METHOD_UNIFIED_MERKLE:
     return check_live (self, error);
   }

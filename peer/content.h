@@ -8,11 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PEER_HASH_MAX 64       /* bytes: SHA-512 */
-#define PEER_SIGNATURE_MAX 512 /* bytes: RSA with 4096 bits */
-#define PEER_SWARM_ID_MAX 1024 /* bytes: RSA with 4096 bits and a long exponent fit */
-#define PEER_CHUNK_MIN 1       /* bytes */
-#define PEER_CHUNK_MAX 8192    /* bytes; ours: what one datagram may sensibly carry */
+#define PEER_HASH_MAX 64               /* bytes: SHA-512 */
+#define PEER_SIGNATURE_MAX 512         /* bytes: RSA with 4096 bits */
+#define PEER_SWARM_ID_MAX 1024         /* bytes: RSA with 4096 bits and a long exponent fit */
+#define PEER_CHUNK_MIN 1               /* bytes */
+#define PEER_CHUNK_MAX 8192            /* bytes; ours: what one datagram may sensibly carry */
+#define PEER_CHUNK_VARIABLE UINT32_MAX /* as a chunk size: each chunk has its own (section 7.11) */
+#define PEER_CHUNK_VARIABLE_MAX 1440 /* bytes; ours: of such a chunk, so that it fits a datagram */
 
 typedef enum {
   PEER_METHOD_NONE = 0,
@@ -55,8 +57,9 @@ typedef struct {
   PeerHashFunction hash;            /* of the Merkle tree */
   PeerSignatureAlgorithm signature; /* live: the first byte of the swarm ID says it as well */
   PeerAddressing addressing;
-  uint32_t chunk_size;           /* bytes */
-  uint32_t chunks_per_signature; /* live: a power of two, at least 2 (section 6.1.2.1) */
+  uint32_t chunk_size;           /* bytes, or PEER_CHUNK_VARIABLE */
+  uint32_t chunks_per_signature; /* Unified Merkle: a power of two, at least 2 (section 6.1.2.1);
+                                  * Sign All: 1 */
   uint64_t length;               /* bytes; static: 0 = not known yet (section 5.6) */
 } PeerContent;
 
@@ -77,8 +80,12 @@ void peer_content_init_live (PeerContent *self);
 bool peer_content_is_live (const PeerContent *self);
 /* Do all fields fit each other, and do we speak them? */
 bool peer_content_check (const PeerContent *self, GError **error);
-/* Chunks of static content of a known length. */
+bool peer_content_is_variable (const PeerContent *self);   /* its chunks have no common size */
+uint32_t peer_content_chunk_max (const PeerContent *self); /* bytes: no chunk is larger */
+/* Chunks of static content of a known length; 0 = its length does not tell it. */
 uint64_t peer_content_n_chunks (const PeerContent *self);
+/* How many chunks its addressing can name (section 4): their numbers are below that. */
+uint64_t peer_content_max_chunks (const PeerContent *self);
 /* Swarm ID as lower-case hex. The caller frees. */
 char *peer_content_swarm_id_hex (const PeerContent *self);
 size_t peer_content_hash_size (const PeerContent *self);      /* bytes; 0 = no Merkle tree */

@@ -106,8 +106,15 @@ check_join (PeerEngine *self, const PeerJoin *join, GError **error)
 {
   if (!peer_content_check (join->content, error))
     return false;
+  if (join->content->method == PEER_METHOD_SIGN_ALL && !self->options.benign) {
+    g_set_error_literal (error, PEER_ERROR, PEER_ERROR_LIMIT,
+                         "its chunks are each signed (Sign All), which is for networks whose peers "
+                         "are trusted: say so with --benign-network");
+    return false;
+  }
   PeerWireFormat format = peer_wire_format (join->content);
-  PeerMessage data = {.type = PEER_MESSAGE_DATA, .bytes = {NULL, join->content->chunk_size}};
+  PeerMessage data = {.type = PEER_MESSAGE_DATA,
+                      .bytes = {NULL, peer_content_chunk_max (join->content)}};
   size_t size = sizeof (uint32_t) + peer_wire_size (&format, &data);
   if (size > PEER_DATAGRAM_MAX) {
     g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_CONTENT,
@@ -223,6 +230,7 @@ void
 peer_engine_start (PeerEngine *self, PeerSwarm *swarm, uint64_t first)
 {
   g_return_if_fail (swarm->source && first % swarm->content.chunks_per_signature == 0);
+  g_return_if_fail (first <= peer_content_max_chunks (&swarm->content));
   peer_integrity_start (swarm->integrity, first);
   swarm->next_chunk = swarm->open_first = first;
 }
@@ -237,7 +245,9 @@ peer_engine_append (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes, si
 uint32_t
 peer_engine_open_chunks (const PeerEngine *self, const PeerSwarm *swarm)
 {
-  return (uint32_t)(swarm->open_first + swarm->content.chunks_per_signature - swarm->next_chunk);
+  uint64_t end = swarm->open_first + swarm->content.chunks_per_signature;
+  /* a subtree that the addressing cannot name as a whole is never begun */
+  return end > peer_content_max_chunks (&swarm->content) ? 0 : (uint32_t)(end - swarm->next_chunk);
 }
 
 bool

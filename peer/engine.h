@@ -91,7 +91,8 @@ void peer_engine_drop (PeerEngine *self, PeerSwarm *swarm, PeerRange run);
  * subtree is signed; returns its number. first = where to go on (a restart). */
 void peer_engine_start (PeerEngine *self, PeerSwarm *swarm, uint64_t first);
 uint64_t peer_engine_append (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes, size_t n);
-/* Chunks that the open subtree still takes; 0 = it is full and can be signed. */
+/* Chunks that the open subtree still takes; 0 = it is full and can be signed, or the numbers that
+ * the addressing has are used up (peer_content_max_chunks). */
 uint32_t peer_engine_open_chunks (const PeerEngine *self, const PeerSwarm *swarm);
 bool peer_engine_sign (PeerEngine *self, PeerSwarm *swarm, PeerKey *key, int64_t now);
 

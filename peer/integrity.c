@@ -34,6 +34,7 @@
  * - The root is a peak of itself, at any height. Peaks alone settle nothing; a chunk that climbs
  *   to one of them does. */
 #include "peer/integrity.h"
+#include "peer/wire.h"
 
 #include <string.h>
 
@@ -53,7 +54,9 @@ typedef struct {
 
 struct PeerIntegrity {
   PeerContent content;
-  bool is_live;
+  bool is_live, is_signed; /* is_signed: Sign All */
+  PeerWireFormat format;
+  uint32_t chunk_max; /* bytes */
   size_t hash_size;
   PeerHasher *hasher;
   PeerHashStore *hashes; /* live: the view of munros */
@@ -71,6 +74,8 @@ struct PeerIntegrity {
   uint8_t left[MAX_HEIGHT + 1][PEER_HASH_MAX]; /* by height: filled nodes that wait for a sibling */
   bool has_short;                              /* static: the last one was shorter than a chunk */
   bool is_filled;                              /* live: a whole subtree waits to be signed */
+  uint8_t *plain;                              /* Sign All: what a signature is over... */
+  size_t n_last;                               /* ...with the chunk appended last: its bytes */
 };
 
 static const uint8_t zeros[PEER_HASH_MAX];
@@ -310,6 +315,13 @@ keep_climb (PeerIntegrity *self, PeerPendingHashes *pending, const Climb *plan)
 
 /* --- for who receives --- */
 
+/* Can it only be the last of static content? */
+static bool
+is_short (const PeerIntegrity *self, size_t n)
+{
+  return !peer_content_is_variable (&self->content) && n < self->content.chunk_size;
+}
+
 static PeerIntegrityResult
 try_claim (PeerIntegrity *self, PeerPendingHashes *pending, Claim *claim, uint64_t chunk,
            const uint8_t *bytes, size_t n)
@@ -317,7 +329,7 @@ try_claim (PeerIntegrity *self, PeerPendingHashes *pending, Claim *claim, uint64
   Climb plan;
   if (chunk >= claim->n_chunks || !claim_fits_root (self, claim))
     return PEER_INTEGRITY_MISSING;
-  if (n < self->content.chunk_size && chunk != claim->n_chunks - 1)
+  if (is_short (self, n) && chunk != claim->n_chunks - 1)
     return PEER_INTEGRITY_MISSING;
   self->claim = claim;
   self->n_chunks = claim->n_chunks;
@@ -387,16 +399,16 @@ check_size (const PeerIntegrity *self, uint64_t chunk, size_t n)
 {
   const PeerContent *content = &self->content;
   bool is_last = chunk + 1 == self->n_chunks;
-  if (n == 0 || n > content->chunk_size)
+  if (n == 0 || n > self->chunk_max)
     return PEER_INTEGRITY_BAD;
   if (self->is_live)
     return PEER_INTEGRITY_GOOD;
   if (chunk >= self->n_chunks)
     return PEER_INTEGRITY_BAD;
-  if (is_last && content->length > 0)
+  if (is_last && content->length > 0 && !peer_content_is_variable (content))
     return n == content->length - chunk * content->chunk_size ? PEER_INTEGRITY_GOOD
                                                               : PEER_INTEGRITY_BAD;
-  if (n == content->chunk_size || is_last)
+  if (!is_short (self, n) || is_last)
     return PEER_INTEGRITY_GOOD;
   return self->size_is_proven ? PEER_INTEGRITY_BAD : PEER_INTEGRITY_MISSING;
 }
@@ -406,7 +418,7 @@ peer_integrity_check (PeerIntegrity *self, PeerPendingHashes *pending, uint64_t 
                       const uint8_t *bytes, size_t n)
 {
   Climb plan;
-  if (n == 0 || n > self->content.chunk_size)
+  if (n == 0 || n > self->chunk_max || self->is_signed)
     return PEER_INTEGRITY_BAD;
   if (!self->is_live && self->n_chunks == 0)
     return check_first (self, pending, chunk, bytes, n);
@@ -439,51 +451,20 @@ peer_integrity_n_chunks (const PeerIntegrity *self)
   return self->n_chunks;
 }
 
-static uint8_t *
-put_number (uint8_t *out, uint64_t value, unsigned size)
-{
-  for (unsigned i = 0; i < size; i++)
-    out[i] = (uint8_t)(value >> 8 * (size - 1 - i));
-  return out + size;
-}
+#define SIGNED_HEADER (16 + 8)
 
-#define SIGNED_MAX (16 + 8 + PEER_HASH_MAX)
-
-/* What a munro's signature is over (section 6.1.2.2): the chunk specification as on the wire
- * (section 8: bins, or ranges with the end included), time, hash. Returns its size; 0 = the range
+/* What a signature is over: the chunk specification as on the wire, the time, and a hash (6.1.2.2)
+ * or a whole chunk (6.1.1). out: room for SIGNED_HEADER and those. Returns its size; 0 = the range
  * has no form in this addressing. */
 static size_t
-signed_bytes (const PeerIntegrity *self, const PeerMunro *munro, uint8_t out[SIGNED_MAX])
+signed_bytes (const PeerIntegrity *self, PeerRange chunks, uint64_t time, const uint8_t *bytes,
+              size_t n, uint8_t *out)
 {
-  uint64_t first = munro->chunks.first, last = munro->chunks.end - 1;
-  uint64_t bin = peer_bin_from_range (munro->chunks), size = self->content.chunk_size;
-  uint8_t *to = out;
-  switch (self->content.addressing) {
-  case PEER_ADDRESSING_BINS32:
-    if (bin > INT32_MAX)
-      return 0;
-    to = put_number (to, bin, 4);
-    break;
-  case PEER_ADDRESSING_BINS64:
-    to = put_number (to, bin, 8);
-    break;
-  case PEER_ADDRESSING_CHUNKS32:
-    if (last > UINT32_MAX)
-      return 0;
-    to = put_number (put_number (to, first, 4), last, 4);
-    break;
-  case PEER_ADDRESSING_CHUNKS64:
-    to = put_number (put_number (to, first, 8), last, 8);
-    break;
-  case PEER_ADDRESSING_BYTES64:
-    if (munro->chunks.end > UINT64_MAX / size)
-      return 0;
-    to = put_number (put_number (to, first * size, 8), munro->chunks.end * size - 1, 8);
-    break;
-  }
-  to = put_number (to, munro->time, 8);
-  memcpy (to, munro->hash, self->hash_size);
-  return (size_t)(to - out) + self->hash_size;
+  PeerWriter writer = {out, 0, SIGNED_HEADER + n};
+  if (!peer_wire_write_chunks (&writer, &self->format, chunks) ||
+      !peer_writer_u64 (&writer, time) || !peer_writer_bytes (&writer, bytes, n))
+    return 0;
+  return writer.used;
 }
 
 bool
@@ -515,11 +496,11 @@ peer_integrity_add_munro (PeerIntegrity *self, PeerPendingHashes *pending, PeerR
                           uint64_t time, const uint8_t *signature, size_t n, uint64_t now,
                           uint32_t max_age)
 {
-  uint8_t bytes[SIGNED_MAX];
+  uint8_t bytes[SIGNED_HEADER + PEER_HASH_MAX];
   PeerMunro munro = {.chunks = chunks, .time = time, .signature_size = (uint16_t)n};
-  if (!self->is_live || n > PEER_SIGNATURE_MAX || !peer_range_is_node (chunks) ||
+  if (!self->is_live || self->is_signed || n > PEER_SIGNATURE_MAX || !peer_range_is_node (chunks) ||
       peer_range_size (chunks) != self->content.chunks_per_signature ||
-      chunks.first >= UINT64_C (1) << MAX_HEIGHT)
+      chunks.end > peer_content_max_chunks (&self->content))
     return PEER_INTEGRITY_BAD;
 
   const uint8_t *hash = peer_pending_hashes_find (pending, chunks);
@@ -539,8 +520,41 @@ peer_integrity_add_munro (PeerIntegrity *self, PeerPendingHashes *pending, PeerR
   memcpy (munro.hash, hash, self->hash_size);
   memcpy (munro.signature, signature, n);
   peer_pending_hashes_remove (pending, chunks);
-  size_t n_bytes = signed_bytes (self, &munro, bytes);
+  size_t n_bytes = signed_bytes (self, chunks, time, munro.hash, self->hash_size, bytes);
   if (n_bytes == 0 || !peer_verifier_check (self->verifier, bytes, n_bytes, signature, n))
+    return PEER_INTEGRITY_BAD;
+  if (known)
+    return PEER_INTEGRITY_FORKED;
+  peer_munros_add (self->munros, &munro);
+  return PEER_INTEGRITY_GOOD;
+}
+
+PeerIntegrityResult
+peer_integrity_check_signed (PeerIntegrity *self, const PeerSignature *signature, uint64_t chunk,
+                             const uint8_t *bytes, size_t n, uint64_t now, uint32_t max_age)
+{
+  PeerMunro munro = {.chunks = {chunk, chunk + 1}};
+  if (!self->is_signed || n == 0 || n > self->chunk_max ||
+      munro.chunks.end > peer_content_max_chunks (&self->content))
+    return PEER_INTEGRITY_BAD;
+  if (!signature)
+    return PEER_INTEGRITY_MISSING;
+  if (peer_munros_is_old (self->munros, chunk))
+    return PEER_INTEGRITY_OLD;
+  peer_hasher_chunk (self->hasher, bytes, n, munro.hash);
+  const uint8_t *known = peer_munros_find_hash (self->munros, chunk);
+  if (known && memcmp (known, munro.hash, self->hash_size) == 0)
+    return PEER_INTEGRITY_KNOWN;
+  PeerIntegrityResult result = check_time (signature->time, now, max_age);
+  if (result != PEER_INTEGRITY_GOOD)
+    return result;
+
+  munro.time = signature->time;
+  munro.signature_size = signature->size;
+  memcpy (munro.signature, signature->signature, signature->size);
+  size_t size = signed_bytes (self, munro.chunks, munro.time, bytes, n, self->plain);
+  if (size == 0 || !peer_verifier_check (self->verifier, self->plain, size, munro.signature,
+                                         munro.signature_size))
     return PEER_INTEGRITY_BAD;
   if (known)
     return PEER_INTEGRITY_FORKED;
@@ -622,7 +636,7 @@ peer_integrity_append (PeerIntegrity *self, const uint8_t *bytes, size_t n)
 {
   uint8_t hash[PEER_HASH_MAX];
   unsigned height = 0, limit = self->is_live ? top_height (self) : MAX_HEIGHT;
-  g_return_if_fail (n > 0 && n <= self->content.chunk_size && !self->has_short);
+  g_return_if_fail (n > 0 && n <= self->chunk_max && !self->has_short);
   g_return_if_fail (self->is_live || self->n_chunks == 0);
   /* A subtree that could not be signed is left behind: nobody has heard of it. */
   self->is_filled = false;
@@ -639,7 +653,10 @@ peer_integrity_append (PeerIntegrity *self, const uint8_t *bytes, size_t n)
   self->next++;
   self->length += n;
   self->is_filled = self->is_live && height == limit;
-  self->has_short = !self->is_live && n < self->content.chunk_size;
+  self->has_short = !self->is_live && is_short (self, n);
+  if (self->is_signed)
+    memcpy (self->plain + SIGNED_HEADER, bytes, n);
+  self->n_last = n;
 }
 
 void
@@ -670,13 +687,15 @@ peer_integrity_start (PeerIntegrity *self, uint64_t first)
 bool
 peer_integrity_sign (PeerIntegrity *self, PeerKey *key, uint64_t time)
 {
-  uint8_t bytes[SIGNED_MAX];
+  uint8_t bytes[SIGNED_HEADER + PEER_HASH_MAX + PEER_CHUNK_MAX];
   PeerMunro munro = {.time = time};
   if (!self->is_filled)
     return false;
   munro.chunks = node_at (top_height (self), self->next - 1);
   memcpy (munro.hash, self->left[top_height (self)], self->hash_size);
-  size_t n = signed_bytes (self, &munro, bytes);
+  const uint8_t *what = self->is_signed ? self->plain + SIGNED_HEADER : munro.hash;
+  size_t n = signed_bytes (self, munro.chunks, time, what,
+                           self->is_signed ? self->n_last : self->hash_size, bytes);
   munro.signature_size = n == 0 ? 0 : (uint16_t)peer_key_sign (key, bytes, n, munro.signature);
   if (munro.signature_size == 0 || !peer_munros_add (self->munros, &munro))
     return false;
@@ -722,8 +741,13 @@ peer_integrity_new (const PeerContent *content, uint64_t max_chunks, PeerHashSto
   g_autoptr (PeerIntegrity) self = g_new0 (PeerIntegrity, 1);
   self->content = checked;
   self->is_live = peer_content_is_live (content);
-  self->hash_size = peer_content_hash_size (content);
+  self->is_signed = content->method == PEER_METHOD_SIGN_ALL;
+  self->format = peer_wire_format (content);
+  self->chunk_max = peer_content_chunk_max (content);
+  self->hash_size = peer_hash_size (content->hash);
   self->hasher = peer_hasher_new (content->hash);
+  if (self->is_signed)
+    self->plain = g_malloc (SIGNED_HEADER + self->chunk_max);
   if (self->is_live) {
     peer_hashes_free (hashes);
     self->munros = peer_munros_new (content->chunks_per_signature, max_chunks, self->hash_size);
@@ -734,10 +758,8 @@ peer_integrity_new (const PeerContent *content, uint64_t max_chunks, PeerHashSto
   self->hashes = hashes ? hashes : peer_hashes_memory_new (self->hash_size);
   if (!is_new && !check_length (self, error))
     return NULL;
-  if (!is_new && content->length > 0) {
-    self->n_chunks = peer_content_n_chunks (content);
-    self->size_is_proven = true;
-  }
+  self->n_chunks = is_new ? 0 : peer_content_n_chunks (content);
+  self->size_is_proven = self->n_chunks > 0;
   return g_steal_pointer (&self);
 }
 
@@ -750,6 +772,7 @@ peer_integrity_free (PeerIntegrity *self)
   peer_munros_free (self->munros);
   peer_verifier_free (self->verifier);
   peer_hasher_free (self->hasher);
+  g_free (self->plain);
   g_free (self);
 }
 

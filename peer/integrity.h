@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* May this chunk be believed? The Merkle hash tree of static content (RFC 7574, section 5) and
- * the Unified Merkle Tree of live content (section 6.1.2), for who has the content and for who
- * receives it. No other file knows hashes of chunks. */
+/* May this chunk be believed? The Merkle hash tree of static content (RFC 7574, section 5), the
+ * Unified Merkle Tree (section 6.1.2) and Sign All (6.1.1) of live content, for who has the content
+ * and for who receives it. No other file knows hashes of chunks.
+ *
+ * With Sign All each chunk is a subtree of its own: what is said of munros goes for its signature,
+ * and there are no hashes to send. */
 #pragma once
 
 #include "peer/chunks.h"
@@ -9,7 +12,7 @@
 #include "peer/crypto.h"
 #include "peer/hashes.h"
 #include "peer/munros.h"
-#include "peer/store.h"
+#include "peer/signatures.h"
 
 typedef enum {
   PEER_INTEGRITY_GOOD,
@@ -56,6 +59,13 @@ uint64_t peer_integrity_n_chunks (const PeerIntegrity *self);
  * who sent chunk and pending. */
 PeerIntegrityResult peer_integrity_check (PeerIntegrity *self, PeerPendingHashes *pending,
                                           uint64_t chunk, const uint8_t *bytes, size_t n);
+
+/* Sign All: the same for a chunk whose signature this peer has sent; NULL = it has not. now,
+ * max_age: as for add_munro. On GOOD the signature is the chunk's newest munro. */
+PeerIntegrityResult peer_integrity_check_signed (PeerIntegrity *self,
+                                                 const PeerSignature *signature, uint64_t chunk,
+                                                 const uint8_t *bytes, size_t n, uint64_t now,
+                                                 uint32_t max_age);
 
 /* Is that munro known, signed and kept? Then add_munro would cost no signature check. */
 bool peer_integrity_has_munro (const PeerIntegrity *self, PeerRange chunks);

@@ -133,9 +133,10 @@ read_addressing (PeerLink *self, const char *value, GError **error)
 static bool
 read_chunk_size (PeerLink *self, const char *value, GError **error)
 {
-  uint64_t number;
+  uint64_t number = PEER_CHUNK_VARIABLE;
 
-  if (!read_number (value, PEER_CHUNK_MIN, PEER_CHUNK_MAX, &number, error))
+  if (!g_str_equal (value, "4294967295") && /* section 7.11: variable */
+      !read_number (value, PEER_CHUNK_MIN, PEER_CHUNK_MAX, &number, error))
     return false;
   self->content.chunk_size = (uint32_t)number;
   return true;
@@ -327,6 +328,12 @@ read_swarm_id (PeerLink *self, const char *text, size_t n, GError **error)
   return true;
 }
 
+static uint32_t
+default_per_signature (const PeerContent *content)
+{
+  return content->method == PEER_METHOD_SIGN_ALL ? 1 : CHUNKS_PER_SIGNATURE_DEFAULT;
+}
+
 /* What follows from other parameters, and whether all of them fit each other. */
 static bool
 complete (PeerLink *self, GError **error)
@@ -337,7 +344,7 @@ complete (PeerLink *self, GError **error)
   if (peer_content_is_live (content)) {
     content->signature = (PeerSignatureAlgorithm)content->swarm_id[0]; /* section 6.1 */
     if (content->chunks_per_signature == 0)
-      content->chunks_per_signature = CHUNKS_PER_SIGNATURE_DEFAULT;
+      content->chunks_per_signature = default_per_signature (content);
     if (content->length != 0)
       return refuse (error, "parameter \"cl\" of the link must not be there: live content has no "
                             "length");
@@ -414,7 +421,7 @@ add_content (GString *out, const PeerContent *content)
   if (content->chunk_size != 1024)
     add_number (out, "cs", content->chunk_size);
   if (peer_content_is_live (content) &&
-      content->chunks_per_signature != CHUNKS_PER_SIGNATURE_DEFAULT)
+      content->chunks_per_signature != default_per_signature (content))
     add_number (out, "ns", content->chunks_per_signature);
   if (content->length != 0)
     add_number (out, "cl", content->length);

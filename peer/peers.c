@@ -258,7 +258,7 @@ peer_swarm_options (const PeerSwarm *self, const PeerAddress *to, bool initiator
       .has_method = true,
       .method = content->method,
       /* 7.6 asks for it in static swarms only; a live tree has one as well, so it is always said */
-      .has_hash = content->method != PEER_METHOD_NONE && content->method != PEER_METHOD_SIGN_ALL,
+      .has_hash = content->method != PEER_METHOD_SIGN_ALL,
       .hash = content->hash,
       .has_signature = self->live,
       .signature = content->signature,
@@ -450,6 +450,8 @@ peer_swarm_opened (PeerSwarm *self, PeerChannel *channel)
   if (channel->state == PEER_CHANNEL_ANSWERING)
     core->n_unproven--;
   peer_channel_open (channel, core->now, self->live);
+  if (self->sign_all)
+    channel->signatures = peer_signatures_new ();
   core->counters.channels_opened++;
 
   PeerCandidate *candidate = find_candidate (self, &channel->address);

@@ -8,6 +8,10 @@
  *   ------v=====================v-----> chunks
  *         |<---- lookback ----->|
  *
+ * Munros of less than GROUP chunks, down to one with Sign All, are told of too often to be remembered
+ * each, and one input of the source makes many at once: an aligned group of them is taken for one, as
+ * far as it is known.
+ *
  * Tuning in takes two munros, since one alone does not say how long it lasts: the newest, which a
  * peer must tell us, and the one before it, which comes with the first chunk asked of it. */
 #include "peer/playout.h"
@@ -16,6 +20,7 @@
 
 #define LEAST_LAG 500000 /* us: nobody can rely on less */
 #define HISTORY 64       /* munros that are remembered; some 9 s at 4 Mbit/s */
+#define GROUP 64         /* chunks */
 
 typedef struct {
   PeerRange munro;
@@ -24,6 +29,7 @@ typedef struct {
 
 struct PeerPlayout {
   PeerPlayoutOptions options;
+  uint32_t per_mark;   /* chunks */
   Mark marks[HISTORY]; /* ascending by munro */
   unsigned n;
   int64_t chunk_time;     /* us; 0 = not known yet */
@@ -39,6 +45,7 @@ peer_playout_new (const PeerPlayoutOptions *options)
 {
   PeerPlayout *self = g_new0 (PeerPlayout, 1);
   self->options = *options;
+  self->per_mark = MAX (options->chunks_per_signature, GROUP);
   return self;
 }
 
@@ -59,10 +66,15 @@ static bool
 add_mark (PeerPlayout *self, PeerRange munro, int64_t wall)
 {
   unsigned at = self->n;
+  munro.first -= munro.first % self->per_mark;
   while (at > 0 && self->marks[at - 1].munro.first > munro.first)
     at--;
-  if (at > 0 && self->marks[at - 1].munro.first == munro.first)
-    return false;
+  if (at > 0 && self->marks[at - 1].munro.first == munro.first) {
+    if (munro.end <= self->marks[at - 1].munro.end)
+      return false;
+    self->marks[at - 1] = (Mark){munro, wall};
+    return true;
+  }
   if (self->n == HISTORY) {
     if (at == 0)
       return false;
@@ -138,7 +150,7 @@ tune_in_point (const PeerPlayout *self)
   uint64_t back = (uint64_t)((mark->wall - wanted) / self->chunk_time);
   uint64_t position = mark->munro.first > back ? mark->munro.first - back : 0;
   /* whole subtrees: no hash is fetched for chunks that nobody wants */
-  position -= position % self->options.chunks_per_signature;
+  position -= position % self->per_mark;
   return MAX (position, MIN (bound, newest (self)->munro.first));
 }
 
@@ -156,7 +168,7 @@ void
 peer_playout_edge (PeerPlayout *self, int64_t now, PeerRange munro, int64_t wall)
 {
   bool first = self->n == 0;
-  bool is_newest = first || munro.first > newest (self)->munro.first;
+  bool is_newest = first || munro.end > newest (self)->munro.end;
   if (!add_mark (self, munro, wall))
     return;
   /* only a munro that is new to all of us tells how far the clocks are apart */
@@ -215,7 +227,7 @@ peer_playout_want (const PeerPlayout *self, int64_t now, PeerWant *out)
     return false;
   const Mark *last = newest (self);
   if (!self->tuned_in) {
-    uint64_t before = MIN (last->munro.first, self->options.chunks_per_signature);
+    uint64_t before = MIN (last->munro.first, self->per_mark);
     *out = (PeerWant){{last->munro.first - before, last->munro.end}, now, 0};
     return true;
   }

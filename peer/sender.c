@@ -97,7 +97,8 @@ munro_size (const PeerSwarm *swarm)
   PeerMessage hash = {.type = PEER_MESSAGE_INTEGRITY, .bytes = {NULL, swarm->format.hash_size}};
   PeerMessage signature = {.type = PEER_MESSAGE_SIGNED_INTEGRITY,
                            .bytes = {NULL, swarm->format.signature_size}};
-  return peer_wire_size (&swarm->format, &hash) + peer_wire_size (&swarm->format, &signature);
+  return (swarm->sign_all ? 0 : peer_wire_size (&swarm->format, &hash)) +
+         peer_wire_size (&swarm->format, &signature);
 }
 
 static bool
@@ -111,7 +112,7 @@ write_munro (PeerSwarm *swarm, PeerWriter *writer, const PeerMunro *munro)
                            .chunks = munro->chunks,
                            .time = munro->time,
                            .bytes = {munro->signature, munro->signature_size}};
-  if (peer_wire_write (writer, &swarm->format, &hash) &&
+  if ((swarm->sign_all || peer_wire_write (writer, &swarm->format, &hash)) &&
       peer_wire_write (writer, &swarm->format, &signature))
     return true;
   *writer = before;
@@ -127,7 +128,7 @@ owes_newest_munro (const PeerSwarm *swarm, PeerChannel *channel, PeerMunro *out)
 {
   const PeerRange *edge = &swarm->edge;
   int64_t now = swarm->core->now;
-  if (!swarm->live || peer_range_is_empty (*edge) ||
+  if (!swarm->live || swarm->sign_all || peer_range_is_empty (*edge) ||
       !peer_channel_supports (channel, PEER_MESSAGE_INTEGRITY) ||
       !peer_channel_supports (channel, PEER_MESSAGE_SIGNED_INTEGRITY))
     return false;
@@ -315,8 +316,10 @@ make_proof (PeerSwarm *swarm, PeerChannel *channel, uint64_t chunk, Proof *out)
     return true;
   if (!peer_integrity_munro (swarm->integrity, chunk, &out->munro))
     return false;
-  out->with_munro = !peer_chunks_has_any (channel->have, out->munro.chunks) &&
-                    (again || !peer_chunks_has_any (channel->in_flight, out->munro.chunks));
+  /* 6.1.1: each chunk with its signature */
+  out->with_munro =
+      swarm->sign_all || (!peer_chunks_has_any (channel->have, out->munro.chunks) &&
+                          (again || !peer_chunks_has_any (channel->in_flight, out->munro.chunks)));
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include "peer/channel.h"
 #include "peer/core.h"
 #include "peer/picker.h"
+#include "peer/store.h"
 
 /* An address that we were told of. */
 typedef struct {
@@ -38,6 +39,7 @@ struct PeerSwarm {
   PeerStore *store;
   PeerIntegrity *integrity;
   bool live, source;
+  bool sign_all;           /* live, and each chunk has a signature of its own (6.1.1) */
   uint64_t discard_window; /* chunks */
   uint32_t max_peers;
   uint64_t salt;

@@ -39,6 +39,7 @@ peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
   self->store = store;
   self->integrity = integrity;
   self->live = peer_content_is_live (content);
+  self->sign_all = content->method == PEER_METHOD_SIGN_ALL;
   self->source = source;
   self->discard_window = self->live ? discard_window : UINT64_MAX;
   self->max_peers = max_peers > 0 ? max_peers : 30;
@@ -95,12 +96,14 @@ tell_size (PeerSwarm *self)
   if (self->live || n == 0 || self->length_told)
     return;
   PeerEvent event = {.type = PEER_EVENT_SIZE, .swarm = self, .chunks = {0, n}};
-  if (self->content.length == 0 && peer_chunks_has (self->have, n - 1)) {
+  if (self->content.length == 0 && !peer_content_is_variable (&self->content) &&
+      peer_chunks_has (self->have, n - 1)) {
     /* 5.6: the last chunk says how long the content really is */
     uint8_t last[PEER_CHUNK_MAX];
     size_t size = 0;
     if (self->store->class->read (self->store, n - 1, last, sizeof last, &size) == PEER_STORE_OK)
       self->content.length = (n - 1) * self->content.chunk_size + size;
+    self->format = peer_wire_format (&self->content);
   }
   event.bytes = self->content.length;
   if (self->size_told && event.bytes == 0)
@@ -228,12 +231,57 @@ unproven (PeerSwarm *self, PeerChannel *channel, uint64_t chunk)
   self->pick = true;
 }
 
+/* NTP; 0 = the age of a signature of chunk does not matter: only what would be our newest must be
+ * young, and an older one is as old as what we fetch of it. */
+static uint64_t
+time_to_judge_by (const PeerSwarm *self, uint64_t chunk)
+{
+  const PeerCore *core = self->core;
+  bool judged = core->wall_trusted && chunk >= self->edge.first;
+  return judged ? peer_ntp_from_us (core->now + core->wall_offset) : 0;
+}
+
+/* Sign All (6.1.1): by the signature that came before the chunk, which is the newest munro then. */
+static PeerIntegrityResult
+check_signed (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, const uint8_t *bytes, size_t n)
+{
+  PeerCounters *counters = &self->core->counters;
+  const PeerSignature *signature = peer_signatures_find (channel->signatures, chunk);
+  PeerIntegrityResult result = peer_integrity_check_signed (
+      self->integrity, signature, chunk, bytes, n, time_to_judge_by (self, chunk), MUNRO_MAX_AGE);
+  switch (result) {
+  case PEER_INTEGRITY_GOOD:
+    counters->signatures_checked++;
+    new_munro (self, (PeerRange){chunk, chunk + 1}, signature->time);
+    break;
+  case PEER_INTEGRITY_BAD:
+    counters->signatures_checked++;
+    counters->signatures_bad++;
+    break;
+  case PEER_INTEGRITY_OLD:
+    counters->munros_old++;
+    break;
+  case PEER_INTEGRITY_FORKED: /* the source's doing, and not of who passes it on */
+    counters->signatures_checked++;
+    counters->munros_forked++;
+    result = PEER_INTEGRITY_MISSING;
+    break;
+  case PEER_INTEGRITY_KNOWN:
+  case PEER_INTEGRITY_MISSING:
+    break;
+  }
+  peer_signatures_remove (channel->signatures, chunk);
+  return result;
+}
+
 /* What the hashes say of a chunk that was asked for, or that is wanted. false = it stays unknown. */
 static bool
 judge (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, int64_t arrived,
        const uint8_t *bytes, size_t n)
 {
-  switch (peer_integrity_check (self->integrity, channel->hashes, chunk, bytes, n)) {
+  switch (self->sign_all
+              ? check_signed (self, channel, chunk, bytes, n)
+              : peer_integrity_check (self->integrity, channel->hashes, chunk, bytes, n)) {
   case PEER_INTEGRITY_GOOD:
   case PEER_INTEGRITY_KNOWN:
     peer_chunks_remove (channel->unproven, (PeerRange){chunk, chunk + 1});
@@ -278,7 +326,8 @@ on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
    * taken if it can be believed: without an ACK its sender would take it for lost. */
   bool useful = asked || peer_swarm_is_wanted (self, chunk);
   core->counters.chunks_unwanted += !useful;
-  if (peer_held_has (&channel->held, chunk))
+  /* each check of a signature is work: it is done for what we want alone */
+  if (peer_held_has (&channel->held, chunk) || (self->sign_all && !useful))
     return;
   if (judge (self, channel, chunk, message->time, core->now, message->bytes.data, n) || !useful)
     return;
@@ -337,6 +386,12 @@ on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *m
     core->counters.munros_old++;
     return;
   }
+  if (self->sign_all) {
+    peer_signatures_add (channel->signatures, message->chunks.first, message->time,
+                         message->bytes.data, message->bytes.left);
+    channel->learned = true;
+    return;
+  }
   bool known = peer_integrity_has_munro (self->integrity, message->chunks);
   if (!known && (!peer_core_take (&channel->signature_tokens, &channel->signature_tokens_at,
                                   core->now, SIGNATURES_PER_PEER, SIGNATURES_PER_PEER, 1) ||
@@ -346,9 +401,7 @@ on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *m
     return;
   }
   core->counters.signatures_checked += !known;
-  /* the age matters for what would be our newest: an older one is as old as what we fetch of it */
-  bool judged = core->wall_trusted && message->chunks.first >= self->edge.first;
-  uint64_t ntp = judged ? peer_ntp_from_us (core->now + core->wall_offset) : 0;
+  uint64_t ntp = time_to_judge_by (self, message->chunks.first);
   switch (peer_integrity_add_munro (self->integrity, channel->hashes, message->chunks,
                                     message->time, message->bytes.data, message->bytes.left, ntp,
                                     MUNRO_MAX_AGE)) {
@@ -557,10 +610,38 @@ unknown_message (PeerSwarm *self, PeerChannel *channel)
     peer_swarm_failed (self, channel);
 }
 
+/* Bins say one interval in several messages, each with the one delay that was measured. They are put
+ * together again: LEDBAT takes one sample for each DATA, in whatever addressing. false = it is no
+ * part of what was put together so far. */
+static bool
+joins_ack (const PeerMessage *ack, const PeerMessage *message)
+{
+  return ack->type == PEER_MESSAGE_ACK && message->type == PEER_MESSAGE_ACK &&
+         message->time == ack->time && message->chunks.first == ack->chunks.end;
+}
+
+/* Takes message up; ack is what is being put together, or no ACK. */
+static void
+on_next_message (PeerSwarm *self, PeerChannel *channel, PeerMessage *ack,
+                 const PeerMessage *message)
+{
+  if (message != NULL && joins_ack (ack, message)) {
+    ack->chunks.end = message->chunks.end;
+    return;
+  }
+  if (ack->type == PEER_MESSAGE_ACK)
+    on_message (self, channel, ack);
+  ack->type = PEER_MESSAGE_HANDSHAKE;
+  if (message != NULL && message->type == PEER_MESSAGE_ACK)
+    *ack = *message;
+  else if (message != NULL)
+    on_message (self, channel, message);
+}
+
 void
 peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
 {
-  PeerMessage message;
+  PeerMessage message, ack = {.type = PEER_MESSAGE_HANDSHAKE};
   PeerWireResult result = PEER_WIRE_MESSAGE;
   while (channel->state != PEER_CHANNEL_CLOSED &&
          (result = peer_wire_read (datagram, &self->format, &message)) == PEER_WIRE_MESSAGE) {
@@ -569,8 +650,9 @@ peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *
       break;
     }
     if (channel->state == PEER_CHANNEL_OPEN || is_light (&message))
-      on_message (self, channel, &message);
+      on_next_message (self, channel, &ack, &message);
   }
+  on_next_message (self, channel, &ack, NULL);
   if (channel->learned && peer_held_count (&channel->held) > 0)
     judge_held (self, channel);
   channel->learned = false;
@@ -581,27 +663,6 @@ peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *
   self->core->counters.malformed++;
   if (++channel->malformed >= MALFORMED_LIMIT && channel->state == PEER_CHANNEL_OPEN)
     peer_swarm_ban (self, channel);
-}
-
-/* A newcomer asks the first that tells what it has for a chunk of each of its last two munros: their
- * signatures come along, and say where the channel is and how fast it goes (6.1.2.4). That is a
- * round trip earlier than by waiting for the newest munro and asking then. */
-static void
-sound_out (PeerSwarm *self, PeerChannel *channel)
-{
-  uint64_t n = self->content.chunks_per_signature;
-  if (!self->live || self->source || channel->sounded || channel->have_end == 0 ||
-      !peer_range_is_empty (self->edge))
-    return;
-  channel->sounded = true;
-  for (uint64_t i = 0, first = (channel->have_end - 1) / n * n; i < 2; i++, first -= n) {
-    PeerRange run = {first, first + 1};
-    if (peer_channel_has (channel, first) && peer_chunks_add (self->requested, run))
-      peer_channel_ask (channel, self->core->now, run);
-    if (first < n)
-      break;
-  }
-  peer_core_ready (self->core, channel);
 }
 
 void
@@ -624,7 +685,7 @@ peer_swarm_receive (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
     peer_swarm_opened (self, channel); /* step 7: it echoes the ID that only its address got */
   peer_swarm_receive_messages (self, channel, datagram);
   if (channel->state == PEER_CHANNEL_OPEN)
-    sound_out (self, channel);
+    peer_swarm_sound_out (self, channel);
 }
 
 /* --- time --- */
@@ -657,6 +718,8 @@ tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
   core->counters.chunks_lost += lost;
   peer_swarm_ask_again (self, channel, urgent);
   expire_held (self, channel);
+  if (self->sign_all)
+    peer_swarm_sound_out (self, channel);
   if (channel->choking && !channel->upload.out && core->now >= channel->choked_until) {
     channel->choking = false;
     channel->choke_owed = channel->unchoked = true;
@@ -664,6 +727,7 @@ tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
   }
   if (core->now - channel->last_sent >= keep_alive) {
     channel->hello = true;
+    peer_swarm_repeat_have (self, channel);
     channel->choke_owed |=
         channel->unchoked; /* who is choked may not ask, so nobody else repeats it */
   }

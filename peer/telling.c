@@ -42,7 +42,7 @@ peer_swarm_have_delay (const PeerSwarm *self, uint64_t chunk)
 {
   if (!self->live)
     return HAVE_DELAY_STATIC;
-  if (chunk >= self->edge.first && peer_range_size (self->edge) > 0 &&
+  if (!self->sign_all && chunk >= self->edge.first && peer_range_size (self->edge) > 0 &&
       peer_range_size (peer_chunks_next (self->have, self->edge)) <= 1)
     return 0;
   unsigned holders = 0;
@@ -117,7 +117,7 @@ is_busy (const PeerSwarm *self)
   uint64_t waiting = 0;
   for (guint i = 0; i < self->channels->len; i++)
     waiting += peer_channel_backlog (g_ptr_array_index (self->channels, i));
-  double sent = self->rate_up * BUSY_TIME / 1e6 / self->content.chunk_size;
+  double sent = self->rate_up * BUSY_TIME / 1e6 / peer_content_chunk_max (&self->content);
   return waiting > BUSY_LEAST && (double)waiting > sent;
 }
 
@@ -150,4 +150,15 @@ peer_swarm_announce_withheld (PeerSwarm *self)
   }
   g_array_remove_range (self->withheld, 0, n);
   return self->withheld->len > 0 ? g_array_index (self->withheld, PeerWithheld, 0).due : PEER_NEVER;
+}
+
+/* A HAVE that was lost is said again with the next one; when none follows, as at the end of a stream,
+ * the keep-alive takes the newest along (8.2: what may be lost may be resent). */
+void
+peer_swarm_repeat_have (PeerSwarm *self, PeerChannel *channel)
+{
+  const PeerChunks *all = self->source ? channel->told : self->have;
+  size_t n = peer_chunks_n_runs (all);
+  if (n > 0)
+    announce_to (self, channel, peer_chunks_run (all, n - 1), 0);
 }

@@ -12,3 +12,5 @@ int64_t peer_swarm_have_delay (const PeerSwarm *self, uint64_t chunk);
 void peer_swarm_announce_first (PeerSwarm *self, PeerRange munro);
 /* The next step for what it has not told all. Returns when the next one is due, or PEER_NEVER. */
 int64_t peer_swarm_announce_withheld (PeerSwarm *self);
+/* Nothing was said to this channel for long: what it does not seem to know is said again. */
+void peer_swarm_repeat_have (PeerSwarm *self, PeerChannel *channel);

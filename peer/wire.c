@@ -32,7 +32,6 @@
 
 #define HANDSHAKE_HEADER 5 /* bytes: type and channel */
 #define OPTION_END 255
-#define CHUNK_SIZE_VARIABLE UINT32_MAX
 
 static const PeerRange everything = {0, UINT64_MAX};
 
@@ -230,15 +229,17 @@ all_ones (size_t size)
 static bool
 is_fixed_size (const PeerWireFormat *format)
 {
-  return format->chunk_size != 0 && format->chunk_size != CHUNK_SIZE_VARIABLE;
+  return format->chunk_size != 0 && format->chunk_size != PEER_CHUNK_VARIABLE;
 }
 
-/* A range of bytes starts with a chunk. It ends with one, or with the content in the middle of one:
- * where that is cannot be known here. Chunks of variable size have no such numbers. */
+/* A range of bytes starts with a chunk. It ends with one, or with the content in the middle of one,
+ * as far as its length is known. Chunks of variable size have no such numbers. */
 static bool
 bytes_to_chunks (const PeerWireFormat *format, uint64_t first, uint64_t last, PeerRange *out)
 {
   if (!is_fixed_size (format) || first % format->chunk_size != 0)
+    return false;
+  if (format->length > 0 && (last + 1) % format->chunk_size != 0 && last + 1 != format->length)
     return false;
   *out = (PeerRange){first / format->chunk_size, last / format->chunk_size + 1};
   /* no byte behind its last chunk has a number of 64 bits */
@@ -294,6 +295,18 @@ write_bin (PeerWriter *self, size_t size, PeerRange chunks)
   return put_big_endian (self, peer_bin_from_range (chunks), size);
 }
 
+/* Where chunk number end - 1 ends: with the content, if that is within it. A node of the tree that
+ * is not filled goes past that (section 5.1), and whole chunks tell it from the filled one which
+ * ends there. */
+static uint64_t
+end_in_bytes (const PeerWireFormat *format, uint64_t end)
+{
+  uint64_t bytes = end * format->chunk_size;
+
+  return format->length < bytes && bytes - format->length < format->chunk_size ? format->length
+                                                                               : bytes;
+}
+
 /* n_bytes: of a DATA's chunk, which may be the short last one; else 0. */
 static bool
 write_byte_range (PeerWriter *self, const PeerWireFormat *format, PeerRange chunks, size_t n_bytes)
@@ -303,7 +316,7 @@ write_byte_range (PeerWriter *self, const PeerWireFormat *format, PeerRange chun
   if (!is_fixed_size (format) || chunks.end > UINT64_MAX / format->chunk_size)
     return false;
   first = chunks.first * format->chunk_size;
-  end = n_bytes > 0 ? first + n_bytes : chunks.end * format->chunk_size;
+  end = n_bytes > 0 ? first + n_bytes : end_in_bytes (format, chunks.end);
   return put_big_endian (self, first, 8) && put_big_endian (self, end - 1, 8);
 }
 
@@ -326,6 +339,17 @@ write_chunks (PeerWriter *self, const PeerWireFormat *format, PeerRange chunks, 
   if (last > all_ones (size) || chunks.first == all_ones (size))
     return false;
   return put_big_endian (self, chunks.first, size) && put_big_endian (self, last, size);
+}
+
+bool
+peer_wire_write_chunks (PeerWriter *writer, const PeerWireFormat *format, PeerRange chunks)
+{
+  size_t before = writer->used;
+
+  if (write_chunks (writer, format, chunks, 0))
+    return true;
+  writer->used = before;
+  return false;
 }
 
 PeerRange
@@ -529,6 +553,7 @@ peer_wire_format (const PeerContent *content)
       .hash_size = (uint8_t)peer_content_hash_size (content),
       .signature_size = (uint16_t)peer_content_signature_size (content),
       .chunk_size = content->chunk_size,
+      .length = peer_content_is_live (content) ? 0 : content->length,
   };
 }
 

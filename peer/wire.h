@@ -55,7 +55,8 @@ typedef struct {
   uint8_t addressing;      /* section 7.8 */
   uint8_t hash_size;       /* bytes; 0 = the method has none */
   uint16_t signature_size; /* bytes; 0 = the method has none */
-  uint32_t chunk_size;     /* bytes */
+  uint32_t chunk_size;     /* bytes, or PEER_CHUNK_VARIABLE */
+  uint64_t length;         /* bytes; of static content, where it is known; else 0 */
 } PeerWireFormat;
 
 typedef struct {
@@ -80,8 +81,8 @@ PeerWireFormat peer_wire_format (const PeerContent *content);
 /* The reader stands behind the datagram's channel ID. format NULL = before the handshake, when
  * only HANDSHAKE can be read. After MALFORMED and UNKNOWN the rest of the datagram has no meaning:
  * most messages do not say their own length. Malformed are also: an inverted range, a range that
- * overflows, byte ranges that are not whole chunks (but for an end of content), a DATA of another
- * size than the format allows. Bins and chunk ranges that mean "nothing"
+ * overflows, byte ranges that are not whole chunks (but for the end of the content, which is
+ * any byte while its length is not known), a DATA of another size than the format allows. Bins and chunk ranges that mean "nothing"
  * (all ones) read as an empty range; "everything" (0x7FF..F) as [0, UINT64_MAX).
  * DATA: with fixed-size chunks a further DATA may follow; a DATA is as long as the chunk size,
  * or shorter when the datagram ends first (section 8.6). It names one chunk, and holds a byte at
@@ -93,6 +94,9 @@ PeerWireResult peer_wire_read (PeerReader *datagram, const PeerWireFormat *forma
  * only below 2^32); then nothing of the message was written. */
 bool peer_wire_write (PeerWriter *datagram, const PeerWireFormat *format,
                       const PeerMessage *message);
+/* The chunk specification alone, as messages have it and as signatures are over it (section 6.1).
+ * With byte ranges a short last chunk ends where the content does. false = as above. */
+bool peer_wire_write_chunks (PeerWriter *writer, const PeerWireFormat *format, PeerRange chunks);
 /* Bytes that peer_wire_write() would take. */
 size_t peer_wire_size (const PeerWireFormat *format, const PeerMessage *message);
 

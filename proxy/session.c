@@ -16,6 +16,7 @@ enum {
   ENOUGH = 65536,    /* bytes: handed on without waiting for the tick */
   FIT = 1024 * 1024, /* bytes: after so many the cache looks whether it must make room */
   PROBE_CHUNKS = 64,
+  LEAST_MUNRO = 64, /* chunks: what is signed in smaller units comes as quickly */
   MAX_TRACKERS = 16,
 };
 
@@ -141,13 +142,14 @@ join_live (ProxySession *self, GError **error)
 {
   const PeerContent *content = &self->link->content;
   PeerPlayoutOptions options = {
-      .chunk_size = content->chunk_size,
+      .chunk_size = peer_content_chunk_max (content),
       .chunks_per_signature = content->chunks_per_signature,
       .lookback = PEER_PLAYOUT_LOOKBACK,
       .max_lag = PEER_PLAYOUT_MAX_LAG,
   };
   bool transport_stream = g_str_equal (self->link->media_type, "video/mp2t");
-  self->ring = proxy_ring_new (content->chunk_size, self->options->memory, transport_stream);
+  self->ring =
+      proxy_ring_new (peer_content_chunk_max (content), self->options->memory, transport_stream);
   self->playout = peer_playout_new (&options);
   return join (self, proxy_ring_store (self->ring), NULL, proxy_ring_max_chunks (self->ring),
                error);
@@ -214,6 +216,12 @@ join_first (ProxySession *self, GError **error)
   const PeerContent *content = &self->link->content;
   if (peer_content_is_live (content))
     return join_live (self, error);
+  if (peer_content_is_variable (content)) {
+    g_set_error_literal (error, PEER_ERROR, PEER_ERROR_BAD_CONTENT,
+                         "content on demand with chunks of variable size cannot be read in ranges, "
+                         "as players do");
+    return false;
+  }
   if (content->length > 0)
     return join_film (self, error);
   return join (self, peer_store_memory_new (content->chunk_size, PROBE_CHUNKS), NULL, 0, error);
@@ -404,10 +412,18 @@ turn (ProxySession *self)
 static void
 note_edge (ProxySession *self, PeerRange munro)
 {
-  uint64_t near = self->edge + (uint64_t)self->link->content.chunks_per_signature * 16;
+  uint64_t near =
+      self->edge + (uint64_t)MAX (self->link->content.chunks_per_signature, LEAST_MUNRO) * 16;
   if (self->edge > 0 && munro.first > near)
     self->unsigned_chunks += munro.first - self->edge;
   self->edge = MAX (self->edge, munro.end);
+}
+
+/* No more than that came. */
+static uint64_t
+max_bytes (const ProxySession *self, PeerRange chunks)
+{
+  return peer_range_size (chunks) * peer_content_chunk_max (&self->link->content);
 }
 
 void
@@ -415,8 +431,8 @@ proxy_session_event (ProxySession *self, const PeerEvent *event)
 {
   switch (event->type) {
   case PEER_EVENT_CHUNKS:
-    self->waiting += peer_range_size (event->chunks) * self->link->content.chunk_size;
-    self->unfitted += peer_range_size (event->chunks) * self->link->content.chunk_size;
+    self->waiting += max_bytes (self, event->chunks);
+    self->unfitted += max_bytes (self, event->chunks);
     schedule_tick (self);
     break;
   case PEER_EVENT_EDGE:

@@ -5,6 +5,9 @@
  *   on demand, to a file     the store is the file: any order, and what is there already counts
  *   on demand, to a pipe     memory -> output, in order; the window follows what is written
  *
+ * Chunks of variable size have no place in a file before all that precede them are there, so they
+ * go to a file as they go to a pipe.
+ *
  * A file is as long as its content, so its length must be known before it is made. If the link does
  * not say it, the swarm is joined with a small store first, for the peak hashes and the last chunk
  * alone (RFC 7574, section 5.6), then left, and joined again with the file. */
@@ -40,6 +43,7 @@ struct CliSession {
   CliOutput *output; /* NULL = nobody reads */
   CliStart *start;   /* a live transport stream of which nothing has been written; else NULL */
   bool live, sizing, complete, ended;
+  bool filing;       /* on demand, and the file is the store */
   PeerRange run;     /* live: what playout has handed on and the output has not taken */
   uint64_t n_chunks; /* on demand; 0 = not known yet */
   uint64_t position; /* on demand, to a pipe: next chunk to write */
@@ -125,7 +129,7 @@ write_chunk (CliSession *self, uint64_t chunk)
 {
   size_t room, n;
   uint8_t *out = cli_output_room (self->output, &room);
-  if (room < self->content.chunk_size)
+  if (room < peer_content_chunk_max (&self->content))
     return WRITE_FULL;
   PeerStore *store = peer_swarm_store (self->swarm);
   if (store->class->read (store, chunk, out, room, &n) != PEER_STORE_OK)
@@ -192,7 +196,7 @@ last_chunk_end (const CliSession *self)
 static void
 want_ahead (CliSession *self)
 {
-  uint64_t window = PIPE_WINDOW / self->content.chunk_size;
+  uint64_t window = PIPE_WINDOW / peer_content_chunk_max (&self->content);
   if (self->position < self->wanted + window / 4 && self->wanted > 0)
     return;
   self->wanted = MAX (self->position, 1);
@@ -235,7 +239,7 @@ pump (CliSession *self)
     return;
   if (self->live)
     pump_live (self);
-  else if (self->options->output != NULL)
+  else if (self->filing)
     pump_file (self);
   else
     pump_pipe (self);
@@ -274,7 +278,7 @@ learn_size (CliSession *self, const PeerEvent *event)
     self->content.length = event->bytes;
   if (self->sizing && event->bytes == 0)
     want_file (self, (PeerRange){self->n_chunks - 1, self->n_chunks}, true);
-  else if (!self->sizing && self->options->output == NULL)
+  else if (!self->sizing && !self->filing)
     self->wanted = 0; /* the window may end earlier than it was told to */
   pump_soon (self);
 }
@@ -380,10 +384,11 @@ static PeerStore *
 open_store (CliSession *self, PeerHashStore **hashes, GError **error)
 {
   size_t bytes = self->live ? LIVE_BYTES : PIPE_BYTES;
-  if (self->live || self->options->output == NULL)
-    return peer_store_memory_new (self->content.chunk_size, bytes / self->content.chunk_size);
+  uint32_t chunk_max = peer_content_chunk_max (&self->content);
+  if (!self->filing)
+    return peer_store_memory_new (chunk_max, bytes / chunk_max);
   if (self->sizing)
-    return peer_store_memory_new (self->content.chunk_size, SIZE_CHUNKS);
+    return peer_store_memory_new (chunk_max, SIZE_CHUNKS);
   return net_file_open (self->options->output, &self->content, hashes, error);
 }
 
@@ -403,16 +408,16 @@ join (CliSession *self, GError **error)
     }
   }
   if (self->live)
-    joining.discard_window = LIVE_BYTES / self->content.chunk_size;
+    joining.discard_window = LIVE_BYTES / peer_content_chunk_max (&self->content);
   self->swarm = peer_engine_join (net_udp_engine (self->udp), &joining, error);
   if (self->swarm == NULL)
     return false;
-  self->n_chunks = self->content.length > 0 ? peer_content_n_chunks (&self->content) : 0;
+  self->n_chunks = peer_content_n_chunks (&self->content);
   add_peers (self, (const PeerAddress *)(void *)self->options->peers->data,
              self->options->peers->len);
   if (self->sizing)
     want_file (self, (PeerRange){0, 1}, true); /* its peaks come with it */
-  else if (!self->live && self->options->output != NULL)
+  else if (self->filing)
     want_file (self, (PeerRange){0, self->n_chunks}, false);
   pump_soon (self);
   return true;
@@ -455,7 +460,9 @@ start (CliSession *self, GError **error)
   self->udp = net_udp_new (options->listen, &engine, on_event, self, error);
   if (self->udp == NULL)
     return false;
-  if (self->live || options->output == NULL) {
+  self->filing =
+      !self->live && options->output != NULL && !peer_content_is_variable (&self->content);
+  if (!self->filing) {
     g_autoptr (GError) local = NULL;
     self->output = cli_output_new (options->output, output_ready, self, &local);
     if (self->output == NULL && !(options->seed && options->output == NULL)) {
@@ -463,7 +470,7 @@ start (CliSession *self, GError **error)
       return false; /* with --seed alone, nobody needs to read */
     }
   }
-  self->sizing = !self->live && options->output != NULL && self->content.length == 0;
+  self->sizing = self->filing && self->content.length == 0;
   return join (self, error) && start_tracker (self, error);
 }
 
@@ -477,7 +484,7 @@ cli_session_new (const CliOptions *options, CliSessionFunc func, gpointer data, 
   self->content = options->link->content;
   self->live = peer_content_is_live (&self->content);
   if (self->live) {
-    PeerPlayoutOptions playout = {.chunk_size = self->content.chunk_size,
+    PeerPlayoutOptions playout = {.chunk_size = peer_content_chunk_max (&self->content),
                                   .chunks_per_signature = self->content.chunks_per_signature,
                                   .lookback = PEER_PLAYOUT_LOOKBACK,
                                   .max_lag = PEER_PLAYOUT_MAX_LAG};
@@ -533,7 +540,7 @@ cli_session_progress (const CliSession *self, CliProgress *out)
   out->up = stats.upload_rate;
   out->uploaded = stats.uploaded;
   out->peers = stats.channels;
-  if (!self->live && self->options->output != NULL && self->n_chunks > 0) {
+  if (self->filing && self->n_chunks > 0) {
     uint64_t chunks = peer_chunks_count (peer_swarm_chunks (self->swarm));
     out->bytes = MIN (chunks * self->content.chunk_size, MAX (self->content.length, 1));
   }

@@ -450,6 +450,13 @@ open_content (const char *path, const PeerContent *content, bool is_sparse, Peer
 {
   if (!peer_content_check (content, error))
     return NULL;
+  if (peer_content_is_variable (content)) {
+    g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_CONTENT,
+                 "'%s' cannot be kept in a file: its chunks have no common size, so that none has "
+                 "a place before all others are known",
+                 path);
+    return NULL;
+  }
   if (peer_content_is_live (content) || content->length == 0) {
     g_set_error (error, PEER_ERROR, PEER_ERROR_BAD_CONTENT,
                  "'%s' cannot be kept in a file: the length of the content is not known", path);

@@ -130,7 +130,9 @@ test_bad_static (void)
   assert_refused (content, "chunk size");
   content = good, content.chunk_size = PEER_CHUNK_MAX + 1;
   assert_refused (content, "chunk size");
-  content = good, content.chunk_size = UINT32_MAX;
+  content = good, content.chunk_size = PEER_CHUNK_VARIABLE;
+  g_assert_true (peer_content_check (&content, NULL));
+  content.addressing = PEER_ADDRESSING_BYTES64;
   assert_refused (content, "variable");
   content = good, content.hash = (PeerHashFunction)5;
   assert_refused (content, "hash function");
@@ -139,7 +141,7 @@ test_bad_static (void)
   content = good, content.method = PEER_METHOD_NONE;
   assert_refused (content, "integrity");
   content = good, content.method = PEER_METHOD_SIGN_ALL;
-  assert_refused (content, "Sign All");
+  assert_refused (content, "key");
   content = good, content.method = (PeerMethod)4;
   assert_refused (content, "method");
   content = good, content.length = UINT64_C (1) << 63;
@@ -177,6 +179,46 @@ test_bad_live (void)
   }
   content = good, content.chunks_per_signature = 1u << 31;
   assert_refused (content, "power of two");
+  content = good, content.method = PEER_METHOD_SIGN_ALL;
+  assert_refused (content, "Sign All");
+  content.chunks_per_signature = 1;
+  g_assert_true (peer_content_check (&content, NULL));
+}
+
+/* Section 4: 32 bits name 2^31 leaves of a tree of bins, or 2^32 chunks less the number that says
+ * "nothing"; 64 bits name 2^63, or as many as their bytes have numbers. */
+static void
+test_max_chunks (void)
+{
+  PeerContent content;
+
+  good_live (&content);
+  content.chunk_size = 1000;
+  content.addressing = PEER_ADDRESSING_BINS32;
+  g_assert_cmpuint (peer_content_max_chunks (&content), ==, UINT64_C (1) << 31);
+  content.addressing = PEER_ADDRESSING_CHUNKS32;
+  g_assert_cmpuint (peer_content_max_chunks (&content), ==, UINT32_MAX);
+  content.addressing = PEER_ADDRESSING_BYTES64;
+  g_assert_cmpuint (peer_content_max_chunks (&content), ==, UINT64_MAX / 1000);
+  content.addressing = PEER_ADDRESSING_BINS64;
+  g_assert_cmpuint (peer_content_max_chunks (&content), ==, UINT64_C (1) << 63);
+  content.addressing = PEER_ADDRESSING_CHUNKS64;
+  g_assert_cmpuint (peer_content_max_chunks (&content), ==, UINT64_C (1) << 63);
+}
+
+static void
+test_variable (void)
+{
+  PeerContent content;
+
+  good_static (&content);
+  g_assert_false (peer_content_is_variable (&content));
+  g_assert_cmpuint (peer_content_chunk_max (&content), ==, content.chunk_size);
+  content.length = 5000;
+  content.chunk_size = PEER_CHUNK_VARIABLE;
+  g_assert_true (peer_content_is_variable (&content));
+  g_assert_cmpuint (peer_content_chunk_max (&content), ==, PEER_CHUNK_VARIABLE_MAX);
+  g_assert_cmpuint (peer_content_n_chunks (&content), ==, 0); /* the length does not tell */
 }
 
 int
@@ -189,5 +231,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/content/hex", test_hex);
   g_test_add_func ("/peer/content/bad-static-is-refused", test_bad_static);
   g_test_add_func ("/peer/content/bad-live-is-refused", test_bad_live);
+  g_test_add_func ("/peer/content/chunks-that-an-addressing-names", test_max_chunks);
+  g_test_add_func ("/peer/content/variable-chunks-have-no-size", test_variable);
   return g_test_run ();
 }

@@ -55,6 +55,20 @@ test_live_defaults (void)
   g_assert_cmpuint (link->content.chunks_per_signature, ==, 64);
 }
 
+/* Sign All signs each chunk, and a chunk size of all ones says that chunks have sizes of their own
+ * (RFC 7574, 6.1.1 and 7.11). */
+static void
+test_other_live (void)
+{
+  g_autoptr (PeerLink) link = parse ("ppsp:" LIVE_ID "?ci=2&ca=4&cs=4294967295");
+  g_autofree char *text = peer_link_to_string (link);
+
+  g_assert_cmpint (link->content.method, ==, PEER_METHOD_SIGN_ALL);
+  g_assert_cmpuint (link->content.chunks_per_signature, ==, 1);
+  g_assert_true (peer_content_is_variable (&link->content));
+  g_assert_cmpstr (text, ==, "ppsp:" LIVE_ID "?ci=2&ca=4&cs=4294967295");
+}
+
 static void
 test_round_trip (void)
 {
@@ -146,7 +160,9 @@ test_refused (void)
       {"ppsp:" STATIC_ID "?ci=3", "swarm ID"}, /* 69 is no algorithm */
       {"ppsp:0e" STATIC_ID STATIC_ID "?ci=3", "swarm ID"},
       {"ppsp:" STATIC_ID "?ci=0", "integrity"},
-      {"ppsp:" LIVE_ID "?ci=2", "Sign All"},
+      {"ppsp:" LIVE_ID "?ci=2&ns=2", "Sign All"},
+      {"ppsp:" LIVE_ID "?ci=3&cs=4294967295&ca=1", "variable"},
+      {"ppsp:" LIVE_ID "?ci=3&cs=4294967294", "\"cs\""},
       {"ppsp:" STATIC_ID "?ci=4", "\"ci\""},
       {"ppsp:" STATIC_ID "?ci=", "\"ci\""},
       {"ppsp:" STATIC_ID "?ci", "\"ci\""},
@@ -160,7 +176,7 @@ test_refused (void)
       {"ppsp:" STATIC_ID "?ca=5", "\"ca\""},
       {"ppsp:" STATIC_ID "?cs=0", "\"cs\""},
       {"ppsp:" STATIC_ID "?cs=8193", "\"cs\""},
-      {"ppsp:" STATIC_ID "?cs=4294967295", "\"cs\""},
+      {"ppsp:" STATIC_ID "?cs=4294967296", "\"cs\""},
       {"ppsp:" STATIC_ID "?cs=99999999999999999999", "\"cs\""},
       {"ppsp:" STATIC_ID "?cs=0x400", "\"cs\""},
       {"ppsp:" STATIC_ID "?cs=-1", "\"cs\""},
@@ -273,6 +289,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/peer/link/defaults-are-those-of-table-8", test_defaults);
   g_test_add_func ("/peer/link/live-defaults-follow-from-the-key", test_live_defaults);
+  g_test_add_func ("/peer/link/sign-all-and-variable-chunks", test_other_live);
   g_test_add_func ("/peer/link/texts-come-back-as-they-were", test_round_trip);
   g_test_add_func ("/peer/link/all-parameters-are-read", test_all_parameters);
   g_test_add_func ("/peer/link/what-is-unknown-is-ignored", test_lenient);

@@ -163,6 +163,27 @@ test_nothing_to_skip_to (void)
   g_assert_cmpint (peer_playout_deadline (playout, have), !=, PEER_NEVER);
 }
 
+/* Sign All: a munro is one chunk, an input of the source makes a dozen at the same time, and some
+ * come in another order or not at all. */
+static void
+test_single_chunks (void)
+{
+  const PeerPlayoutOptions single = {1128, 1, 1000000, 2500000};
+  g_autoptr (PeerPlayout) playout = peer_playout_new (&single);
+  PeerWant want;
+  for (uint64_t i = 10000; i < 11000; i++) {
+    uint64_t chunk = i % 7 == 3 ? i + 1 : i % 7 == 4 ? i - 1 : i;
+    int64_t made = (int64_t)(chunk / 12 * 12) * CHUNK_TIME;
+    if (chunk % 11 != 0)
+      peer_playout_edge (playout, made + 5000, (PeerRange){chunk, chunk + 1}, WALL + made);
+  }
+  g_assert_true (peer_playout_tuned_in (playout));
+  g_assert_cmpint (peer_playout_chunk_time (playout), >, CHUNK_TIME * 3 / 4);
+  g_assert_cmpint (peer_playout_chunk_time (playout), <, CHUNK_TIME * 5 / 4);
+  g_assert_true (peer_playout_want (playout, 0, &want));
+  g_assert_cmpuint (want.window.end, ==, 11000);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -175,5 +196,6 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/playout/deadlines-follow-the-signed-times", test_deadlines);
   g_test_add_func ("/peer/playout/with-nothing-to-skip-to-there-is-no-deadline",
                    test_nothing_to_skip_to);
+  g_test_add_func ("/peer/playout/munros-of-one-chunk-are-timed-in-groups", test_single_chunks);
   return g_test_run ();
 }
