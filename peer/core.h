@@ -6,6 +6,7 @@
 #include "peer/channel.h"
 #include "peer/event.h"
 #include "peer/trace.h"
+#include "peer/uplink.h"
 
 /* A closing handshake that is still to be sent. */
 typedef struct {
@@ -28,10 +29,12 @@ typedef struct {
   uint32_t max_channels;
   uint32_t max_per_ip; /* inbound channels of one public address, in a swarm */
   uint32_t n_unproven; /* channels that answer an address not proven yet */
-  PeerLimit upload;    /* of all datagrams */
-  GQueue line;         /* PeerChannel: wait for their turn to be given chunks */
-  int64_t line_at;     /* us: when the next may have it */
-  unsigned n_giving;   /* swarms that somebody asks chunks of */
+  PeerLimit upload;    /* of all datagrams: what the owner allows, or our line carries */
+  uint64_t allowed;    /* bytes/s that the owner allows; 0 = no limit */
+  PeerUplink uplink;
+  GQueue line;       /* PeerChannel: wait for their turn to be given chunks */
+  int64_t line_at;   /* us: when the next may have it */
+  unsigned n_giving; /* swarms that somebody asks chunks of */
   double signature_tokens;
   int64_t signature_tokens_at;
   double certificate_tokens;

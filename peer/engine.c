@@ -56,7 +56,7 @@ peer_engine_new (const PeerEngineOptions *options)
   };
   g_queue_init (&self->core.ready);
   g_queue_init (&self->core.line);
-  peer_uploads_limit (&self->core, &self->core.upload, options->max_upload);
+  peer_uploads_allow (&self->core, options->max_upload);
   return self;
 }
 
@@ -214,7 +214,7 @@ peer_engine_drop (PeerEngine *self, PeerSwarm *swarm, PeerRange run)
 void
 peer_engine_limit (PeerEngine *self, uint64_t upload)
 {
-  peer_uploads_limit (&self->core, &self->core.upload, upload);
+  peer_uploads_allow (&self->core, upload);
 }
 
 void
@@ -330,6 +330,7 @@ tick (PeerEngine *self)
   PeerCore *core = &self->core;
   int64_t next = PEER_NEVER;
   core->deadline = PEER_NEVER;
+  peer_uploads_judge_line (core);
   for (guint i = 0; i < self->swarms->len; i++)
     next = MIN (next, peer_swarm_tick (g_ptr_array_index (self->swarms, i)));
   peer_core_wake (core, next);

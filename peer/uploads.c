@@ -30,6 +30,8 @@
 #define PACE_TIME 4000000       /* us, by the signatures, over which the bitrate is measured */
 #define CHOICE_TIME 5000000     /* us between choices */
 #define TENURE 15000000         /* us that who won by lot stays in */
+#define LINE_CHANNELS 4         /* with fewer LEDBAT is enough */
+#define LINE_MEMORY 2000000     /* us that what a channel saw of the line is true for */
 #define LEAST_SLOTS 4
 #define LEAST_SHARE 16384 /* bytes/s that make a slot worth having... */
 #define LIVE_SHARE 4      /* ...or this part of the bitrate of a live stream */
@@ -84,6 +86,62 @@ peer_uploads_next (PeerCore *core)
       break;
   }
   return NULL;
+}
+
+/* --- our own line --- */
+
+static void
+limit_all (PeerCore *core)
+{
+  uint64_t found = core->uplink.rate, rate = core->allowed;
+  if (found > 0 && (rate == 0 || found < rate))
+    rate = found;
+  if (rate != core->upload.rate)
+    peer_uploads_limit (core, &core->upload, rate);
+}
+
+void
+peer_uploads_allow (PeerCore *core, uint64_t rate)
+{
+  core->allowed = rate;
+  limit_all (core);
+}
+
+static int
+by_time (const void *a, const void *b)
+{
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* us, of the one in the middle; -1 = too few are being given something. */
+static int64_t
+common_queue (const PeerCore *core)
+{
+  g_autofree int64_t *queues = g_new (int64_t, g_hash_table_size (core->channels) + 1);
+  size_t n = 0;
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, core->channels);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    const PeerChannel *channel = value;
+    if (channel->state == PEER_CHANNEL_OPEN && channel->newest_acked > 0 &&
+        channel->newest_acked + LINE_MEMORY > core->now)
+      queues[n++] = channel->ledbat.queuing;
+  }
+  if (n < LINE_CHANNELS)
+    return -1;
+  qsort (queues, n, sizeof *queues, by_time);
+  return queues[n / 2];
+}
+
+void
+peer_uploads_judge_line (PeerCore *core)
+{
+  if (core->now < core->uplink.at + PEER_UPLINK_INTERVAL)
+    return;
+  peer_uplink_judge (&core->uplink, core->now, common_queue (core), core->counters.bytes_sent);
+  limit_all (core);
 }
 
 /* --- one channel --- */

@@ -486,3 +486,9 @@ sim_net_stats (const SimNet *self, unsigned host)
 {
   return &host_at (self, host)->stats;
 }
+
+int64_t
+sim_net_backlog (const SimNet *self, unsigned host)
+{
+  return MAX (host_at (self, host)->up_free - self->now, 0);
+}

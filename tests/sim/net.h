@@ -68,6 +68,9 @@ void sim_net_call (SimNet *self, int64_t time, SimNetFunc func, gpointer argumen
 void sim_net_run (SimNet *self, int64_t until); /* us */
 void sim_net_stop (SimNet *self);               /* from a callback */
 
+/* us: how long a datagram that is sent now would wait in the host's line. */
+int64_t sim_net_backlog (const SimNet *self, unsigned host);
+
 /* Of all that has happened, datagrams with their bytes: equal runs have equal hashes. */
 uint64_t sim_net_trace (const SimNet *self);
 void sim_net_note (SimNet *self, uint64_t what); /* mixes something else in */

@@ -37,6 +37,7 @@ write_sample (SimWorld *self, const SimPeer *peer)
       {"own", (int64_t)peer->own_data},
       {"others", (int64_t)peer->others_data},
       {"sent", (int64_t)sim_net_stats (self->net, peer->host)->bytes_sent},
+      {"backlog", sim_net_backlog (self->net, peer->host)},
       {"line", (int64_t)sim_net_line (self->net, peer->host)->up},
   };
   write_line (self, peer, "sample", fields, G_N_ELEMENTS (fields));
