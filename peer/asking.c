@@ -17,7 +17,9 @@
 #define LEAST_BUDGET 16               /* chunks; ...and these */
 #define BUDGET_TIME 20000             /* us until more may be asked for */
 #define SUSPECT_TIME INT64_C (800000) /* us: a keep-alive is due each 500 ms */
-#define AVOID_TIME 3000000            /* us without requests for who did not answer three */
+#define DOUBT 300000       /* us that who has not proven itself, or has just missed, seems slower */
+#define AVOID_TIME 3000000 /* us without requests for who did not answer three */
+#define AVOID_DOUBLINGS 4  /* of this time, while nothing comes at all */
 
 bool
 peer_swarm_is_wanted (const PeerSwarm *self, uint64_t chunk)
@@ -55,6 +57,16 @@ may_be_gone (const PeerSwarm *self, const PeerChannel *channel)
 {
   return self->live && channel->unanswered > 0 &&
          self->core->now - channel->last_received > (SUSPECT_TIME << channel->quiet);
+}
+
+/* us until somebody would bring a chunk that is asked for now. Who has never brought one may be lying
+ * (12.6.2, HAVE.1): it is asked when those who have are busy, and so are others whom it takes long. */
+static double
+time_until_ready (const PeerSwarm *self, const PeerChannel *channel)
+{
+  double queue = time_per_chunk (self, channel) * peer_channel_n_asks (channel);
+  double doubt = channel->answered_at == 0 ? DOUBT : 0;
+  return (double)channel->latency + queue + doubt + (double)DOUBT * channel->misses;
 }
 
 static bool
@@ -133,7 +145,7 @@ peer_swarm_pick (PeerSwarm *self)
     able[n] = (PeerPickChannel){
         .have = channel->have,
         .oldest = peer_channel_oldest (channel),
-        .ready = (double)channel->latency + per_chunk * asks,
+        .ready = time_until_ready (self, channel),
         .per_chunk = per_chunk,
         .room = room,
         .reserve = MIN (room, (uint32_t)channel->quota / 4),
@@ -227,7 +239,8 @@ expire_asks (PeerSwarm *self, PeerChannel *channel)
   peer_core_ready (core, channel);
   peer_channel_missed (channel, core->now);
   if (channel->misses >= 3) {
-    channel->avoid_until = core->now + AVOID_TIME;
+    channel->avoid_until = core->now + (AVOID_TIME << MIN (channel->avoided, AVOID_DOUBLINGS));
+    channel->avoided++;
     peer_core_wake (core, channel->avoid_until);
   }
 }
@@ -250,8 +263,7 @@ double_asks (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
     double best_ready = 0;
     for (guint i = 0; i < self->channels->len; i++) {
       PeerChannel *other = g_ptr_array_index (self->channels, i);
-      double ready =
-          (double)other->latency + time_per_chunk (self, other) * peer_channel_n_asks (other);
+      double ready = time_until_ready (self, other);
       if (other != channel && may_ask (self, other) && peer_channel_has (other, chunk) &&
           !peer_channel_has_ask (other, chunk) && (best == NULL || ready < best_ready)) {
         best = other;

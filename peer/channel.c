@@ -67,6 +67,7 @@ peer_channel_free (PeerChannel *self)
   peer_chunks_free (self->in_flight);
   peer_chunks_free (self->announce);
   peer_chunks_free (self->told);
+  peer_chunks_free (self->given);
   peer_chunks_free (self->unproven);
   peer_chunks_free (self->reasked);
   peer_held_clear (&self->held);
@@ -254,6 +255,8 @@ peer_channel_sent (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes)
   self->probe = false;
   g_array_append_val (self->flights, flight);
   peer_chunks_add (self->in_flight, run);
+  if (self->given != NULL)
+    peer_chunks_add (self->given, run);
   self->flight_bytes += bytes;
   peer_path_sent (&self->path, bytes);
 }
@@ -570,7 +573,7 @@ peer_channel_answered (PeerChannel *self, int64_t now, uint64_t chunk, size_t by
 void
 peer_channel_proved (PeerChannel *self, int64_t now)
 {
-  self->misses = 0;
+  self->misses = self->avoided = 0;
   self->answered_at = now;
   self->quota = MAX (self->quota, FIRST_QUOTA);
   self->avoid_until = 0;
@@ -586,10 +589,11 @@ peer_channel_unask (PeerChannel *self, uint64_t chunk)
 int64_t
 peer_channel_patience (const PeerChannel *self)
 {
+  /* who has never brought a chunk is not waited for any longer when it misses */
   if (self->latency == 0 && self->handshake_rtt > 0)
-    return MAX (3 * self->handshake_rtt + 100000, PATIENCE_MIN) << MIN (self->misses, 2);
+    return MAX (3 * self->handshake_rtt + 100000, PATIENCE_MIN);
   if (self->latency == 0)
-    return PATIENCE_FIRST << MIN (self->misses, 2);
+    return PATIENCE_FIRST;
   /* twice: what is lost on the way is sent again a round trip later */
   int64_t patience = 2 * self->latency + 4 * self->latency_var + 50000;
   return CLAMP (patience, PATIENCE_MIN, PATIENCE_MAX) << MIN (self->misses, 2);

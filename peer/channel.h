@@ -130,12 +130,14 @@ typedef struct {
   int64_t answered_at;          /* us: the last chunk that came */
   int64_t missed_at;            /* us: the last of them */
   int64_t avoid_until;          /* us: slow, or claimed what they do not have (12.6.2) */
+  unsigned avoided;             /* times, since a chunk came that was believed */
   bool sounded;                 /* asked where the channel is */
   bool choked;                  /* they choke us */
 
   /* to be said */
   PeerChunks *announce; /* HAVE */
   PeerChunks *told;     /* what a source has told them: not all at once */
+  PeerChunks *given;    /* what a source has sent them, in its window; NULL = we are no source */
   int64_t announce_at;
   GArray *acks; /* PeerAck */
   int64_t ack_at;

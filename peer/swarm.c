@@ -126,6 +126,8 @@ peer_swarm_drop (PeerSwarm *self, PeerRange run)
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (self->channels, i);
     peer_chunks_remove (channel->told, run);
+    if (channel->given != NULL)
+      peer_chunks_remove (channel->given, run);
     peer_chunks_remove (channel->announce, run);
     peer_channel_cancel (channel, run); /* what they asked for */
   }

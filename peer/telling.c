@@ -7,6 +7,7 @@
 #define FIRST_UNIT 16         /* chunks */
 #define WITHHOLD_STEP 200000  /* us; by then the first one has it, if all goes well */
 #define WITHHOLD_STEPS 7      /* until it tells all */
+#define KEPT_STEPS 3          /* until one more is told whatever the first ones say they have */
 #define BUSY_LEAST 128        /* chunks that a source may be asked for without being busy... */
 #define BUSY_TIME 200000      /* us: ...or as many as it sends in this time */
 #define RARE 2                /* peers that have a chunk which must be told of soon */
@@ -99,13 +100,16 @@ peer_swarm_announce_first (PeerSwarm *self, PeerRange munro)
   }
 }
 
+/* Who says so and was sent it by us: saying alone costs nothing (12.6.2, HAVE.1), and nobody else can
+ * have given it to the first. */
 static unsigned
 count_holders (const PeerSwarm *self, PeerRange run)
 {
   unsigned holders = 0;
   for (guint i = 0; i < self->channels->len; i++) {
     const PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    holders += channel->state == PEER_CHANNEL_OPEN && peer_chunks_has_all (channel->have, run);
+    holders += channel->state == PEER_CHANNEL_OPEN && peer_chunks_has_all (channel->have, run) &&
+               peer_chunks_has_any (channel->given, run);
   }
   return holders;
 }
@@ -121,7 +125,8 @@ is_busy (const PeerSwarm *self)
   return waiting > BUSY_LEAST && (double)waiting > sent;
 }
 
-/* Units that too few have got yet are told to one more with each step. When the others have had
+/* Units that too few have got yet are told to one more with each step, and so are those that the
+ * first ones, it seems, keep to themselves. When the others have had
  * their time, all are told, who may know nobody but us; unless we are busy, since then everybody
  * would wait for us. */
 int64_t
@@ -143,7 +148,7 @@ peer_swarm_announce_withheld (PeerSwarm *self)
     }
     if (self->edge.end - withheld.chunks.end >= self->discard_window)
       continue;
-    if (count_holders (self, withheld.chunks) < FIRST_COPIES)
+    if (count_holders (self, withheld.chunks) < FIRST_COPIES || withheld.steps >= KEPT_STEPS)
       announce_to (self, draw_channel (self), withheld.chunks, 0);
     withheld.due += WITHHOLD_STEP;
     g_array_append_val (self->withheld, withheld);

@@ -292,6 +292,25 @@ test_silence_expires_asks_and_costs_quota (void)
   g_assert_cmpuint (self->misses, ==, 1);
 }
 
+/* Who tells of chunks and never brings one (12.6.2) is not waited for any longer each time. */
+static void
+test_who_never_answered_is_not_waited_for_longer (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  int64_t patience = peer_channel_patience (self), now = START;
+  for (uint64_t chunk = 40; chunk < 43; chunk++) {
+    uint64_t expired;
+    peer_channel_ask (self, now, one (chunk));
+    now += patience;
+    g_assert_true (peer_channel_expired_ask (self, now, &expired));
+    peer_channel_missed (self, now);
+    g_assert_cmpint (peer_channel_patience (self), ==, patience);
+  }
+  g_assert_cmpuint (self->misses, ==, 3);
+  peer_channel_proved (self, now);
+  g_assert_cmpuint (self->misses, ==, 0);
+}
+
 static void
 test_overtaken_ask_is_not_waited_for (void)
 {
@@ -402,6 +421,8 @@ main (int argc, char **argv)
        test_quota_grows_with_answers_and_gives_way_to_a_queue);
   ADD ("quota-follows-a-queue-that-grows", test_quota_follows_a_queue_that_grows);
   ADD ("silence-expires-asks-and-costs-quota", test_silence_expires_asks_and_costs_quota);
+  ADD ("who-never-answered-is-not-waited-for-longer",
+       test_who_never_answered_is_not_waited_for_longer);
   ADD ("overtaken-ask-is-not-waited-for", test_overtaken_ask_is_not_waited_for);
   ADD ("ask-said-again-overtakes-nothing", test_ask_said_again_overtakes_nothing);
   ADD ("slow-ask-is-told-once-in-an-answers-time", test_slow_ask_is_told_once_in_an_answers_time);
