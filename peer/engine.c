@@ -148,7 +148,7 @@ peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **error)
   }
   PeerSwarm *swarm = peer_swarm_new (&self->core, join->content, join->store, integrity,
                                      join->discard_window, join->source, join->max_peers);
-  swarm->gossip.off = join->no_exchange;
+  swarm->gossip.off = self->options.no_exchange;
   swarm->gossip.benign = self->options.benign;
   if (join->tracker_key != NULL)
     peer_gossip_trust (swarm, join->tracker_key);
@@ -174,15 +174,11 @@ peer_engine_add_peer (PeerEngine *self, PeerSwarm *swarm, const PeerAddress *add
 }
 
 bool
-peer_engine_set_certificate (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes, size_t n)
+peer_engine_add_certificate (PeerEngine *self, PeerSwarm *swarm, const PeerAddress *address,
+                             const uint8_t *bytes, size_t n)
 {
-  return peer_gossip_set_certificate (swarm, bytes, n);
-}
-
-bool
-peer_engine_add_certified (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes, size_t n)
-{
-  return peer_gossip_add_certified (swarm, bytes, n);
+  return address == NULL ? peer_gossip_set_certificate (swarm, bytes, n)
+                         : peer_gossip_add_certified (swarm, address, bytes, n);
 }
 
 void

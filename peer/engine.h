@@ -35,6 +35,7 @@ typedef struct {
   uint32_t max_per_ip; /* inbound channels of one public address, in a swarm; 0 = 32 */
   bool benign;         /* the network is trusted: peers name each other without certificates
                         * (RFC 7574, 3.10); private addresses always do among themselves */
+  bool no_exchange;    /* no peer address exchange at all (3.10: it is optional) */
   uint64_t max_upload; /* bytes/s of datagrams; 0 = LEDBAT alone decides */
 } PeerEngineOptions;
 
@@ -54,7 +55,6 @@ typedef struct {
   bool source;              /* we make it (peer_engine_append): nobody can tell us anything new */
   uint32_t max_peers;       /* channels that we open; 0 = 30 */
   const uint8_t *tracker_key; /* SHA-256 of the key that certifies members (12.2.2), or NULL */
-  bool no_exchange;           /* no peer address exchange at all (3.10: it is optional) */
 } PeerJoin;
 
 /* The engine owns the swarm. */
@@ -68,12 +68,11 @@ void peer_engine_limit (PeerEngine *self, uint64_t upload);
 void peer_engine_limit_swarm (PeerEngine *self, PeerSwarm *swarm, uint64_t upload,
                               uint64_t download);
 void peer_engine_add_peer (PeerEngine *self, PeerSwarm *swarm, const PeerAddress *address);
-/* Certificates of membership (12.2.2); false = it is not taken: no tracker_key, not of it, not of
- * this swarm, expired. Our own, which is shown to peers; a newer one takes its place. */
-bool peer_engine_set_certificate (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes,
-                                  size_t n);
-/* Of a peer that the tracker named: it can be named to others with it. */
-bool peer_engine_add_certified (PeerEngine *self, PeerSwarm *swarm, const uint8_t *bytes, size_t n);
+/* A certificate of membership (12.2.2) that the tracker gave: of the peer that it named at address, or
+ * our own where that is NULL, which is shown to peers and takes the place of the one before. false =
+ * it is not taken: no tracker_key, not of it, not of this swarm or address, expired. */
+bool peer_engine_add_certificate (PeerEngine *self, PeerSwarm *swarm, const PeerAddress *address,
+                                  const uint8_t *bytes, size_t n);
 /* tracker_key, known only now. */
 void peer_engine_trust_tracker (PeerEngine *self, PeerSwarm *swarm, const uint8_t *tracker_key);
 /* All that its readers want; n = 0 = nothing. Copied. */

@@ -308,13 +308,14 @@ peer_gossip_set_certificate (PeerSwarm *self, const uint8_t *bytes, size_t n)
 }
 
 bool
-peer_gossip_add_certified (PeerSwarm *self, const uint8_t *bytes, size_t n)
+peer_gossip_add_certified (PeerSwarm *self, const PeerAddress *address, const uint8_t *bytes,
+                           size_t n)
 {
   PeerReader reader = {bytes, n};
   PeerMembership membership;
   if (!self->gossip.has_tracker_key || self->gossip.off ||
       check (self, reader, &membership) != PEER_MEMBERSHIP_GOOD ||
-      is_own (self, &membership.address))
+      is_own (self, &membership.address) || !peer_address_equal (&membership.address, address))
     return false;
   g_autoptr (GBytes) certificate = g_bytes_new (bytes, n);
   for (guint i = 0; i < self->channels->len; i++) {

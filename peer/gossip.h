@@ -20,4 +20,5 @@ bool peer_gossip_show (const PeerSwarm *self, const PeerChannel *channel, PeerMe
 /* The verbs of engine.h. */
 void peer_gossip_trust (PeerSwarm *self, const uint8_t *tracker_key);
 bool peer_gossip_set_certificate (PeerSwarm *self, const uint8_t *bytes, size_t n);
-bool peer_gossip_add_certified (PeerSwarm *self, const uint8_t *bytes, size_t n);
+bool peer_gossip_add_certified (PeerSwarm *self, const PeerAddress *address, const uint8_t *bytes,
+                                size_t n);

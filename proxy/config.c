@@ -11,7 +11,7 @@
 
 G_DEFINE_QUARK (ppsp - proxy - error, proxy_error)
 
-typedef enum { TEXT, TEXTS, LISTEN, PORT, SIZE, SECONDS, FLAG } Kind;
+typedef enum { TEXT, TEXTS, LISTEN, PORT, SIZE, SECONDS, COUNT, FLAG } Kind;
 
 typedef struct {
   const char *name;
@@ -42,6 +42,12 @@ static const Option options[] = {
      "http: trackers also on public addresses"},
     {"allow-host", TEXTS, AT (allow_hosts), "NAME",
      "a name that this gateway is reached by (repeatable)"},
+    {"max-per-ip", COUNT, AT (max_per_ip), "N",
+     "peers that one public address may connect to a swarm (32)"},
+    {"benign-network", FLAG, AT (benign_network), NULL,
+     "peers may name each other without certificates; for closed networks only"},
+    {"no-peer-exchange", FLAG, AT (no_peer_exchange), NULL,
+     "peers are not named to each other at all"},
     {"verbose", FLAG, AT (verbose), NULL, "say more"},
 };
 
@@ -265,6 +271,11 @@ apply (ProxyConfig *config, const Option *option, const GPtrArray *texts)
   case SECONDS:
     if (!parse_number (last, 86400, &number))
       return "seconds, at most 86400";
+    *(unsigned *)field = (unsigned)number;
+    return NULL;
+  case COUNT:
+    if (!parse_number (last, 10000, &number) || number == 0)
+      return "a number from 1 to 10000";
     *(unsigned *)field = (unsigned)number;
     return NULL;
   case FLAG:

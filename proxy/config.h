@@ -26,7 +26,9 @@ typedef struct {
   unsigned linger;   /* s */
   char **trackers;   /* URIs, never NULL */
   bool allow_plain_tracker;
-  char **allow_hosts; /* names; NULL = none */
+  char **allow_hosts;  /* names; NULL = none */
+  unsigned max_per_ip; /* 0 = the engine's default */
+  bool benign_network, no_peer_exchange;
   bool verbose;
 } ProxyConfig;
 

@@ -115,6 +115,9 @@ make_core (App *app, GError **error)
 {
   PeerEngineOptions options;
   peer_engine_options_init (&options);
+  options.max_per_ip = app->config.max_per_ip;
+  options.benign = app->config.benign_network;
+  options.no_exchange = app->config.no_peer_exchange;
   app->udp = net_udp_new (app->config.peer, &options, on_engine_event, app, error);
   if (!app->udp)
     return false;

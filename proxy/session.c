@@ -93,6 +93,16 @@ add_peers (const PeerAddress *peers, size_t n, gpointer data)
 }
 
 static void
+add_certificate (const PeerAddress *address, const uint8_t *bytes, size_t n, gpointer data)
+{
+  ProxySession *self = data;
+  if (!self->swarm)
+    return;
+  peer_engine_add_certificate (net_udp_engine (self->options->udp), self->swarm, address, bytes, n);
+  net_udp_wake (self->options->udp);
+}
+
+static void
 start_tracker (ProxySession *self)
 {
   g_autoptr (GPtrArray) uris = g_ptr_array_new ();
@@ -113,6 +123,7 @@ start_tracker (ProxySession *self)
       .swarm_id = self->swarm_id,
       .port = net_udp_port (self->options->udp),
       .allow_plain = self->options->allow_plain_tracker,
+      .certificate = self->link->has_tracker_key ? add_certificate : NULL,
   };
   g_autoptr (GError) error = NULL;
   self->tracker = net_tracker_new (&options, add_peers, self, &error);
@@ -129,6 +140,7 @@ join (ProxySession *self, PeerStore *store, PeerIntegrity *integrity, uint64_t w
       .store = store,
       .integrity = integrity,
       .discard_window = window,
+      .tracker_key = self->link->has_tracker_key ? self->link->tracker_key : NULL,
   };
   self->swarm = peer_engine_join (net_udp_engine (self->options->udp), &parts, error);
   if (!self->swarm)

@@ -203,7 +203,7 @@ static bool
 start (CliCache *self, GError **error)
 {
   PeerEngineOptions engine;
-  peer_engine_options_init (&engine);
+  cli_options_engine (self->options, &engine);
   engine.max_swarms = CLI_CACHE_MAX;
   engine.max_channels = MAX_CHANNELS;
   self->udp = net_udp_new (self->options->listen, &engine, on_event, self, error);

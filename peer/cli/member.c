@@ -52,12 +52,23 @@ add_peers (const PeerAddress *peers, size_t n, gpointer data)
   net_udp_wake (self->udp);
 }
 
+static void
+add_certificate (const PeerAddress *address, const uint8_t *bytes, size_t n, gpointer data)
+{
+  CliMember *self = data;
+  if (self->swarm == NULL)
+    return;
+  peer_engine_add_certificate (net_udp_engine (self->udp), self->swarm, address, bytes, n);
+  net_udp_wake (self->udp);
+}
+
 static bool
 join_with (CliMember *self, PeerStore *store, PeerIntegrity *integrity, GError **error)
 {
   PeerJoin join = {.content = &self->link->content,
                    .store = store,
                    .integrity = integrity,
+                   .tracker_key = self->link->has_tracker_key ? self->link->tracker_key : NULL,
                    .discard_window =
                        self->live ? LIVE_BYTES / self->link->content.chunk_size : UINT64_MAX};
   self->swarm = peer_engine_join (net_udp_engine (self->udp), &join, error);
@@ -283,7 +294,8 @@ start_tracker (CliMember *self, GError **error)
                                .swarm_id = self->id,
                                .seeder = self->n_chunks > 0 && count (self) == self->n_chunks,
                                .port = net_udp_port (self->udp),
-                               .allow_plain = self->options->allow_plain_tracker};
+                               .allow_plain = self->options->allow_plain_tracker,
+                               .certificate = self->link->has_tracker_key ? add_certificate : NULL};
   self->tracker = net_tracker_new (&options, add_peers, self, error);
   return self->tracker != NULL;
 }

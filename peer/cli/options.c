@@ -15,6 +15,8 @@
 typedef struct {
   char *output, *listen, *config, *cache, *quota;
   char **trackers, **peers, **links, **lists;
+  int max_per_ip;
+  gboolean benign_network, no_peer_exchange;
   gboolean seed, allow_plain_tracker, verbose, version;
 } Said;
 
@@ -58,6 +60,11 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
        "Take http: trackers outside private networks too", NULL},
       {"peers", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->peers,
        "A peer to begin with; repeatable, or several with commas", "ADDR:PORT"},
+      {"max-per-ip", 0, 0, G_OPTION_ARG_INT, &said->max_per_ip, NET_OPTIONS_MAX_PER_IP_HELP, "N"},
+      {"benign-network", 0, 0, G_OPTION_ARG_NONE, &said->benign_network,
+       NET_OPTIONS_BENIGN_NETWORK_HELP, NULL},
+      {"no-peer-exchange", 0, 0, G_OPTION_ARG_NONE, &said->no_peer_exchange,
+       NET_OPTIONS_NO_PEER_EXCHANGE_HELP, NULL},
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &said->config, "Options from a key file", "FILE"},
       {"verbose", 'v', 0, G_OPTION_ARG_NONE, &said->verbose, "Say what happens", NULL},
       {"version", 0, 0, G_OPTION_ARG_NONE, &said->version, "Print the version and end", NULL},
@@ -174,6 +181,10 @@ fill (CliOptions *self, Said *said, GError **error)
   self->seed = said->seed;
   self->allow_plain_tracker = said->allow_plain_tracker;
   self->verbose = said->verbose;
+  self->benign_network = said->benign_network;
+  self->no_peer_exchange = said->no_peer_exchange;
+  if (!net_options_max_per_ip (said->max_per_ip, &self->max_per_ip, error))
+    return false;
   self->output = g_steal_pointer (&said->output);
   self->listen = said->listen != NULL ? g_steal_pointer (&said->listen) : g_strdup (LISTEN_ANY);
   if (!add_peers (self, said->peers, error))
@@ -206,7 +217,7 @@ fill (CliOptions *self, Said *said, GError **error)
 CliOptions *
 cli_options_new (int argc, char **argv, GError **error)
 {
-  g_auto (Said) said = {0};
+  g_auto (Said) said = {.max_per_ip = -1};
   if (!parse_arguments (&said, argc, argv, error))
     return NULL;
   g_autoptr (CliOptions) self = g_new0 (CliOptions, 1);
@@ -235,4 +246,13 @@ cli_options_free (CliOptions *self)
   g_ptr_array_unref (self->trackers);
   g_array_unref (self->peers);
   g_free (self);
+}
+
+void
+cli_options_engine (const CliOptions *self, PeerEngineOptions *out)
+{
+  peer_engine_options_init (out);
+  out->max_per_ip = self->max_per_ip;
+  out->benign = self->benign_network;
+  out->no_exchange = self->no_peer_exchange;
 }

@@ -2,6 +2,7 @@
 /* What ppsp-peer was told: by its command line, and by a key file for what that leaves out. */
 #pragma once
 
+#include "peer/engine.h"
 #include "peer/link.h"
 #include <gio/gio.h>
 
@@ -15,6 +16,8 @@ typedef struct {
   char *listen;        /* ADDR:PORT of the peer protocol */
   GPtrArray *trackers; /* char *: the link's and those of --tracker */
   GArray *peers;       /* PeerAddress: the link's and those of --peers */
+  unsigned max_per_ip; /* 0 = the engine's default */
+  gboolean benign_network, no_peer_exchange;
   gboolean seed, allow_plain_tracker, verbose, version;
 } CliOptions;
 
@@ -22,5 +25,7 @@ typedef struct {
  * is wrong and what to do. With --version no link is needed, and with --cache a list is enough. */
 CliOptions *cli_options_new (int argc, char **argv, GError **error);
 void cli_options_free (CliOptions *self);
+/* The defaults, and what was said of them. */
+void cli_options_engine (const CliOptions *self, PeerEngineOptions *out);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliOptions, cli_options_free)

@@ -331,6 +331,16 @@ on_peers (const PeerAddress *peers, size_t n, gpointer data)
   add_peers (self, peers, n);
 }
 
+static void
+on_certificate (const PeerAddress *address, const uint8_t *bytes, size_t n, gpointer data)
+{
+  CliSession *self = data;
+  if (self->swarm == NULL)
+    return;
+  peer_engine_add_certificate (net_udp_engine (self->udp), self->swarm, address, bytes, n);
+  net_udp_wake (self->udp);
+}
+
 /* The length is known now: the same swarm again, with the file as its store. */
 static void
 rejoin (CliSession *self)
@@ -396,7 +406,10 @@ static bool
 join (CliSession *self, GError **error)
 {
   PeerHashStore *hashes = NULL;
-  PeerJoin joining = {.content = &self->content, .discard_window = UINT64_MAX};
+  const PeerLink *link = self->options->link;
+  PeerJoin joining = {.content = &self->content,
+                      .discard_window = UINT64_MAX,
+                      .tracker_key = link->has_tracker_key ? link->tracker_key : NULL};
   joining.store = open_store (self, &hashes, error);
   if (joining.store == NULL)
     return false;
@@ -439,7 +452,9 @@ start_tracker (CliSession *self, GError **error)
                                .swarm_id = swarm_id,
                                .seeder = whole,
                                .port = net_udp_port (self->udp),
-                               .allow_plain = self->options->allow_plain_tracker};
+                               .allow_plain = self->options->allow_plain_tracker,
+                               .certificate =
+                                   self->options->link->has_tracker_key ? on_certificate : NULL};
   self->tracker = net_tracker_new (&options, on_peers, self, error);
   if (self->tracker != NULL)
     return true;
@@ -456,7 +471,7 @@ start (CliSession *self, GError **error)
 {
   const CliOptions *options = self->options;
   PeerEngineOptions engine;
-  peer_engine_options_init (&engine);
+  cli_options_engine (options, &engine);
   self->udp = net_udp_new (options->listen, &engine, on_event, self, error);
   if (self->udp == NULL)
     return false;

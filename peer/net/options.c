@@ -82,3 +82,14 @@ net_options_read_file (const char *path, const GOptionEntry *entries, GError **e
     }
   return true;
 }
+
+bool
+net_options_max_per_ip (int said, unsigned *out, GError **error)
+{
+  *out = said < 0 ? 0 : (unsigned)said;
+  if (said == -1 || (said >= 1 && said <= 10000))
+    return true;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+               "--max-per-ip %d: give a number from 1 to 10000", said);
+  return false;
+}

@@ -13,3 +13,11 @@
  * --config and --version, nor what has no long name. The error is one line: file, section, key, and
  * what is wrong. */
 bool net_options_read_file (const char *path, const GOptionEntry *entries, GError **error);
+
+/* Options that several programs have. */
+#define NET_OPTIONS_MAX_PER_IP_HELP "Peers that one public address may connect to a swarm (32)"
+#define NET_OPTIONS_BENIGN_NETWORK_HELP                                                            \
+  "Peers may name each other without certificates; for closed networks only"
+#define NET_OPTIONS_NO_PEER_EXCHANGE_HELP "Peers are not named to each other at all"
+/* --max-per-ip; -1 = not said, and out becomes 0. */
+bool net_options_max_per_ip (int said, unsigned *out, GError **error);

@@ -16,6 +16,7 @@
  * its LEAVE is answered or LEAVE_TIMEOUT is over. */
 #include "peer/net/tracker.h"
 
+#include "peer/crypto.h"
 #include "peer/net/random.h"
 #include "peer/tracker/json.h"
 #include "peer/tracker/session.h"
@@ -35,6 +36,7 @@
 #define MAX_PEERS 200
 #define READ_SIZE 16384
 #define MIN_PEER_PORT 1024
+#define MAX_CERTIFICATE_LIFE (INT64_C (366) * 86400) /* s */
 
 typedef struct {
   NetTracker *owner; /* NULL = leaving */
@@ -69,6 +71,7 @@ struct NetTracker {
   GPtrArray *trackers; /* Tracker */
   char *swarm_id;
   NetTrackerPeersFunc func;
+  NetTrackerCertificateFunc certificate;
   gpointer data;
   NetTrackerStatus status;
 };
@@ -269,6 +272,46 @@ usable_peers (const Tracker *self, const TrackerResponse *response)
   return peers;
 }
 
+/* It is as old as half its life, at most, when the tracker gives it to us; after a quarter more we ask
+ * for the next. By its length, since our clock may be wrong. */
+static int64_t
+renewal_time (const uint8_t *bytes, size_t n)
+{
+  PeerCertificate certificate;
+  if (!peer_certificate_read (bytes, n, &certificate))
+    return INT64_MIN;
+  int64_t life = CLAMP (certificate.not_after - certificate.not_before, 0, MAX_CERTIFICATE_LIFE);
+  return g_get_monotonic_time () + life * G_USEC_PER_SEC / 4;
+}
+
+static void
+hand_certificate (Tracker *self, const PeerAddress *address, GBytes *certificate)
+{
+  gsize n;
+  if (certificate == NULL)
+    return;
+  const uint8_t *bytes = g_bytes_get_data (certificate, &n);
+  if (address == NULL)
+    tracker_session_certified (self->session, renewal_time (bytes, n));
+  self->owner->certificate (address, bytes, n, self->owner->data);
+}
+
+static void
+hand_certificates (Tracker *self, const TrackerResponse *response)
+{
+  for (guint i = 0; i < response->results->len; i++) {
+    const TrackerResult *result = g_ptr_array_index (response->results, i);
+    if (strcmp (result->swarm_id, self->owner->swarm_id) != 0)
+      continue;
+    hand_certificate (self, NULL, result->certificate);
+    for (guint j = 0; result->peers != NULL && j < MIN (result->peers->len, MAX_PEERS); j++) {
+      const TrackerPeer *peer = g_ptr_array_index (result->peers, j);
+      if (may_contact (self, peer, response))
+        hand_certificate (self, &peer->address.address, peer->certificate);
+    }
+  }
+}
+
 static const char *
 status_text (TrackerStatus status)
 {
@@ -322,6 +365,8 @@ on_whole (Tracker *self)
   }
   /* Ours or not is for the session to say, and only its own peers are taken. */
   bool ours = tracker_session_is_answer (self->session, response);
+  if (ours && peers != NULL && self->owner->certificate != NULL)
+    hand_certificates (self, response);
   exchange_end (self, response, wait, status_text (response->status));
   /* Last: the owner may free itself in here. */
   if (ours && peers != NULL && peers->len > 0)
@@ -655,8 +700,10 @@ static Tracker *
 tracker_new (NetTracker *owner, GUri *uri, const char *text, SoupSession *soup,
              const NetTrackerOptions *options)
 {
-  TrackerSessionOptions session = {
-      .swarm_id = options->swarm_id, .seeder = options->seeder, .random = net_random};
+  TrackerSessionOptions session = {.swarm_id = options->swarm_id,
+                                   .seeder = options->seeder,
+                                   .random = net_random,
+                                   .certificates = options->certificate != NULL};
   Tracker *self = g_new0 (Tracker, 1);
   self->owner = owner;
   self->soup = g_object_ref (soup);
@@ -685,6 +732,7 @@ net_tracker_new (const NetTrackerOptions *options, NetTrackerPeersFunc func, gpo
   self->trackers = g_ptr_array_new ();
   self->swarm_id = g_strdup (options->swarm_id);
   self->func = func;
+  self->certificate = options->certificate;
   self->data = data;
   for (unsigned i = 0; options->uris != NULL && options->uris[i] != NULL; i++) {
     GUri *uri = NULL;

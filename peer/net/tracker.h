@@ -8,6 +8,11 @@
 
 typedef struct NetTracker NetTracker;
 
+/* Certificates of membership (RFC 7574, 12.2.2), not checked: of the peer at address, or our own where
+ * that is NULL. The tracker must not be freed in here. */
+typedef void (*NetTrackerCertificateFunc) (const PeerAddress *address, const uint8_t *bytes,
+                                           size_t n, gpointer data);
+
 typedef struct {
   const char *const *uris; /* NULL-terminated */
   const char *swarm_id;    /* hex */
@@ -16,6 +21,7 @@ typedef struct {
   bool allow_plain;        /* http: also to addresses that are neither loopback nor private */
   unsigned timeout_ms;     /* for a whole exchange; 0 = 10,000 */
   GTlsDatabase *trust;     /* NULL = the system's */
+  NetTrackerCertificateFunc certificate; /* NULL = none are asked for */
 } NetTrackerOptions;
 
 /* Peers that a tracker named: those that must not be contacted (unusable; private ones from a

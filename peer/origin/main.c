@@ -60,6 +60,9 @@ start (Program *self, GError **error)
                                   .trackers = (const char *const *)options->trackers,
                                   .announce = (const char *const *)options->announce,
                                   .allow_plain_tracker = options->allow_plain_tracker,
+                                  .max_per_ip = options->max_per_ip,
+                                  .benign_network = options->benign_network,
+                                  .no_peer_exchange = options->no_peer_exchange,
                                   .chunk_size = options->chunk_size,
                                   .chunks_per_signature = options->chunks_per_signature,
                                   .window = options->window};

@@ -21,8 +21,8 @@
 typedef struct {
   char *http, *peer, *state, *config;
   char **trackers, **announce, **channels, **pulls, **files;
-  gboolean allow_plain, verbose, version;
-  int chunk_size, per_signature, window, mtu;
+  gboolean allow_plain, benign_network, no_peer_exchange, verbose, version;
+  int chunk_size, per_signature, window, mtu, max_per_ip;
 } Raw;
 
 static void
@@ -151,10 +151,13 @@ fill (OriginOptions *self, Raw *raw, GError **error)
   self->trackers = or_none (&raw->trackers);
   self->announce = or_none (&raw->announce);
   self->allow_plain_tracker = raw->allow_plain;
+  self->benign_network = raw->benign_network;
+  self->no_peer_exchange = raw->no_peer_exchange;
   self->verbose = raw->verbose;
   self->version = raw->version;
   self->entries = g_ptr_array_new_with_free_func ((GDestroyNotify)origin_entry_free);
   return take_numbers (self, raw, error) &&
+         net_options_max_per_ip (raw->max_per_ip, &self->max_per_ip, error) &&
          add_entries (self, ORIGIN_CHANNEL, raw->channels, error) &&
          add_entries (self, ORIGIN_PULL, raw->pulls, error) &&
          add_entries (self, ORIGIN_FILE, raw->files, error) && check (self, error);
@@ -163,7 +166,8 @@ fill (OriginOptions *self, Raw *raw, GError **error)
 OriginOptions *
 origin_options_parse (int *argc, char ***argv, GError **error)
 {
-  g_auto (Raw) raw = {.chunk_size = -1, .per_signature = -1, .window = -1, .mtu = -1};
+  g_auto (Raw)
+      raw = {.chunk_size = -1, .per_signature = -1, .window = -1, .mtu = -1, .max_per_ip = -1};
   g_autoptr (OriginOptions) self = g_new0 (OriginOptions, 1);
   g_autoptr (GOptionContext) context = g_option_context_new ("- publish channels and files");
   const GOptionEntry entries[] = {
@@ -192,6 +196,11 @@ origin_options_parse (int *argc, char ***argv, GError **error)
        "Packets that all ways take, bytes; bounds --chunk-size; default 1280", "N"},
       {"window", 0, 0, G_OPTION_ARG_INT, &raw.window,
        "How much of a live channel is kept; default 64", "MIB"},
+      {"max-per-ip", 0, 0, G_OPTION_ARG_INT, &raw.max_per_ip, NET_OPTIONS_MAX_PER_IP_HELP, "N"},
+      {"benign-network", 0, 0, G_OPTION_ARG_NONE, &raw.benign_network,
+       NET_OPTIONS_BENIGN_NETWORK_HELP, NULL},
+      {"no-peer-exchange", 0, 0, G_OPTION_ARG_NONE, &raw.no_peer_exchange,
+       NET_OPTIONS_NO_PEER_EXCHANGE_HELP, NULL},
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &raw.config, "Key file with the same options",
        "FILE"},
       {"verbose", 0, 0, G_OPTION_ARG_NONE, &raw.verbose, "Log more", NULL},

@@ -7,6 +7,7 @@
 
 #include "peer/link.h"
 #include "peer/media/mpegts.h"
+#include "peer/membership.h"
 #include "peer/net/file.h"
 #include "peer/net/tracker.h"
 
@@ -28,6 +29,8 @@ struct OriginContent {
   PeerContent content;
   PeerSwarm *swarm; /* NULL = not published yet */
   NetTracker *tracker;
+  bool has_tracker_key; /* it certifies members */
+  uint8_t tracker_key[PEER_FINGERPRINT];
   OriginPublisher *publisher;
   OriginIngest *ingest;
   guint timer;
@@ -127,6 +130,25 @@ on_peers (const PeerAddress *peers, size_t n, gpointer data)
   net_udp_wake (self->station->udp);
 }
 
+/* The first tracker that certifies us is the one that our links name (RFC 7574, 12.2.2: its key is
+ * part of the metadata): it is the operator who chose it. */
+static void
+on_certificate (const PeerAddress *address, const uint8_t *bytes, size_t n, gpointer data)
+{
+  OriginContent *self = data;
+  PeerEngine *engine = net_udp_engine (self->station->udp);
+
+  if (self->swarm == NULL)
+    return;
+  if (!self->has_tracker_key && address == NULL &&
+      peer_membership_tracker (bytes, n, self->tracker_key)) {
+    self->has_tracker_key = true;
+    peer_engine_trust_tracker (engine, self->swarm, self->tracker_key);
+  }
+  peer_engine_add_certificate (engine, self->swarm, address, bytes, n);
+  net_udp_wake (self->station->udp);
+}
+
 static bool
 begin_tracking (OriginContent *self, GError **error)
 {
@@ -136,7 +158,8 @@ begin_tracking (OriginContent *self, GError **error)
                                .swarm_id = swarm_id,
                                .seeder = true,
                                .port = net_udp_port (station->udp),
-                               .allow_plain = station->allow_plain_tracker};
+                               .allow_plain = station->allow_plain_tracker,
+                               .certificate = on_certificate};
 
   if (station->trackers[0] == NULL)
     return true;
@@ -540,6 +563,9 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
     g_array_append_val (self->announce, address);
   }
   peer_engine_options_init (&engine);
+  engine.max_per_ip = options->max_per_ip;
+  engine.benign = options->benign_network;
+  engine.no_exchange = options->no_peer_exchange;
   self->udp = net_udp_new (options->peer_address, &engine, NULL, NULL, error);
   if (self->udp == NULL)
     return NULL;
@@ -695,6 +721,8 @@ origin_content_link (const OriginContent *self, const char *fallback)
   link->content = self->content;
   for (char **uri = self->station->trackers; *uri != NULL; uri++)
     g_ptr_array_add (link->trackers, g_strdup (*uri));
+  link->has_tracker_key = self->has_tracker_key;
+  memcpy (link->tracker_key, self->tracker_key, sizeof link->tracker_key);
   g_array_append_vals (link->peers, self->station->announce->data, self->station->announce->len);
   if (fallback != NULL)
     g_ptr_array_add (link->fallbacks, g_strdup (fallback));

@@ -26,6 +26,8 @@ typedef struct {
   const char *const *trackers; /* NULL-terminated URIs */
   const char *const *announce; /* NULL-terminated ADDR:PORT for the links */
   bool allow_plain_tracker;
+  bool benign_network, no_peer_exchange;
+  unsigned max_per_ip;           /* 0 = the engine's default */
   uint32_t chunk_size;           /* of new channels; bytes */
   uint32_t chunks_per_signature; /* likewise */
   uint64_t window;               /* bytes of a live channel that are kept */

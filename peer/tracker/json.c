@@ -13,7 +13,14 @@
  *   "stat"                                  "Stat"
  *   peer_addr has a type                    left out in a response
  *   error_code is an integer                "00".."06" in section 4.3
- *   peer_mode SEEDER                        (SEED in the drafts before the RFC) */
+ *   peer_mode SEEDER                        (SEED in the drafts before the RFC)
+ *
+ * Section 7 lets members be added, and section 4.4 has those who do not know them ignore them. Ours
+ * are for the certificates of RFC 7574, 12.2.2, in Base64:
+ *
+ *   request               "certificates": true
+ *   swarm_result          "membership_certificate": that of the one who asks
+ *   peer_info             "membership_certificate": that of the peer */
 #include "peer/tracker/json.h"
 
 #include <json-glib/json-glib.h>
@@ -159,6 +166,22 @@ connection_of (JsonObject *object)
   if (g_strcmp0 (connection, "wireless") == 0)
     return TRACKER_CONNECTION_WIRELESS;
   return TRACKER_CONNECTION_UNSAID;
+}
+
+/* NULL = none, or none that can be read: it is optional, so it spoils nothing. */
+static GBytes *
+get_certificate (JsonObject *object)
+{
+  const char *text =
+      get_id (object, "membership_certificate", 4 * (TRACKER_MAX_CERTIFICATE / 3 + 1));
+  gsize n;
+  if (text == NULL || strlen (text) % 4 != 0)
+    return NULL;
+  size_t digits = strspn (text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+  if (strspn (text + digits, "=") != strlen (text + digits) || strlen (text + digits) > 2)
+    return NULL;
+  guchar *bytes = g_base64_decode (text, &n);
+  return g_bytes_new_take (bytes, n);
 }
 
 /* Section 3.2.4: ppsp_tp_peer_addr_t. */
@@ -332,6 +355,10 @@ read_request (JsonObject *root, const char *transaction_id)
     request->type = TRACKER_REQUEST_STAT_REPORT;
     good = read_stat_report (root, request);
   }
+  JsonNode *certificates = json_object_get_member (root, "certificates");
+  request->certificates = certificates != NULL && JSON_NODE_HOLDS_VALUE (certificates) &&
+                          json_node_get_value_type (certificates) == G_TYPE_BOOLEAN &&
+                          json_node_get_boolean (certificates);
   return good ? g_steal_pointer (&request) : NULL;
 }
 
@@ -380,7 +407,7 @@ read_peer_info (JsonObject *object, gpointer out)
     first = json_node_get_object (addresses);
   if (first == NULL || !read_address (first, TRACKER_ADDRESS_REFLEXIVE, &address))
     return false;
-  tracker_result_add_peer (out, peer_id, &address);
+  tracker_result_add_peer (out, peer_id, &address)->certificate = get_certificate (object);
   return true;
 }
 
@@ -392,6 +419,7 @@ read_result (JsonObject *object, gpointer out)
   if (swarm_id == NULL || !need_integer (object, "result", 1, &failed))
     return false;
   TrackerResult *result = tracker_response_add_result (out, swarm_id, failed != 0);
+  result->certificate = get_certificate (object);
   if (!json_object_has_member (object, "peer_group"))
     return true;
   JsonObject *group = get_object (object, "peer_group");
@@ -452,6 +480,17 @@ put_id (GString *out, const char *name, const char *id)
 {
   g_string_append_printf (out, "\"%s\":", name);
   put_string (out, id);
+}
+
+static void
+put_certificate (GString *out, GBytes *certificate)
+{
+  gsize n;
+  if (certificate == NULL)
+    return;
+  const guchar *bytes = g_bytes_get_data (certificate, &n);
+  g_autofree char *text = g_base64_encode (bytes, n);
+  g_string_append_printf (out, ",\"membership_certificate\":\"%s\"", text);
 }
 
 static void
@@ -569,6 +608,8 @@ tracker_json_write_request (const TrackerRequest *request, size_t *n)
   put_id (out, "transaction_id", request->transaction_id);
   g_string_append_c (out, ',');
   put_id (out, "peer_id", request->peer_id);
+  if (request->certificates)
+    g_string_append (out, ",\"certificates\":true");
   switch (request->type) {
   case TRACKER_REQUEST_CONNECT:
     put_connect (out, request);
@@ -589,6 +630,7 @@ put_result (GString *out, const TrackerResult *result)
   g_string_append_c (out, '{');
   put_id (out, "swarm_id", result->swarm_id);
   g_string_append_printf (out, ",\"result\":%d", result->failed ? 1 : 0);
+  put_certificate (out, result->certificate);
   if (result->peers != NULL) {
     g_string_append (out, ",\"peer_group\":{\"peer_info\":[");
     for (guint i = 0; i < result->peers->len; i++) {
@@ -597,6 +639,7 @@ put_result (GString *out, const TrackerResult *result)
       put_id (out, "peer_id", peer->peer_id);
       g_string_append (out, ",\"peer_addr\":");
       put_address (out, &peer->address);
+      put_certificate (out, peer->certificate);
       g_string_append_c (out, '}');
     }
     g_string_append (out, "]}");

@@ -16,6 +16,7 @@ peer_free (gpointer data)
 {
   TrackerPeer *self = data;
   g_free (self->peer_id);
+  g_clear_pointer (&self->certificate, g_bytes_unref);
   g_free (self);
 }
 
@@ -25,6 +26,7 @@ result_free (gpointer data)
   TrackerResult *self = data;
   g_free (self->swarm_id);
   g_clear_pointer (&self->peers, g_ptr_array_unref);
+  g_clear_pointer (&self->certificate, g_bytes_unref);
   g_free (self);
 }
 
@@ -87,17 +89,18 @@ tracker_response_add_result (TrackerResponse *self, const char *swarm_id, bool f
   return result;
 }
 
-void
+TrackerPeer *
 tracker_result_add_peer (TrackerResult *self, const char *peer_id, const TrackerAddress *address)
 {
   if (self->peers == NULL)
     self->peers = g_ptr_array_new_with_free_func (peer_free);
   if (address == NULL)
-    return;
+    return NULL;
   TrackerPeer *peer = g_new0 (TrackerPeer, 1);
   peer->peer_id = g_strdup (peer_id);
   peer->address = *address;
   g_ptr_array_add (self->peers, peer);
+  return peer;
 }
 
 bool

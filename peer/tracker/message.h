@@ -48,6 +48,8 @@ typedef enum {
   TRACKER_STATUS_UNAUTHORIZED = 6,
 } TrackerStatus;
 
+/* Of a certificate of membership (RFC 7574, 8.13), bytes of DER. */
+#define TRACKER_MAX_CERTIFICATE 1460
 /* Longer ones are malformed. A swarm ID may be the public key of a live swarm, in hex. */
 #define TRACKER_MAX_ID 128
 #define TRACKER_MAX_SWARM_ID 2200
@@ -93,18 +95,21 @@ typedef struct {
   TrackerPeerNum peer_num; /* CONNECT, FIND */
   GArray *addresses;       /* TrackerAddress: where this peer listens; CONNECT */
   GPtrArray *swarms;       /* TrackerSwarm; FIND names exactly one */
+  bool certificates;       /* wants certificates of membership: RFC 7574, 12.2.2; an extension */
 } TrackerRequest;
 
 /* A peer of a list; who has several addresses is listed as often. */
 typedef struct {
   char *peer_id;
   TrackerAddress address;
+  GBytes *certificate; /* of its membership, at that address; or NULL */
 } TrackerPeer;
 
 typedef struct {
   char *swarm_id;
   bool failed;
-  GPtrArray *peers; /* TrackerPeer; NULL = no list, which is not an empty one */
+  GPtrArray *peers;    /* TrackerPeer; NULL = no list, which is not an empty one */
+  GBytes *certificate; /* of the membership of the one who asks; or NULL */
 } TrackerResult;
 
 typedef struct {
@@ -126,9 +131,10 @@ void tracker_response_free (TrackerResponse *self);
 /* Returns the new one, which the response owns. */
 TrackerResult *tracker_response_add_result (TrackerResponse *self, const char *swarm_id,
                                             bool failed);
-/* Makes the list if there is none. address NULL = the list only. */
-void tracker_result_add_peer (TrackerResult *self, const char *peer_id,
-                              const TrackerAddress *address);
+/* Makes the list if there is none. address NULL = the list only. Returns the new one, which the
+ * result owns, or NULL. */
+TrackerPeer *tracker_result_add_peer (TrackerResult *self, const char *peer_id,
+                                      const TrackerAddress *address);
 
 /* Between 1 and max bytes of UTF-8 without control characters. */
 bool tracker_id_is_valid (const char *id, size_t max);

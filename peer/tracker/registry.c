@@ -39,6 +39,9 @@ typedef struct {
   guint index; /* in swarm->members */
   TrackerMode mode;
   uint64_t uploaded, downloaded;
+  GBytes *certificate; /* of its membership at certified; NULL = none is kept */
+  PeerAddress certified;
+  int64_t renew; /* us */
 } Member;
 
 struct Swarm {
@@ -78,6 +81,9 @@ struct TrackerRegistry {
   GHashTable *transactions; /* by key */
   GQueue transaction_order;
   uint64_t seed; /* of transaction keys */
+  int64_t now;   /* us; of the request that is answered */
+  int64_t signing_since;
+  uint32_t signed_since; /* certificates, in the second that began then */
   TrackerRegistryStats stats;
 };
 
@@ -220,8 +226,16 @@ join (TrackerRegistry *self, Peer *peer, const char *swarm_id, TrackerMode mode)
 }
 
 static void
+forget_certificate (TrackerRegistry *self, Member *member)
+{
+  self->stats.certificates -= member->certificate != NULL;
+  g_clear_pointer (&member->certificate, g_bytes_unref);
+}
+
+static void
 leave (TrackerRegistry *self, Member *member)
 {
+  forget_certificate (self, member);
   Swarm *swarm = member->swarm;
   g_ptr_array_remove_index_fast (swarm->members, member->index);
   if (member->index < swarm->members->len) {
@@ -379,22 +393,30 @@ seen_before (const uint32_t *drawn, unsigned n, uint32_t index)
   return false;
 }
 
+/* certificates: they are wanted, too. */
 static unsigned
-list_peer (TrackerResult *result, const Peer *peer, const Peer *asker, unsigned room)
+list_peer (TrackerResult *result, const Member *member, const Peer *asker, bool certificates,
+           unsigned room)
 {
+  const Peer *peer = member->peer;
   if (is_same (peer, asker))
     return 0;
   unsigned n = MIN (peer->n_addresses, room);
-  for (unsigned i = 0; i < n; i++)
-    tracker_result_add_peer (result, peer->id, &peer->addresses[i]);
+  for (unsigned i = 0; i < n; i++) {
+    TrackerPeer *listed = tracker_result_add_peer (result, peer->id, &peer->addresses[i]);
+    if (certificates && member->certificate != NULL &&
+        peer_address_equal (&member->certified, &peer->addresses[i].address))
+      listed->certificate = g_bytes_ref (member->certificate);
+  }
   return n;
 }
 
 /* A random sample (4.1.1 and 4.1.2, implementation notes). */
 static void
 list_peers (TrackerRegistry *self, TrackerResult *result, const Swarm *swarm, const Peer *asker,
-            const TrackerPeerNum *num, unsigned room)
+            const TrackerRequest *request, unsigned room)
 {
+  const TrackerPeerNum *num = &request->peer_num;
   uint32_t drawn[TRACKER_MAX_PEERS * DRAWS_PER_PEER];
   unsigned n_drawn = 0;
   uint32_t n = swarm->members->len;
@@ -411,7 +433,7 @@ list_peers (TrackerRegistry *self, TrackerResult *result, const Swarm *swarm, co
       uint32_t index = drawn[j];
       drawn[j] = drawn[i];
       Member *member = g_ptr_array_index (swarm->members, index);
-      room -= list_peer (result, member->peer, asker, room);
+      room -= list_peer (result, member, asker, request->certificates, room);
     }
     return;
   }
@@ -423,7 +445,7 @@ list_peers (TrackerRegistry *self, TrackerResult *result, const Swarm *swarm, co
     }
     drawn[n_drawn++] = index;
     Member *member = g_ptr_array_index (swarm->members, index);
-    room -= list_peer (result, member->peer, asker, room);
+    room -= list_peer (result, member, asker, request->certificates, room);
   }
 }
 
@@ -467,22 +489,72 @@ transaction_remember (TrackerRegistry *self, uint64_t key, TrackerStatus status,
 
 /* --- requests ------------------------------------------------------------------------------ */
 
+/* Where it listens, at the IP that its connection comes from; NULL = it did not say. */
+static const TrackerAddress *
+seen_address (const Peer *peer)
+{
+  for (unsigned i = 0; i < peer->n_addresses; i++)
+    if (memcmp (peer->addresses[i].address.ip, peer->from.ip, sizeof peer->from.ip) == 0)
+      return &peer->addresses[i];
+  return NULL;
+}
+
 /* Section 4.1.1: where the peer is seen from, unless it has found that out by itself. */
 static void
 show_address (const Peer *peer, const TrackerRequest *request, TrackerResponse *response)
 {
+  const TrackerAddress *address = seen_address (peer);
   for (guint i = 0; i < request->addresses->len; i++)
     if (g_array_index (request->addresses, TrackerAddress, i).type != TRACKER_ADDRESS_HOST)
       return;
-  for (unsigned i = 0; i < peer->n_addresses; i++) {
-    const TrackerAddress *address = &peer->addresses[i];
-    if (memcmp (address->address.ip, peer->from.ip, sizeof peer->from.ip) != 0)
-      continue;
+  if (address != NULL)
     response->seen_as = (TrackerAddress){.address = address->address,
                                          .type = TRACKER_ADDRESS_REFLEXIVE,
                                          .priority = address->priority};
+}
+
+/* Signing is the dearest thing that a request can ask for. */
+static bool
+may_sign (TrackerRegistry *self)
+{
+  if (self->now - self->signing_since >= G_USEC_PER_SEC) {
+    self->signing_since = self->now;
+    self->signed_since = 0;
+  }
+  return self->signed_since++ < TRACKER_CERTIFICATES_PER_SECOND;
+}
+
+/* RFC 7574, 12.2.2: a certificate for "the external IP and port it received the message from". The
+ * IP is that of the connection, which TCP has proven; the port is the one of the peer protocol, which
+ * the peer alone knows, and leads to nobody but itself. The same one until it should be renewed. */
+static void
+certify (TrackerRegistry *self, Member *member, const TrackerRequest *request,
+         TrackerResult *result)
+{
+  const TrackerAddress *address = seen_address (member->peer);
+  if (!request->certificates || self->options.certify == NULL || address == NULL)
+    return;
+  bool good = member->certificate != NULL && self->now < member->renew &&
+              peer_address_equal (&member->certified, &address->address);
+  if (good) {
+    result->certificate = g_bytes_ref (member->certificate);
     return;
   }
+  int64_t renew = 0;
+  forget_certificate (self, member);
+  if (!may_sign (self))
+    return;
+  result->certificate = self->options.certify (self->options.certify_data, member->swarm->id,
+                                               &address->address, &renew);
+  if (result->certificate == NULL)
+    return;
+  self->stats.certified++;
+  if (self->stats.certificates >= self->options.max_certificates)
+    return;
+  self->stats.certificates++;
+  member->certificate = g_bytes_ref (result->certificate);
+  member->certified = address->address;
+  member->renew = self->now + renew;
 }
 
 static bool
@@ -523,10 +595,15 @@ add_results (TrackerRegistry *self, TrackerResponse *response, const TrackerRequ
     TrackerResult *result = tracker_response_add_result (response, swarm->swarm_id, bad);
     const Swarm *joined = g_hash_table_lookup (self->swarms, swarm->swarm_id);
     bool listed = swarm->mode == TRACKER_MODE_LEECH || request->peer_num.said;
-    if (!bad && listed && swarm->action == TRACKER_ACTION_JOIN && joined != NULL && peer != NULL) {
-      list_peers (self, result, joined, peer, &request->peer_num, room);
+    if (bad || swarm->action != TRACKER_ACTION_JOIN || joined == NULL || peer == NULL)
+      continue;
+    if (listed) {
+      list_peers (self, result, joined, peer, request, room);
       room -= result->peers->len;
     }
+    Member *member = find_member (peer, swarm->swarm_id);
+    if (member != NULL)
+      certify (self, member, request, result);
   }
 }
 
@@ -620,7 +697,8 @@ on_find (TrackerRegistry *self, int64_t now, const TrackerRequest *request, cons
   TrackerResponse *response = tracker_response_new (TRACKER_STATUS_OK, request->transaction_id);
   show_address (peer, request, response);
   TrackerResult *result = tracker_response_add_result (response, wanted->swarm_id, false);
-  list_peers (self, result, member->swarm, peer, &request->peer_num, TRACKER_MAX_PEERS);
+  list_peers (self, result, member->swarm, peer, request, TRACKER_MAX_PEERS);
+  certify (self, member, request, result);
   return response;
 }
 
@@ -637,9 +715,10 @@ on_stat_report (TrackerRegistry *self, int64_t now, const TrackerRequest *reques
   for (guint i = 0; i < request->swarms->len; i++) {
     const TrackerSwarm *stat = g_ptr_array_index (request->swarms, i);
     Member *member = find_member (peer, stat->swarm_id);
-    tracker_response_add_result (response, stat->swarm_id, member == NULL);
+    TrackerResult *result = tracker_response_add_result (response, stat->swarm_id, member == NULL);
     if (member == NULL)
       continue;
+    certify (self, member, request, result);
     good++;
     member->uploaded = stat->uploaded;
     member->downloaded = stat->downloaded;
@@ -657,6 +736,7 @@ tracker_registry_answer (TrackerRegistry *self, int64_t now, const TrackerReques
   TrackerResponse *response = NULL;
   guint n = request->swarms->len;
   tracker_registry_expire (self, now);
+  self->now = now;
   if (n > TRACKER_MAX_LIST || (request->type == TRACKER_REQUEST_FIND && n != 1)) {
     self->stats.errors[TRACKER_STATUS_BAD_REQUEST]++;
     return tracker_response_new (TRACKER_STATUS_BAD_REQUEST, request->transaction_id);
@@ -761,6 +841,7 @@ tracker_registry_new (const TrackerRegistryOptions *options)
   self->options.max_peers_per_ip = or_default (options->max_peers_per_ip, 256);
   self->options.max_swarms_per_peer = or_default (options->max_swarms_per_peer, TRACKER_MAX_LIST);
   self->options.max_transactions = or_default (options->max_transactions, 65536);
+  self->options.max_certificates = or_default (options->max_certificates, 100000);
   self->swarms = g_hash_table_new_full (swarm_key_hash, g_str_equal, NULL, swarm_free);
   self->peers = g_hash_table_new (peer_key_hash, peer_key_equal);
   self->per_ip = g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, NULL);

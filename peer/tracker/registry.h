@@ -21,7 +21,15 @@ typedef struct {
   uint32_t max_peers_per_ip;    /* 0 = 256; of IPv6 a /64 counts as one. Loopback has no limit. */
   uint32_t max_swarms_per_peer; /* 0 = 64 */
   uint32_t max_transactions;    /* remembered; 0 = 65,536 */
+  /* The tracker as certification authority (RFC 7574, 12.2.2): a certificate that says that the swarm
+   * has a peer at that address. *renew: us from now until there should be another. The caller frees;
+   * NULL = there can be none. NULL for the function = this tracker certifies nobody. */
+  GBytes *(*certify) (void *data, const char *swarm_id, const PeerAddress *address, int64_t *renew);
+  void *certify_data;
+  uint32_t max_certificates; /* kept, to be given to others; 0 = 100,000 */
 } TrackerRegistryOptions;
+
+#define TRACKER_CERTIFICATES_PER_SECOND 500 /* signatures, at most */
 
 TrackerRegistry *tracker_registry_new (const TrackerRegistryOptions *options);
 void tracker_registry_free (TrackerRegistry *self);
@@ -41,6 +49,8 @@ typedef struct {
   uint64_t errors[TRACKER_STATUS_UNAUTHORIZED + 1]; /* responses by their status */
   uint64_t expired, repeated, refused;              /* peers; transactions; growth over a limit */
   uint64_t foreign;       /* addresses that were not those of the connection */
+  uint64_t certified;     /* certificates issued */
+  uint32_t certificates;  /* kept, now */
   uint32_t swarms, peers; /* now */
 } TrackerRegistryStats;
 void tracker_registry_stats (const TrackerRegistry *self, TrackerRegistryStats *out);

@@ -47,6 +47,7 @@ struct TrackerSession {
   int64_t next_report; /* us */
   int64_t last_list;   /* us */
   int64_t find_interval;
+  int64_t renew; /* us: when a certificate is wanted again */
   uint64_t transactions;
   uint64_t uploaded, downloaded;
   uint32_t links;
@@ -84,6 +85,7 @@ tracker_session_new (const TrackerSessionOptions *options, int64_t now)
     g_string_append_printf (text, "%02x", id[i]);
   self->peer_id = g_string_free (text, FALSE);
   self->next_try = now;
+  self->renew = INT64_MIN;
   self->find_interval = MIN_FIND_INTERVAL;
   self->last_list = now - FIND_CALM;
   return self;
@@ -117,6 +119,8 @@ request_new (TrackerSession *self, TrackerRequestType type)
   if (type != TRACKER_REQUEST_STAT_REPORT)
     request->peer_num = (TrackerPeerNum){
         .said = true, .peer_count = self->options.peer_count, .links = self->links};
+  if (type != TRACKER_REQUEST_STAT_REPORT)
+    request->certificates = self->options.certificates;
   return request;
 }
 
@@ -125,7 +129,7 @@ connect_new (TrackerSession *self, TrackerAction action)
 {
   TrackerRequest *request = request_new (self, TRACKER_REQUEST_CONNECT);
   if (action == TRACKER_ACTION_LEAVE)
-    request->peer_num.said = false;
+    request->peer_num.said = request->certificates = false;
   if (action == TRACKER_ACTION_JOIN && self->has_address) {
     TrackerAddress address = {
         .address = self->address, .type = TRACKER_ADDRESS_HOST, .priority = 1, .ppspp = true};
@@ -138,9 +142,10 @@ connect_new (TrackerSession *self, TrackerAction action)
 }
 
 static TrackerRequest *
-report_new (TrackerSession *self)
+report_new (TrackerSession *self, int64_t now)
 {
   TrackerRequest *request = request_new (self, TRACKER_REQUEST_STAT_REPORT);
+  request->certificates = self->options.certificates && now >= self->renew;
   TrackerSwarm *swarm = tracker_request_add_swarm (request, self->swarm_id);
   swarm->uploaded = self->uploaded;
   swarm->downloaded = self->downloaded;
@@ -167,7 +172,7 @@ compose (TrackerSession *self, int64_t now)
       tracker_request_add_swarm (request, self->swarm_id);
       return request;
     }
-    return now >= self->next_report ? report_new (self) : NULL;
+    return now >= self->next_report ? report_new (self, now) : NULL;
   case STATE_LEAVING:
     return connect_new (self, TRACKER_ACTION_LEAVE);
   case STATE_ENDED:
@@ -351,6 +356,12 @@ tracker_session_answer (TrackerSession *self, int64_t now, const TrackerResponse
 }
 
 /* --- wishes -------------------------------------------------------------------------------- */
+
+void
+tracker_session_certified (TrackerSession *self, int64_t renew)
+{
+  self->renew = renew;
+}
 
 void
 tracker_session_find (TrackerSession *self, int64_t now)

@@ -11,8 +11,9 @@ typedef struct TrackerSession TrackerSession;
 
 typedef struct {
   const char *swarm_id;
-  bool seeder;                                         /* else a leech */
-  uint32_t peer_count;                                 /* peers wanted each time; 0 = 30 */
+  bool seeder;         /* else a leech */
+  uint32_t peer_count; /* peers wanted each time; 0 = 30 */
+  bool certificates; /* of membership are wanted: our own, and those of the peers that are named */
   void (*random) (void *data, uint8_t *out, size_t n); /* unguessable, save in tests */
   void *random_data;
 } TrackerSessionOptions;
@@ -40,6 +41,9 @@ bool tracker_session_answer (TrackerSession *self, int64_t now, const TrackerRes
                              int64_t retry_after);
 /* INT64_MAX = nothing to do; while a request is under way, too. */
 int64_t tracker_session_deadline (const TrackerSession *self);
+
+/* There is a certificate of our own, and the tracker need not be asked for one before renew; us. */
+void tracker_session_certified (TrackerSession *self, int64_t renew);
 
 /* More peers are wanted: FIND, soon. */
 void tracker_session_find (TrackerSession *self, int64_t now);

@@ -8,6 +8,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #define G_LOG_DOMAIN_TRACKER "peer/trackerd"
@@ -19,8 +20,9 @@
 typedef struct {
   char **listen;
   char *tls_cert, *tls_key, *management, *config, *store;
-  char *sip, *sips, *users, *realm;
+  char *sip, *sips, *users, *realm, *state;
   gboolean verbose, version;
+  TrackerdAuthority *authority;
   TrackerdServer *server;
   GMainLoop *loop;
 } Tracker;
@@ -29,10 +31,11 @@ static void
 tracker_clear (Tracker *self)
 {
   g_clear_pointer (&self->server, trackerd_server_free);
+  g_clear_pointer (&self->authority, trackerd_authority_free);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_strfreev (self->listen);
   char *texts[] = {self->tls_cert, self->tls_key, self->management, self->config, self->store,
-                   self->sip,      self->sips,    self->users,      self->realm};
+                   self->sip,      self->sips,    self->users,      self->realm,  self->state};
   for (unsigned i = 0; i < G_N_ELEMENTS (texts); i++)
     g_free (texts[i]);
 }
@@ -48,6 +51,11 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
       {"tls-key", 0, 0, G_OPTION_ARG_FILENAME, &self->tls_key, "Its private key, PEM", "FILE"},
       {"management", 0, 0, G_OPTION_ARG_STRING, &self->management,
        "Metrics and health (default 127.0.0.1:7847); empty for none", "ADDR:PORT"},
+      {"state", 0, 0, G_OPTION_ARG_FILENAME, &self->state,
+       "Folder of the key with which members are certified (default $STATE_DIRECTORY; without "
+       "either "
+       "none are)",
+       "DIR"},
       {"store", 0, 0, G_OPTION_ARG_STRING, &self->store, "Where peers are kept (memory:)", "URI"},
       /* Known, so that the answer to them is not "unknown", but not on offer. */
       {"sip", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->sip, NULL, NULL},
@@ -127,12 +135,27 @@ connection_limit (void)
   return (unsigned)CLAMP ((int64_t)limit.rlim_cur - OTHER_DESCRIPTORS, 16, MAX_CONNECTIONS);
 }
 
+/* Members are certified where there is a place for the key. */
+static bool
+open_authority (Tracker *self, GError **error)
+{
+  const char *systemd = g_getenv ("STATE_DIRECTORY");
+  if (self->state == NULL && systemd != NULL && *systemd != 0)
+    self->state = g_strndup (systemd, strcspn (systemd, ":"));
+  if (self->state == NULL)
+    return true;
+  self->authority = trackerd_authority_open (self->state, error);
+  return self->authority != NULL;
+}
+
 static bool
 start (Tracker *self, GError **error)
 {
   static const char *const anywhere[] = {"[::]:7846", NULL};
   g_autoptr (GTlsCertificate) certificate = NULL;
   if (self->tls_cert != NULL && (certificate = load_certificate (self, error)) == NULL)
+    return false;
+  if (!open_authority (self, error))
     return false;
   const char *management = self->management != NULL ? self->management : "127.0.0.1:7847";
   TrackerdServerOptions options = {
@@ -141,6 +164,7 @@ start (Tracker *self, GError **error)
       .management = *management != 0 ? management : NULL,
       .certificate = certificate,
       .max_connections = connection_limit (),
+      .authority = self->authority,
   };
   self->server = trackerd_server_new (&options, error);
   if (self->server == NULL)
@@ -150,6 +174,10 @@ start (Tracker *self, GError **error)
                     "ppsp-tracker %s: %s on %s (port %u), management on %s", PPSP_VERSION,
                     certificate != NULL ? "HTTPS" : "plain HTTP", where,
                     trackerd_server_port (self->server), *management != 0 ? management : "none");
+  if (self->authority != NULL)
+    g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_MESSAGE, "MESSAGE",
+                      "members are certified; links of its swarms may say tk=%s",
+                      trackerd_authority_key (self->authority));
   if (certificate == NULL)
     g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_INFO, "MESSAGE",
                       "peers use plain HTTP only at loopback and private addresses; give "

@@ -160,6 +160,10 @@ put_registry (GString *out, const TrackerRegistryStats *stats)
                        stats->refused);
   net_metrics_counter (out, "ppsp_tracker_foreign_addresses",
                        "Addresses that were not those of the connection.", stats->foreign);
+  net_metrics_counter (out, "ppsp_tracker_certified", "Certificates of membership issued.",
+                       stats->certified);
+  net_metrics_gauge (out, "ppsp_tracker_certificates", "Certificates kept to be given to others.",
+                     stats->certificates);
 }
 
 static void
@@ -314,6 +318,10 @@ TrackerdServer *
 trackerd_server_new (const TrackerdServerOptions *options, GError **error)
 {
   TrackerRegistryOptions registry = {.random = net_random};
+  if (options->authority != NULL) {
+    registry.certify = trackerd_authority_certify;
+    registry.certify_data = options->authority;
+  }
   g_autoptr (TrackerdServer) self = g_new0 (TrackerdServer, 1);
   self->registry = tracker_registry_new (&registry);
   self->since = g_get_monotonic_time ();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "peer/tracker/registry.h"
+#include "peer/trackerd/authority.h"
 
 #include <gio/gio.h>
 
@@ -14,6 +15,7 @@ typedef struct {
   const char *management;       /* ADDR:PORT, or NULL = none */
   GTlsCertificate *certificate; /* NULL = plain HTTP */
   unsigned max_connections;     /* 0 = 256 */
+  TrackerdAuthority *authority; /* borrowed; NULL = members are not certified */
 } TrackerdServerOptions;
 
 /* The error says which address, why, and what to do. */

@@ -32,6 +32,13 @@ check_response (const TrackerResponse *response)
   g_assert_cmpstr (once, ==, twice);
 }
 
+static GBytes *
+certify (void *data, const char *swarm_id, const PeerAddress *address, int64_t *renew)
+{
+  *renew = 60 * G_USEC_PER_SEC;
+  return g_bytes_new (address, 1 + strlen (swarm_id) % sizeof *address);
+}
+
 static void
 check_request (const TrackerRequest *request, uint8_t choice)
 {
@@ -53,7 +60,9 @@ check_request (const TrackerRequest *request, uint8_t choice)
                                       .max_swarms = 50,
                                       .max_peers = 100,
                                       .max_peers_per_ip = 20,
-                                      .max_transactions = 50};
+                                      .max_transactions = 50,
+                                      .certify = certify,
+                                      .max_certificates = 30};
     registry = tracker_registry_new (&options);
   }
   PeerAddress from = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2}, .port = 1};
@@ -66,6 +75,7 @@ check_request (const TrackerRequest *request, uint8_t choice)
   tracker_registry_stats (registry, &stats);
   g_assert_cmpuint (stats.peers, <=, 100);
   g_assert_cmpuint (stats.swarms, <=, 50);
+  g_assert_cmpuint (stats.certificates, <=, 30);
 }
 
 int

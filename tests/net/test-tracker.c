@@ -3,12 +3,15 @@
  * broken; all on loopback. */
 #include "peer/net/tracker.h"
 
+#include "peer/membership.h"
 #include "peer/tracker/json.h"
 #include "peer/trackerd/server.h"
 #include "tests/lib/wait.h"
 
+#include <glib/gstdio.h>
 #include <libsoup/soup.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PATIENCE_MS 60000
 #define SWARM "00112233445566778899aabbccddeeff00112233"
@@ -540,6 +543,110 @@ management_counts_what_happens (void)
   g_array_unref (found.peers);
 }
 
+/* --- certificates --- */
+
+typedef struct {
+  PeerContent content;
+  uint8_t key[PEER_FINGERPRINT];
+  unsigned own, listed;
+  PeerMembership membership; /* of the last */
+} Certified;
+
+static void
+on_certificate (const PeerAddress *address, const uint8_t *bytes, size_t n, gpointer data)
+{
+  Certified *self = data;
+  self->own += address == NULL;
+  self->listed += address != NULL;
+  g_assert_cmpint (peer_membership_check (bytes, n, &self->content, self->key, g_get_real_time (),
+                                          &self->membership),
+                   ==, PEER_MEMBERSHIP_GOOD);
+  if (address != NULL)
+    g_assert_true (peer_address_equal (address, &self->membership.address));
+}
+
+static bool
+is_certified (gpointer data)
+{
+  return ((Certified *)data)->own > 0;
+}
+
+static bool
+is_listed (gpointer data)
+{
+  return ((Certified *)data)->listed > 0;
+}
+
+static void
+no_peers (const PeerAddress *peers, size_t n, gpointer data)
+{
+}
+
+static NetTracker *
+certified_new (const char *uri, uint16_t port, const TrackerdAuthority *authority, Certified *self)
+{
+  const char *uris[] = {uri, NULL};
+  const char *key = trackerd_authority_key (authority);
+  NetTrackerOptions options = {
+      .uris = uris, .swarm_id = SWARM, .port = port, .certificate = on_certificate};
+  *self = (Certified){0};
+  peer_content_init_static (&self->content);
+  self->content.swarm_id_size = sizeof SWARM / 2;
+  for (unsigned i = 0; i < sizeof SWARM / 2; i++)
+    self->content.swarm_id[i] = (uint8_t)(g_ascii_xdigit_value (SWARM[2 * i]) << 4 |
+                                          g_ascii_xdigit_value (SWARM[2 * i + 1]));
+  for (unsigned i = 0; i < PEER_FINGERPRINT; i++)
+    self->key[i] =
+        (uint8_t)(g_ascii_xdigit_value (key[2 * i]) << 4 | g_ascii_xdigit_value (key[2 * i + 1]));
+  return net_tracker_new (&options, no_peers, self, NULL);
+}
+
+/* The key stays the same over restarts, or no link would be good for longer. */
+static void
+members_are_certified (void)
+{
+  static const char *const listen[] = {"127.0.0.1:0", NULL};
+  g_autofree char *folder = g_dir_make_tmp ("ppsp-tracker-XXXXXX", NULL);
+  g_autofree char *state = g_build_filename (folder, "state", NULL);
+  g_autofree char *path = g_build_filename (state, "certify.key", NULL);
+  g_autofree char *first_key = NULL;
+  struct stat about;
+  for (unsigned start = 0; start < 2; start++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (TrackerdAuthority) authority = trackerd_authority_open (state, &error);
+    g_assert_no_error (error);
+    TrackerdServerOptions options = {.listen = listen, .authority = authority};
+    TrackerdServer *server = trackerd_server_new (&options, &error);
+    g_assert_no_error (error);
+    g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u/", trackerd_server_port (server));
+    Certified a, b;
+    NetTracker *one = certified_new (uri, 7574, authority, &a);
+    g_assert_true (wait_until (is_certified, &a));
+    g_autofree char *where = peer_address_to_string (&a.membership.address);
+    g_assert_cmpstr (where, ==, "127.0.0.1:7574");
+    NetTracker *two = certified_new (uri, 7575, authority, &b);
+    g_assert_true (wait_until (is_certified, &b));
+    g_assert_true (wait_until (is_listed, &b));
+    g_assert_cmpuint (a.listed, ==, 0);
+    g_assert_true (first_key == NULL ||
+                   g_str_equal (first_key, trackerd_authority_key (authority)));
+    g_free (first_key);
+    first_key = g_strdup (trackerd_authority_key (authority));
+    net_tracker_free (one);
+    net_tracker_free (two);
+    net_tracker_flush (2000);
+    trackerd_server_free (server);
+  }
+  g_assert_cmpint (stat (path, &about), ==, 0);
+  g_assert_cmpint (about.st_mode & 07777, ==, 0600);
+  g_assert_true (
+      g_file_set_contents_full (path, "no key", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+  g_autoptr (GError) error = NULL;
+  g_assert_null (trackerd_authority_open (state, &error));
+  g_assert_nonnull (strstr (error->message, "certify.key"));
+  g_assert_cmpint (g_remove (path) + g_rmdir (state) + g_rmdir (folder), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -553,6 +660,7 @@ main (int argc, char **argv)
                    one_dead_tracker_does_not_hold_the_other);
   g_test_add_func ("/net/tracker/may-be-freed-by-whom-it-calls", may_be_freed_by_whom_it_calls);
   g_test_add_func ("/net/tracker/unusable-uris-are-named", unusable_uris_are_named);
+  g_test_add_func ("/net/tracker/members-are-certified", members_are_certified);
   g_test_add_func ("/net/tracker/management-counts-what-happens", management_counts_what_happens);
   return g_test_run ();
 }

@@ -87,6 +87,7 @@ scene_init (Scene *self, const SceneSetting *setting)
   options.wall_offset = SCENE_WALL - SCENE_START;
   options.wall_trusted = true;
   options.benign = setting->benign;
+  options.no_exchange = setting->off;
   if (setting->max_per_ip > 0)
     options.max_per_ip = setting->max_per_ip;
   self->engine = peer_engine_new (&options);
@@ -98,7 +99,6 @@ scene_init (Scene *self, const SceneSetting *setting)
                    .store = peer_store_memory_new (self->content.chunk_size, 16),
                    .source = setting->live_source,
                    .max_peers = setting->max_peers,
-                   .no_exchange = setting->off,
                    .tracker_key = setting->certified ? self->key : NULL};
   self->swarm = peer_engine_join (self->engine, &join, NULL);
   g_assert_nonnull (self->swarm);

@@ -423,7 +423,7 @@ test_ours_is_shown_to_all (void)
       scene_certificate_of (&self, self.tracker, "203.0.113.1:7574", SCENE_WALL);
   size_t n;
   const uint8_t *bytes = g_bytes_get_data (own, &n);
-  g_assert_true (peer_engine_set_certificate (self.engine, self.swarm, bytes, n));
+  g_assert_true (peer_engine_add_certificate (self.engine, self.swarm, NULL, bytes, n));
   scene_drain (&self);
   SceneStranger after = scene_come (&self, "192.0.2.2:7574");
   const SceneSaid *said = scene_last_said (&self, PEER_MESSAGE_PEX_RES_CERT, &before.address);
@@ -443,7 +443,7 @@ test_a_private_one_is_not_shown_to_the_world (void)
   g_autoptr (GBytes) own = scene_certificate_of (&self, self.tracker, "10.0.0.1:7574", SCENE_WALL);
   size_t n;
   const uint8_t *bytes = g_bytes_get_data (own, &n);
-  g_assert_true (peer_engine_set_certificate (self.engine, self.swarm, bytes, n));
+  g_assert_true (peer_engine_add_certificate (self.engine, self.swarm, NULL, bytes, n));
   SceneStranger public = scene_come (&self, "192.0.2.2:7574"),
                 private = scene_come (&self, "10.0.0.2:7574");
   g_assert_null (scene_last_said (&self, PEER_MESSAGE_PEX_RES_CERT, &public.address));
@@ -460,11 +460,11 @@ test_a_wrong_one_of_ours_is_not_taken (void)
   g_autoptr (GBytes) own = scene_certificate_of (&self, other, "203.0.113.1:7574", SCENE_WALL);
   size_t n;
   const uint8_t *bytes = g_bytes_get_data (own, &n);
-  g_assert_false (peer_engine_set_certificate (self.engine, self.swarm, bytes, n));
+  g_assert_false (peer_engine_add_certificate (self.engine, self.swarm, NULL, bytes, n));
   uint8_t key[PEER_FINGERPRINT];
   peer_key_fingerprint (other, key);
   peer_engine_trust_tracker (self.engine, self.swarm, key);
-  g_assert_true (peer_engine_set_certificate (self.engine, self.swarm, bytes, n));
+  g_assert_true (peer_engine_add_certificate (self.engine, self.swarm, NULL, bytes, n));
   scene_clear (&self);
 }
 
@@ -495,9 +495,12 @@ test_those_of_the_trackers_list_are_passed_on (void)
   scene_init (&self, &(SceneSetting){.certified = true});
   g_autoptr (GBytes) certificate =
       scene_certificate_of (&self, self.tracker, "192.0.2.1:7574", SCENE_WALL);
+  PeerAddress where = scene_address_of ("192.0.2.1:7574");
+  PeerAddress elsewhere = scene_address_of ("192.0.2.1:7575");
   size_t n;
   const uint8_t *bytes = g_bytes_get_data (certificate, &n);
-  g_assert_true (peer_engine_add_certified (self.engine, self.swarm, bytes, n));
+  g_assert_true (peer_engine_add_certificate (self.engine, self.swarm, &where, bytes, n));
+  g_assert_false (peer_engine_add_certificate (self.engine, self.swarm, &elsewhere, bytes, n));
   scene_run (&self, 1000);
   scene_answer (&self, "192.0.2.1:7574");
   SceneStranger b = scene_come (&self, "198.51.100.1:7574");
@@ -655,7 +658,7 @@ test_we_are_not_named_to_ourselves (void)
       scene_certificate_of (&self, self.tracker, "203.0.113.1:7574", SCENE_WALL);
   size_t n;
   const uint8_t *bytes = g_bytes_get_data (own, &n);
-  g_assert_true (peer_engine_set_certificate (self.engine, self.swarm, bytes, n));
+  g_assert_true (peer_engine_add_certificate (self.engine, self.swarm, NULL, bytes, n));
   SceneStranger a = scene_come (&self, "192.0.2.1:7574");
   scene_run (&self, SECOND);
   scene_show (&self, &a, own);

@@ -45,7 +45,8 @@ test_options (void)
                          "--channels", "http://a/", "--channels", "file:///b", "--interface", "lo",
                          "--memory", "8M", "--cache", "1.5 GiB", "--linger=0",
                          "--allow-plain-tracker", "--allow-host", "tv.example", "--name", "A",
-                         "--tracker", "http://10.0.0.1/"),
+                         "--tracker", "http://10.0.0.1/", "--max-per-ip", "5", "--benign-network",
+                         "--no-peer-exchange"),
                    ==, PROXY_CONFIG_RUN);
   g_assert_cmpstr (config.listen[0], ==, "127.0.0.1:80");
   g_assert_cmpstr (config.listen[1], ==, "[::1]:81");
@@ -55,6 +56,8 @@ test_options (void)
   g_assert_cmpuint (config.cache, ==, 1610612736);
   g_assert_cmpuint (config.linger, ==, 0);
   g_assert_true (config.allow_plain_tracker);
+  g_assert_cmpuint (config.max_per_ip, ==, 5);
+  g_assert_true (config.benign_network && config.no_peer_exchange);
   g_assert_cmpstr (config.allow_hosts[0], ==, "tv.example");
   g_assert_cmpstr (config.trackers[0], ==, "http://10.0.0.1/");
 }
@@ -122,6 +125,7 @@ test_file_mistakes (void)
       {"name=x\n", "proxy.conf"},
       {"[home]\nallow-plain-tracker=perhaps\n", "perhaps"},
       {"[home]\nlinger=1h\n", "linger"},
+      {"[home]\nmax-per-ip=0\n", "from 1"},
   };
   for (size_t i = 0; i < G_N_ELEMENTS (texts); i++) {
     ProxyConfig config;

@@ -387,6 +387,68 @@ mutations_read_to_what_can_be_written (void)
   }
 }
 
+/* Our members beside those of the RFC (section 7). */
+static void
+certificates_are_read_and_written (void)
+{
+  static const uint8_t bytes[] = {0x30, 0x82, 0xff, 0x00};
+  size_t n;
+  g_autoptr (TrackerResponse) response = tracker_response_new (TRACKER_STATUS_OK, "t");
+  TrackerResult *result = tracker_response_add_result (response, "s", false);
+  TrackerAddress address = {.type = TRACKER_ADDRESS_HOST};
+  g_assert_true (peer_address_parse ("192.0.2.1:7574", &address.address));
+  result->certificate = g_bytes_new (bytes, 4);
+  tracker_result_add_peer (result, "p", &address)->certificate = g_bytes_new (bytes, 3);
+  tracker_result_add_peer (result, "q", &address);
+  g_autofree char *text = tracker_json_write_response (response, &n);
+  g_autoptr (TrackerResponse) back = tracker_json_read_response (text, n);
+  g_assert_nonnull (back);
+  const TrackerResult *read = g_ptr_array_index (back->results, 0);
+  g_assert_true (g_bytes_equal (read->certificate, result->certificate));
+  const TrackerPeer *first = g_ptr_array_index (read->peers, 0);
+  const TrackerPeer *second = g_ptr_array_index (read->peers, 1);
+  g_assert_cmpuint (g_bytes_get_size (first->certificate), ==, 3);
+  g_assert_null (second->certificate);
+}
+
+static void
+certificates_that_are_none_spoil_nothing (void)
+{
+  g_autofree char *longer = g_strnfill (4 * (TRACKER_MAX_CERTIFICATE / 3 + 2), 'A');
+  const char *const bad[] = {"", "A", "AAA", "AAAA=AAA", "A===", "AA A", "AA-_", longer};
+  for (unsigned i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autofree char *text = g_strdup_printf (
+        RESPONSE ("\"response_type\":0,\"transaction_id\":\"t\",\"swarm_result\":[{\"swarm_id\":"
+                  "\"s\",\"result\":0,\"membership_certificate\":\"%s\"}]"),
+        bad[i]);
+    g_autoptr (TrackerResponse) response = tracker_json_read_response (text, strlen (text));
+    g_assert_nonnull (response);
+    g_assert_null (((TrackerResult *)g_ptr_array_index (response->results, 0))->certificate);
+  }
+}
+
+static void
+who_wants_certificates_says_so (void)
+{
+  const struct {
+    const char *text;
+    bool wanted;
+  } rows[] = {
+      {REQUEST ("STAT_REPORT", ""), false},
+      {REQUEST ("STAT_REPORT", ",\"certificates\":true"), true},
+      {REQUEST ("STAT_REPORT", ",\"certificates\":false"), false},
+      {REQUEST ("STAT_REPORT", ",\"certificates\":\"true\""), false},
+      {REQUEST ("STAT_REPORT", ",\"certificates\":{}"), false},
+  };
+  for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (TrackerRequest) request = read_request (rows[i].text, strlen (rows[i].text));
+    g_assert_cmpint (request->certificates, ==, rows[i].wanted);
+    size_t n;
+    g_autofree char *text = tracker_json_write_request (request, &n);
+    g_assert_cmpint (strstr (text, "\"certificates\":true") != NULL, ==, rows[i].wanted);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -401,6 +463,11 @@ main (int argc, char **argv)
   g_test_add_func ("/tracker/json/depth-and-size-have-limits", depth_and_size_have_limits);
   g_test_add_func ("/tracker/json/lists-and-ids-have-limits", lists_and_ids_have_limits);
   g_test_add_func ("/tracker/json/ids-are-quoted", ids_are_quoted);
+  g_test_add_func ("/tracker/json/certificates-are-read-and-written",
+                   certificates_are_read_and_written);
+  g_test_add_func ("/tracker/json/certificates-that-are-none-spoil-nothing",
+                   certificates_that_are_none_spoil_nothing);
+  g_test_add_func ("/tracker/json/who-wants-certificates-says-so", who_wants_certificates_says_so);
   g_test_add_func ("/tracker/json/mutations-read-to-what-can-be-written",
                    mutations_read_to_what_can_be_written);
   return g_test_run ();

@@ -630,6 +630,132 @@ swarms_show_what_is_reported (void)
   world_clear (&w);
 }
 
+/* --- certificates (RFC 7574, 12.2.2) --- */
+
+/* Says what it certifies, and how many came before. */
+static GBytes *
+certify (void *data, const char *swarm_id, const PeerAddress *address, int64_t *renew)
+{
+  unsigned *n = data;
+  g_autofree char *where = peer_address_to_string (address);
+  g_autofree char *text = g_strdup_printf ("%u:%s/%s", (*n)++, where, swarm_id);
+  *renew = 100 * SECOND;
+  return g_str_has_prefix (swarm_id, "never") ? NULL : g_bytes_new (text, strlen (text) + 1);
+}
+
+/* "own; listed, listed" of the first result; "-" = none. */
+static char *
+certificates (World *w, const char *peer_id, const char *text, bool wanted)
+{
+  PeerAddress from = home_of (peer_id);
+  g_autoptr (TrackerRequest) request = parse (w, peer_id, text);
+  request->certificates = wanted;
+  if (request->type == TRACKER_REQUEST_CONNECT) {
+    g_autofree char *where =
+        g_strdup_printf ("198.51.100.%s:%d", peer_id + 1, 7000 + atoi (peer_id + 1));
+    add_address (request, where, TRACKER_ADDRESS_HOST);
+  }
+  g_autoptr (TrackerResponse) response =
+      tracker_registry_answer (w->registry, w->now, request, &from);
+  if (response->results->len == 0)
+    return g_strdup ("");
+  const TrackerResult *result = g_ptr_array_index (response->results, 0);
+  GString *out = g_string_new (
+      result->certificate != NULL ? g_bytes_get_data (result->certificate, NULL) : "-");
+  for (guint i = 0; result->peers != NULL && i < result->peers->len; i++) {
+    const TrackerPeer *peer = g_ptr_array_index (result->peers, i);
+    g_string_append_printf (
+        out, "; %s",
+        peer->certificate != NULL ? (const char *)g_bytes_get_data (peer->certificate, NULL) : "-");
+  }
+  return g_string_free (out, FALSE);
+}
+
+static void
+expect (World *w, const char *who, const char *says, bool wanted, const char *expected)
+{
+  g_autofree char *heard = certificates (w, who, says, wanted);
+  g_assert_cmpstr (heard, ==, expected);
+}
+
+static void
+members_are_certified_who_ask (void)
+{
+  World w;
+  unsigned n = 0;
+  world_init (&w, (TrackerRegistryOptions){.certify = certify, .certify_data = &n});
+  expect (&w, "p1", "C +a", true, "0:198.51.100.1:7001/a");
+  expect (&w, "p2", "C +a", false, "-; -"); /* who does not ask gets none, of nobody */
+  expect (&w, "p2", "F a", true, "1:198.51.100.2:7002/a; 0:198.51.100.1:7001/a");
+  expect (&w, "p1", "S a", true, "0:198.51.100.1:7001/a"); /* the same, while it is good */
+  expect (&w, "p1", "S a", false, "-");
+  expect (&w, "p1", "C -a", true, "-");
+  expect (&w, "p2", "F a", true, "1:198.51.100.2:7002/a");
+  g_assert_cmpuint (stats_of (&w).certified, ==, 2);
+  g_assert_cmpuint (stats_of (&w).certificates, ==, 1);
+  world_clear (&w);
+}
+
+static void
+certificates_are_renewed_in_time (void)
+{
+  World w;
+  unsigned n = 0;
+  world_init (&w, (TrackerRegistryOptions){.certify = certify, .certify_data = &n});
+  expect (&w, "p1", "C +a", true, "0:198.51.100.1:7001/a");
+  w.now += 99 * SECOND;
+  expect (&w, "p1", "S a", true, "0:198.51.100.1:7001/a");
+  w.now += SECOND;
+  expect (&w, "p1", "S a", true, "1:198.51.100.1:7001/a");
+  world_clear (&w);
+}
+
+/* "the external IP ... it received the message from", whatever the message says. */
+static void
+nobody_is_certified_elsewhere (void)
+{
+  World w;
+  unsigned n = 0;
+  PeerAddress from = home_of ("p1");
+  world_init (&w, (TrackerRegistryOptions){.certify = certify, .certify_data = &n});
+  g_autoptr (TrackerRequest) request = parse (&w, "p1", "C +a");
+  request->certificates = true;
+  add_address (request, "203.0.113.66:7574", TRACKER_ADDRESS_HOST);
+  g_autoptr (TrackerResponse) response =
+      tracker_registry_answer (w.registry, w.now, request, &from);
+  const TrackerResult *result = g_ptr_array_index (response->results, 0);
+  g_assert_cmpstr (g_bytes_get_data (result->certificate, NULL), ==, "0:198.51.100.1:7574/a");
+  /* who does not say where it listens cannot be certified at all */
+  g_autoptr (TrackerRequest) silent = parse (&w, "p2", "C +a");
+  silent->certificates = true;
+  from = home_of ("p2");
+  g_autoptr (TrackerResponse) none = tracker_registry_answer (w.registry, w.now, silent, &from);
+  g_assert_null (((TrackerResult *)g_ptr_array_index (none->results, 0))->certificate);
+  world_clear (&w);
+}
+
+static void
+certificates_have_limits (void)
+{
+  World w;
+  unsigned n = 0;
+  world_init (
+      &w, (TrackerRegistryOptions){.certify = certify, .certify_data = &n, .max_certificates = 2});
+  expect (&w, "p1", "C +a", true, "0:198.51.100.1:7001/a");
+  expect (&w, "p1", "C +b", true, "1:198.51.100.1:7001/b");
+  expect (&w, "p1", "C +c", true, "2:198.51.100.1:7001/c"); /* not kept */
+  expect (&w, "p2", "C +never", true, "-");
+  g_assert_cmpuint (stats_of (&w).certificates, ==, 2);
+  for (unsigned i = 0; i < 2 * TRACKER_CERTIFICATES_PER_SECOND; i++)
+    g_free (certificates (&w, "p1", "S c", true));
+  g_assert_cmpuint (n, ==, TRACKER_CERTIFICATES_PER_SECOND);
+  expect (&w, "p1", "S a", true, "0:198.51.100.1:7001/a"); /* costs nothing */
+  w.now += SECOND;
+  g_free (certificates (&w, "p1", "S c", true));
+  g_assert_cmpuint (n, ==, TRACKER_CERTIFICATES_PER_SECOND + 1);
+  world_clear (&w);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -664,6 +790,10 @@ main (int argc, char **argv)
       {"one-host-does-not-fill-the-house", one_host_does_not_fill_the_house},
       {"many-come-and-go", many_come_and_go},
       {"swarms-show-what-is-reported", swarms_show_what_is_reported},
+      {"members-are-certified-who-ask", members_are_certified_who_ask},
+      {"certificates-are-renewed-in-time", certificates_are_renewed_in_time},
+      {"nobody-is-certified-elsewhere", nobody_is_certified_elsewhere},
+      {"certificates-have-limits", certificates_have_limits},
   };
   g_test_init (&argc, &argv, NULL);
   for (unsigned i = 0; i < G_N_ELEMENTS (tests); i++) {

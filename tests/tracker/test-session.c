@@ -404,6 +404,49 @@ a_day_together (void)
   tracker_session_free (w.session);
 }
 
+static bool
+asks_for_certificates (World *w, const char *expected)
+{
+  g_assert_cmpstr (next (w), ==, expected);
+  bool asks = tracker_session_request (w->session)->certificates;
+  answer (w, TRACKER_STATUS_OK);
+  return asks;
+}
+
+static void
+certificates_are_asked_for_in_time (void)
+{
+  World w = {.now = 1000 * SECOND, .state = 88172645463325252u};
+  TrackerSessionOptions options = {
+      .swarm_id = "5a", .certificates = true, .random = random_bytes, .random_data = &w};
+  w.session = tracker_session_new (&options, w.now);
+  g_assert_true (asks_for_certificates (&w, "JOIN"));
+  w.now = tracker_session_deadline (w.session);
+  g_assert_true (asks_for_certificates (&w, "REPORT")); /* none has come */
+  tracker_session_certified (w.session, w.now + 100 * SECOND);
+  w.now = tracker_session_deadline (w.session);
+  g_assert_false (asks_for_certificates (&w, "REPORT"));
+  tracker_session_find (w.session, w.now);
+  w.now = tracker_session_deadline (w.session);
+  g_assert_true (asks_for_certificates (&w, "FIND")); /* of those that are named */
+  w.now = tracker_session_deadline (w.session);
+  g_assert_true (asks_for_certificates (&w, "REPORT"));
+  tracker_session_leave (w.session, w.now);
+  g_assert_false (asks_for_certificates (&w, "LEAVE"));
+  tracker_session_free (w.session);
+}
+
+static void
+who_wants_no_certificates_asks_for_none (void)
+{
+  World w;
+  world_init (&w, false);
+  g_assert_false (asks_for_certificates (&w, "JOIN"));
+  w.now = tracker_session_deadline (w.session);
+  g_assert_false (asks_for_certificates (&w, "REPORT"));
+  tracker_session_free (w.session);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -423,6 +466,8 @@ main (int argc, char **argv)
       {"who-may-have-joined-leaves", who_may_have_joined_leaves},
       {"unsent-request-is-composed-anew", unsent_request_is_composed_anew},
       {"each-session-has-an-id-of-its-own", each_session_has_an_id_of_its_own},
+      {"certificates-are-asked-for-in-time", certificates_are_asked_for_in_time},
+      {"who-wants-no-certificates-asks-for-none", who_wants_no_certificates_asks_for_none},
       {"a-day-together", a_day_together},
   };
   g_test_init (&argc, &argv, NULL);
