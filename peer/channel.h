@@ -146,6 +146,8 @@ typedef struct {
   uint64_t first_munro;  /* first chunk of the first munro that we sent them (6.1.2.4) */
   uint64_t munro_sent;   /* first chunk of the newest munro that we sent them */
   int64_t munro_sent_at; /* us */
+  int64_t end_sent_at;   /* us: when we told them last that the broadcast is over; 0 = never */
+  bool knows_end;        /* they told us */
 
   PeerPendingHashes *hashes;  /* made when the channel opens */
   PeerSignatures *signatures; /* Sign All: likewise; else NULL */

@@ -253,6 +253,14 @@ peer_engine_sign (PeerEngine *self, PeerSwarm *swarm, PeerKey *key, int64_t now)
   return peer_swarm_sign (swarm, key);
 }
 
+bool
+peer_engine_end (PeerEngine *self, PeerSwarm *swarm, PeerKey *key, int64_t now)
+{
+  g_return_val_if_fail (swarm->source && swarm->next_chunk == swarm->open_first, false);
+  set_now (self, now);
+  return peer_swarm_end (swarm, key);
+}
+
 /* --- datagrams --- */
 
 /* 3.1.1, step 2: whatever does not fit is met with silence. */

@@ -94,6 +94,9 @@ uint64_t peer_engine_append (PeerEngine *self, PeerSwarm *swarm, const uint8_t *
  * the addressing has are used up (peer_content_max_chunks). */
 uint32_t peer_engine_open_chunks (const PeerEngine *self, const PeerSwarm *swarm);
 bool peer_engine_sign (PeerEngine *self, PeerSwarm *swarm, PeerKey *key, int64_t now);
+/* Live: signs that nothing follows (peer/integrity.h), which END tells here and at all peers. No
+ * subtree may be open, and nothing can be appended any more. false = the key failed. */
+bool peer_engine_end (PeerEngine *self, PeerSwarm *swarm, PeerKey *key, int64_t now);
 
 void peer_engine_receive (PeerEngine *self, int64_t now, const PeerAddress *from,
                           const uint8_t *bytes, size_t n);

@@ -19,6 +19,7 @@ typedef enum {
   PEER_EVENT_LATE,       /* chunks: due now, and no peer has brought them */
   PEER_EVENT_SIZE,       /* chunks: all of the content, known only now (section 5.6); bytes: the
                           * exact length once the last chunk is here, else 0 */
+  PEER_EVENT_END,        /* live: the source has signed that nothing follows; chunks: all of them */
   PEER_EVENT_NEED_PEERS, /* too few channels: ask the tracker */
   PEER_EVENT_BAD_PEER,   /* address: sent what the hashes deny (section 12.7) */
 } PeerEventType;

@@ -76,6 +76,8 @@ struct PeerIntegrity {
   bool is_filled;                              /* live: a whole subtree waits to be signed */
   uint8_t *plain;                              /* Sign All: what a signature is over... */
   size_t n_last;                               /* ...with the chunk appended last: its bytes */
+
+  PeerMunro end; /* live: signature_size 0 = it goes on */
 };
 
 static const uint8_t zeros[PEER_HASH_MAX];
@@ -163,7 +165,7 @@ top_height (const PeerIntegrity *self)
 /* The nodes above the peaks that are not filled, lowest first, the root last (section 5.6.1,
  * lemma). peaks: by height. Returns their number. */
 static unsigned
-combine_peaks (PeerIntegrity *self, uint64_t n_chunks, const uint8_t (*peaks)[PEER_HASH_MAX],
+combine_peaks (const PeerIntegrity *self, uint64_t n_chunks, const uint8_t (*peaks)[PEER_HASH_MAX],
                PeerHash *out)
 {
   unsigned n = 0, top = tree_height (n_chunks);
@@ -472,7 +474,8 @@ peer_integrity_has_munro (const PeerIntegrity *self, PeerRange chunks)
 {
   return self->is_live && chunks.end - chunks.first == self->content.chunks_per_signature &&
          chunks.first % self->content.chunks_per_signature == 0 &&
-         peer_munros_find_hash (self->munros, chunks.first) != NULL;
+         (peer_munros_find_hash (self->munros, chunks.first) != NULL ||
+          (self->end.signature_size > 0 && self->end.chunks.first == chunks.first));
 }
 
 /* Section 6.1.2.4. NTP time wraps in 2036; a difference does not. The minute for clocks that are
@@ -509,6 +512,11 @@ peer_integrity_add_munro (PeerIntegrity *self, PeerPendingHashes *pending, PeerR
     peer_pending_hashes_remove (pending, chunks);
     return PEER_INTEGRITY_KNOWN;
   }
+  bool is_ended = self->end.signature_size > 0;
+  if (is_ended && chunks.first == self->end.chunks.first && (!hash || is_empty_hash (self, hash))) {
+    peer_pending_hashes_remove (pending, chunks);
+    return PEER_INTEGRITY_KNOWN;
+  }
   if (peer_munros_is_old (self->munros, chunks.first))
     return PEER_INTEGRITY_OLD;
   if (!hash)
@@ -523,8 +531,12 @@ peer_integrity_add_munro (PeerIntegrity *self, PeerPendingHashes *pending, PeerR
   size_t n_bytes = signed_bytes (self, chunks, time, munro.hash, self->hash_size, bytes);
   if (n_bytes == 0 || !peer_verifier_check (self->verifier, bytes, n_bytes, signature, n))
     return PEER_INTEGRITY_BAD;
-  if (known)
+  if (known || (is_ended && chunks.first >= self->end.chunks.first))
     return PEER_INTEGRITY_FORKED;
+  if (is_empty_hash (self, munro.hash)) {
+    self->end = munro;
+    return PEER_INTEGRITY_GOOD;
+  }
   peer_munros_add (self->munros, &munro);
   return PEER_INTEGRITY_GOOD;
 }
@@ -701,6 +713,117 @@ peer_integrity_sign (PeerIntegrity *self, PeerKey *key, uint64_t time)
     return false;
   self->is_filled = false;
   return true;
+}
+
+/* --- from live to on demand --- */
+
+bool
+peer_integrity_sign_end (PeerIntegrity *self, PeerKey *key, uint64_t time)
+{
+  uint8_t bytes[SIGNED_HEADER + PEER_HASH_MAX];
+  PeerMunro munro = {.time = time};
+  g_return_val_if_fail (self->is_live && self->end.signature_size == 0, false);
+  if (self->is_signed || self->next == 0 || self->next % self->content.chunks_per_signature != 0 ||
+      self->is_filled)
+    return false;
+  munro.chunks = node_at (top_height (self), self->next);
+  size_t n = signed_bytes (self, munro.chunks, time, munro.hash, self->hash_size, bytes);
+  munro.signature_size = n == 0 ? 0 : (uint16_t)peer_key_sign (key, bytes, n, munro.signature);
+  self->end = munro;
+  return munro.signature_size > 0;
+}
+
+uint64_t
+peer_integrity_end (const PeerIntegrity *self, PeerMunro *out)
+{
+  if (self->end.signature_size == 0)
+    return 0;
+  if (out)
+    *out = self->end;
+  return self->end.chunks.first;
+}
+
+/* The munro's nodes as peaks that grow together, as when chunks are appended. What is above them is
+ * written to tree, unless it is NULL. left: by height. false = a munro is not here. */
+static bool
+join_munros (const PeerIntegrity *self, PeerIntegrity *tree, uint8_t (*left)[PEER_HASH_MAX])
+{
+  unsigned top = top_height (self);
+  uint64_t n = self->end.chunks.first;
+  for (uint64_t chunk = 0; chunk < n; chunk += UINT64_C (1) << top) {
+    const uint8_t *munro = peer_munros_find_hash (self->munros, chunk);
+    uint8_t hash[PEER_HASH_MAX];
+    unsigned height = top;
+    if (!munro)
+      return false;
+    memcpy (hash, munro, self->hash_size);
+    for (; chunk >> height & 1; height++) {
+      peer_hasher_parent (self->hasher, left[height], hash, hash);
+      if (tree)
+        write_node (tree, node_at (height + 1, chunk), hash);
+    }
+    memcpy (left[height], hash, self->hash_size);
+  }
+  return n > 0;
+}
+
+bool
+peer_integrity_final (const PeerIntegrity *self, PeerContent *out)
+{
+  uint8_t left[MAX_HEIGHT + 1][PEER_HASH_MAX];
+  PeerHash above[MAX_HEIGHT + 1];
+  uint64_t n = self->end.chunks.first;
+  if (!self->is_live || self->end.signature_size == 0 || !join_munros (self, NULL, left))
+    return false;
+  unsigned n_above = combine_peaks (self, n, (const uint8_t (*)[PEER_HASH_MAX])left, above);
+  peer_content_init_static (out);
+  out->hash = self->content.hash;
+  out->addressing = self->content.addressing;
+  out->chunk_size = self->content.chunk_size;
+  out->length = n * out->chunk_size;
+  out->swarm_id_size = (uint16_t)self->hash_size;
+  memcpy (out->swarm_id, n_above > 0 ? above[n_above - 1].hash : left[tree_height (n)],
+          self->hash_size);
+  return true;
+}
+
+/* All nodes of the subtree of a munro, the munro among them. */
+static bool
+copy_subtree (const PeerIntegrity *self, PeerRange munro, PeerIntegrity *tree)
+{
+  uint8_t hash[PEER_HASH_MAX];
+  for (uint64_t width = 1; width <= peer_range_size (munro); width *= 2)
+    for (uint64_t first = munro.first; first < munro.end; first += width) {
+      PeerRange node = {first, first + width};
+      if (!read_node (self, node, hash))
+        return false;
+      write_node (tree, node, hash);
+    }
+  return true;
+}
+
+PeerIntegrity *
+peer_integrity_settle (const PeerIntegrity *self, const PeerContent *content, PeerHashStore *hashes,
+                       GError **error)
+{
+  uint8_t left[MAX_HEIGHT + 1][PEER_HASH_MAX];
+  PeerHash above[MAX_HEIGHT + 1];
+  uint64_t step = self->content.chunks_per_signature;
+  g_autoptr (PeerIntegrity) tree = peer_integrity_new (content, 0, hashes, error);
+  if (!tree)
+    return NULL;
+  bool is_whole = tree->n_chunks == self->end.chunks.first && join_munros (self, tree, left);
+  for (uint64_t first = 0; is_whole && first < tree->n_chunks; first += step)
+    is_whole = copy_subtree (self, (PeerRange){first, first + step}, tree);
+  if (!is_whole) {
+    g_set_error_literal (error, PEER_ERROR, PEER_ERROR_BAD_CONTENT,
+                         "not all of the broadcast is here");
+    return NULL;
+  }
+  unsigned n = combine_peaks (tree, tree->n_chunks, (const uint8_t (*)[PEER_HASH_MAX])left, above);
+  for (unsigned i = 0; i < n; i++)
+    write_node (tree, above[i].chunks, above[i].hash);
+  return g_steal_pointer (&tree);
 }
 
 /* --- making and freeing --- */

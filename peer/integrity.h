@@ -46,6 +46,28 @@ void peer_integrity_start (PeerIntegrity *self, uint64_t first);
  * failed. time: NTP format. */
 bool peer_integrity_sign (PeerIntegrity *self, PeerKey *key, uint64_t time);
 
+/* --- from live to on demand (section 6.1.2, last paragraph) ---
+ *
+ * The RFC leaves open how peers learn that a broadcast is over. Its tree says it: what is right of
+ * the content is empty, and the hash of an empty node is zeros (section 5.6.1). So the source signs
+ * one munro more, of the subtree behind its last one, whose hash is zeros: nothing will follow. It
+ * goes as any munro does, INTEGRITY and SIGNED_INTEGRITY, and to whoever does not know this rule it
+ * is a munro whose chunks nobody has. */
+
+/* The source, with no subtree open: signs the end. false = one is, the key failed, or the content
+ * has no tree (Sign All). */
+bool peer_integrity_sign_end (PeerIntegrity *self, PeerKey *key, uint64_t time);
+/* Chunks of the whole broadcast, when its end is known; out (or NULL): the munro that says it.
+ * 0 = it goes on. */
+uint64_t peer_integrity_end (const PeerIntegrity *self, PeerMunro *out);
+/* The broadcast as static content: its root over all munros, its length; chunk size, hash function
+ * and addressing stay. false = it goes on, did not begin with chunk 0, or munros are not here. */
+bool peer_integrity_final (const PeerIntegrity *self, PeerContent *out);
+/* The tree of that content, without hashing a chunk anew: all hashes of self go to hashes (NULL = in
+ * memory), which are taken over. NULL with error = some are not here: not all chunks were verified. */
+PeerIntegrity *peer_integrity_settle (const PeerIntegrity *self, const PeerContent *content,
+                                      PeerHashStore *hashes, GError **error);
+
 /* --- for who receives --- */
 
 /* The number of chunks of static content, when known: from the length, or from peaks that were

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define HASHES_FIRST 1000  /* weight of a datagram of hashes that did not fit with their chunk */
+#define END_AGAIN 1000000  /* us */
 #define MUNRO_AGAIN 250000 /* us */
 #define SAID_FIRST 2000    /* weight of what is no chunk */
 #define STORE_TIME 2000 /* us until a chunk that is on its way from the disk is asked for again */
@@ -153,6 +154,22 @@ write_newest_munro (PeerSwarm *swarm, PeerChannel *channel, PeerWriter *writer)
   return true;
 }
 
+/* The end of a broadcast is told once to each, and again until they tell it too: no HAVE can show
+ * that they know. */
+static void
+write_end (PeerSwarm *swarm, PeerChannel *channel, PeerWriter *writer)
+{
+  PeerMunro end;
+  int64_t now = swarm->core->now;
+  if (!swarm->live || peer_integrity_end (swarm->integrity, &end) == 0 ||
+      !peer_channel_supports (channel, PEER_MESSAGE_SIGNED_INTEGRITY))
+    return;
+  if (channel->end_sent_at != 0 && (channel->knows_end || now < channel->end_sent_at + END_AGAIN))
+    return;
+  if (write_munro (swarm, writer, &end))
+    channel->end_sent_at = now;
+}
+
 /* --- what is to be said --- */
 
 typedef struct {
@@ -186,6 +203,7 @@ say (Talk *talk, const PeerMessage *message)
   talk->writer = begin (talk->out, talk->channel->remote, talk->channel->path.proven);
   talk->open = true;
   write_newest_munro (talk->swarm, talk->channel, &talk->writer);
+  write_end (talk->swarm, talk->channel, &talk->writer);
   /* what has no form in this addressing is not said at all */
   peer_wire_write (&talk->writer, format, message);
   return true;
@@ -490,6 +508,7 @@ say_keep_alive (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
 {
   PeerWriter writer = begin (out, channel->remote, channel->path.proven);
   write_newest_munro (swarm, channel, &writer);
+  write_end (swarm, channel, &writer);
   finish (swarm, channel, out, &writer, SAID_FIRST);
 }
 

@@ -103,3 +103,4 @@ bool peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chun
 void peer_swarm_drop (PeerSwarm *self, PeerRange run);
 uint64_t peer_swarm_append (PeerSwarm *self, const uint8_t *bytes, size_t n);
 bool peer_swarm_sign (PeerSwarm *self, PeerKey *key);
+bool peer_swarm_end (PeerSwarm *self, PeerKey *key);

@@ -377,10 +377,30 @@ expire_held (PeerSwarm *self, PeerChannel *channel)
   }
 }
 
+/* The munro that says that nothing follows, and not before it is known. */
+static bool
+is_end (const PeerSwarm *self, PeerRange munro)
+{
+  return munro.first > 0 && peer_integrity_end (self->integrity, NULL) == munro.first;
+}
+
+/* It is known now that nothing follows: here, and soon at all peers. */
+static void
+tell_end (PeerSwarm *self)
+{
+  tell (self, PEER_EVENT_END, (PeerRange){0, peer_integrity_end (self->integrity, NULL)});
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    channel->hello |= channel->state == PEER_CHANNEL_OPEN;
+    peer_core_ready (self->core, channel);
+  }
+}
+
 static void
 on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
 {
   PeerCore *core = self->core;
+  channel->knows_end |= self->live && is_end (self, message->chunks);
   if (!self->live || self->source)
     return;
   if (peer_range_size (message->chunks) != self->content.chunks_per_signature) {
@@ -409,7 +429,12 @@ on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *m
                                     MUNRO_MAX_AGE)) {
   case PEER_INTEGRITY_GOOD:
     channel->learned = true;
-    new_munro (self, message->chunks, message->time);
+    if (is_end (self, message->chunks)) {
+      channel->knows_end = true;
+      tell_end (self);
+    } else {
+      new_munro (self, message->chunks, message->time);
+    }
     return;
   case PEER_INTEGRITY_KNOWN:
   case PEER_INTEGRITY_MISSING:
@@ -874,6 +899,16 @@ peer_swarm_sign (PeerSwarm *self, PeerKey *key)
   return true;
 }
 
+bool
+peer_swarm_end (PeerSwarm *self, PeerKey *key)
+{
+  uint64_t ntp = peer_ntp_from_us (self->core->now + self->core->wall_offset);
+  if (!peer_integrity_sign_end (self->integrity, key, ntp))
+    return false;
+  tell_end (self);
+  return true;
+}
+
 /* --- what the house sees of us --- */
 
 void
@@ -917,4 +952,10 @@ PeerStore *
 peer_swarm_store (PeerSwarm *self)
 {
   return self->store;
+}
+
+const PeerIntegrity *
+peer_swarm_integrity (const PeerSwarm *self)
+{
+  return self->integrity;
 }

@@ -4,6 +4,7 @@
 
 #include "peer/content.h"
 #include "peer/event.h"
+#include "peer/integrity.h"
 #include "peer/store.h"
 
 /* What a swarm is doing, for pages, metrics and trackers. */
@@ -23,3 +24,4 @@ void peer_swarm_stats (const PeerSwarm *self, PeerSwarmStats *out);
 const PeerContent *peer_swarm_content (const PeerSwarm *self);
 const PeerChunks *peer_swarm_chunks (const PeerSwarm *self); /* verified, in the store */
 PeerStore *peer_swarm_store (PeerSwarm *self);               /* still the engine's */
+const PeerIntegrity *peer_swarm_integrity (const PeerSwarm *self);

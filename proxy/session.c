@@ -459,6 +459,8 @@ proxy_session_event (ProxySession *self, const PeerEvent *event)
   case PEER_EVENT_SIZE:
     schedule_tick (self);
     break;
+  case PEER_EVENT_END: /* its viewers have what there was */
+    break;
   case PEER_EVENT_NEED_PEERS:
     if (self->tracker)
       net_tracker_find (self->tracker);

@@ -378,6 +378,7 @@ cli_member_event (CliMember *self, const PeerEvent *event)
   case PEER_EVENT_LOST:
   case PEER_EVENT_LATE:
   case PEER_EVENT_SIZE:
+  case PEER_EVENT_END:
   case PEER_EVENT_BAD_PEER:
     break;
   }

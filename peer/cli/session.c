@@ -303,6 +303,9 @@ on_event (const PeerEvent *event, gpointer data)
   case PEER_EVENT_SIZE:
     learn_size (self, event);
     break;
+  case PEER_EVENT_END:
+    pump_soon (self);
+    break;
   case PEER_EVENT_NEED_PEERS:
     if (self->tracker != NULL)
       net_tracker_find (self->tracker);

@@ -487,6 +487,21 @@ net_file_open_sparse (const char *path, const PeerContent *content, PeerHashStor
   return open_content (path, content, true, hashes, error);
 }
 
+void
+net_file_adopt (PeerStore *store)
+{
+  File *self = (File *)store;
+  for (uint64_t chunk = 0; chunk < self->n_chunks; chunk++)
+    net_bits_set (self->have, chunk, true);
+  for (uint64_t page = 0; page < net_bits_n_pages (self->have); page++) {
+    if (self->n_dirty == DIRTY_MAX)
+      flush (self, true);
+    if (self->n_dirty < DIRTY_MAX) /* else the medium has failed, which has been said */
+      self->dirty[self->n_dirty++] = page;
+  }
+  flush (self, true);
+}
+
 /* --- content that is published --- */
 
 static bool

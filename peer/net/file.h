@@ -21,6 +21,10 @@ PeerStore *net_file_open (const char *path, const PeerContent *content, PeerHash
 PeerStore *net_file_open_sparse (const char *path, const PeerContent *content,
                                  PeerHashStore **hashes, GError **error);
 
+/* All of the content lies in the file already, and its tree has been written: nothing need come. As
+ * always, each chunk is checked when it is first read. */
+void net_file_adopt (PeerStore *store);
+
 /* Hashes an existing file (origin: content on demand) and keeps the tree at hashes_path, so that a
  * restart need not hash again while size and time of change are the same. content: hash function
  * and chunk size; its swarm_id and length are filled in. integrity: out.

@@ -279,6 +279,8 @@ act_on (SimWorld *self, SimPeer *peer, const PeerEvent *event)
       want_all (self, peer);
     }
     break;
+  case PEER_EVENT_END: /* no source of a simulation ends */
+    break;
   case PEER_EVENT_NEED_PEERS:
     ask_tracker (self, peer);
     break;

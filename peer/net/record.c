@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define G_LOG_DOMAIN "peer/net"
+#include "peer/net/record.h"
+#include "peer/net/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+typedef struct {
+  PeerStore parent;
+  char *path;
+  int fd;
+  uint32_t chunk_size;
+  uint64_t max_chunks;
+  PeerChunks *have;
+  bool is_finished, has_failed;
+} Record;
+
+/* Logged once: a full or broken disk would say it for each chunk. */
+static PeerStoreResult
+fail (Record *self, const char *what)
+{
+  int number = errno;
+  if (!self->has_failed)
+    g_warning ("cannot %s '%s': %s", what, self->path, g_strerror (number));
+  self->has_failed = true;
+  return PEER_STORE_FAILED;
+}
+
+static PeerStoreResult
+record_read (PeerStore *store, uint64_t chunk, uint8_t *out, size_t room, size_t *n)
+{
+  Record *self = (Record *)store;
+  if (!peer_chunks_has (self->have, chunk))
+    return PEER_STORE_ABSENT;
+  if (room < self->chunk_size)
+    return PEER_STORE_FAILED;
+  if (!net_disk_read (self->fd, out, self->chunk_size, chunk * self->chunk_size))
+    return fail (self, "read");
+  *n = self->chunk_size;
+  return PEER_STORE_OK;
+}
+
+static PeerStoreResult
+record_write (PeerStore *store, uint64_t chunk, const uint8_t *bytes, size_t n)
+{
+  Record *self = (Record *)store;
+  if (self->is_finished || chunk >= self->max_chunks || n != self->chunk_size)
+    return PEER_STORE_ABSENT;
+  if (!net_disk_write (self->fd, bytes, n, chunk * self->chunk_size))
+    return fail (self, "write");
+  peer_chunks_add (self->have, (PeerRange){chunk, chunk + 1});
+  return PEER_STORE_OK;
+}
+
+static void
+record_discard (PeerStore *store, PeerRange run)
+{
+  Record *self = (Record *)store;
+  run = peer_range_intersection (run, peer_chunks_span (self->have));
+  if (self->is_finished || peer_range_is_empty (run))
+    return;
+  peer_chunks_remove (self->have, run);
+  if (fallocate (self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                 (off_t)(run.first * self->chunk_size),
+                 (off_t)(peer_range_size (run) * self->chunk_size)) < 0)
+    g_debug ("cannot give back room of '%s': %s", self->path, g_strerror (errno));
+}
+
+static void
+record_chunks (PeerStore *store, PeerChunks *out)
+{
+  const Record *self = (const Record *)store;
+  for (size_t i = 0; i < peer_chunks_n_runs (self->have); i++)
+    peer_chunks_add (out, peer_chunks_run (self->have, i));
+}
+
+static void
+record_free (PeerStore *store)
+{
+  Record *self = (Record *)store;
+  close (self->fd);
+  peer_chunks_free (self->have);
+  g_free (self->path);
+  g_free (self);
+}
+
+PeerStore *
+net_record_open (const char *path, uint32_t chunk_size, uint64_t max_bytes, GError **error)
+{
+  static const PeerStoreClass class = {record_read, record_write, record_discard, record_chunks,
+                                       record_free};
+  uint64_t most = max_bytes > 0 ? MIN (max_bytes, INT64_MAX) : INT64_MAX;
+  int fd = net_disk_open (path, NULL, error);
+  if (fd < 0)
+    return NULL;
+  if (ftruncate (fd, 0) < 0) {
+    net_disk_set_error (error, errno, "cannot write", path);
+    close (fd);
+    return NULL;
+  }
+  Record *self = g_new0 (Record, 1);
+  self->parent.class = &class;
+  self->path = g_strdup (path);
+  self->fd = fd;
+  self->chunk_size = chunk_size;
+  self->max_chunks = most / chunk_size;
+  self->have = peer_chunks_new (0);
+  return &self->parent;
+}
+
+void
+net_record_finish (PeerStore *store)
+{
+  Record *self = (Record *)store;
+  self->is_finished = true;
+  flock (self->fd, LOCK_UN);
+}
