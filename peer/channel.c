@@ -18,6 +18,7 @@
 #define LEAST_TIME 10000000 /* us that the least latency is remembered; at most twice that */
 #define REORDERING 15000    /* us: an acknowledgement may be this late (ours wait 10 ms) */
 #define OVERTAKEN 50000     /* us: by which the repair of a loss may take longer than an answer */
+#define EXCUSED_MAX 1000000 /* us that something may wait for hashes that were lost */
 #define PATIENT_MAX 16      /* times REORDERING, or the slack that is measured */
 #define PATIENCE_FIRST 1000000 /* us */
 #define PATIENCE_MIN 200000
@@ -49,6 +50,7 @@ peer_channel_new (PeerSwarm *swarm, const PeerAddress *address, uint32_t local, 
   self->unproven = peer_chunks_new (MAX_REQUESTS);
   self->reasked = peer_chunks_new (MAX_REQUESTS);
   self->acks = g_array_new (FALSE, FALSE, sizeof (PeerAck));
+  self->said_acks = g_array_new (FALSE, FALSE, sizeof (PeerAck));
   self->to_request = g_array_new (FALSE, FALSE, sizeof (PeerRange));
   self->to_cancel = g_array_new (FALSE, FALSE, sizeof (PeerRange));
   self->quota = FIRST_QUOTA;
@@ -76,6 +78,7 @@ peer_channel_free (PeerChannel *self)
   g_array_unref (self->flights);
   g_array_unref (self->asks);
   g_array_unref (self->acks);
+  g_array_unref (self->said_acks);
   g_array_unref (self->to_request);
   g_array_unref (self->to_cancel);
   g_free (self->hashes);
@@ -243,7 +246,7 @@ peer_channel_unget_request (PeerChannel *self, uint64_t chunk)
 /* --- what is in flight --- */
 
 void
-peer_channel_sent (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes)
+peer_channel_sent (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes, PeerRange proves)
 {
   PeerRange run = {chunk, chunk + 1};
   bool again = peer_chunks_has (self->resend, chunk);
@@ -251,7 +254,8 @@ peer_channel_sent (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes)
     peer_chunks_remove (self->resend, run);
   if (self->flight_bytes == 0)
     self->last_progress = now;
-  PeerFlight flight = {chunk, now, (uint32_t)bytes, again};
+  PeerFlight flight = {.chunk = chunk, .sent = now, .bytes = (uint32_t)bytes, .again = again};
+  flight.proves = proves;
   self->probe = false;
   g_array_append_val (self->flights, flight);
   peer_chunks_add (self->in_flight, run);
@@ -282,6 +286,14 @@ measure_patience (PeerChannel *self, int64_t now, const PeerFlight *flight)
     self->patient = MIN (self->patient + 1, PATIENT_MAX);
 }
 
+static void
+mend_lost_proof (PeerChannel *self, int64_t now, uint64_t chunk)
+{
+  for (unsigned i = 0; i < PEER_LOST_PROOFS; i++)
+    if (self->lost_proofs[i].chunk == chunk && self->lost_proofs[i].mended == 0)
+      self->lost_proofs[i].mended = now;
+}
+
 unsigned
 peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t delay)
 {
@@ -289,6 +301,8 @@ peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t dela
   unsigned n = 0;
   size_t bytes = 0, flight = self->flight_bytes;
   int64_t rtt = 0;
+  if (!peer_chunks_has_any (self->in_flight, run))
+    return 0; /* most of an interval was acknowledged before */
   for (guint i = self->flights_first; i < self->flights->len; i++) {
     PeerFlight *f = &g_array_index (self->flights, PeerFlight, i);
     if (!peer_range_has (run, f->chunk)) {
@@ -303,6 +317,8 @@ peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t dela
     rtt = f->again ? rtt : now - f->sent;
     measure_patience (self, now, f);
     peer_path_arrived (&self->path, f->bytes);
+    if (f->again)
+      mend_lost_proof (self, now, f->chunk);
     if (f->sent < self->newest_acked)
       continue;
     self->newest_acked = f->sent;
@@ -365,6 +381,66 @@ probe (PeerChannel *self, int64_t now)
   self->probes++;
 }
 
+/* Until when it waits for hashes that went with a chunk that was lost; 0 = it does not. Only what was
+ * sent between that one and the news of its loss leaves them out. */
+static int64_t
+excused_until (const PeerChannel *self, const PeerFlight *flight)
+{
+  int64_t until = 0;
+  for (unsigned i = 0; i < PEER_LOST_PROOFS; i++) {
+    const PeerLostProof *lost = &self->lost_proofs[i];
+    if (!peer_range_has (lost->proves, flight->chunk) || flight->chunk == lost->chunk ||
+        flight->sent < lost->sent || flight->sent > lost->found)
+      continue;
+    int64_t excused = lost->mended == 0 ? lost->found + EXCUSED_MAX
+                                        : lost->mended + REORDERING * (1 + self->patient);
+    until = MAX (until, excused);
+  }
+  return until;
+}
+
+static void
+note_lost_proof (PeerChannel *self, int64_t now, const PeerFlight *flight)
+{
+  if (!flight->again && peer_range_size (flight->proves) > 1)
+    self->lost_proofs[self->n_lost_proofs++ % PEER_LOST_PROOFS] =
+        (PeerLostProof){flight->proves, flight->chunk, flight->sent, now, 0};
+}
+
+/* Flights are in the order of sending, so the lost ones lead, and hashes are before what rests on
+ * them. The oldest goes to the very front of their queue; what is excused stays. */
+static unsigned
+lose_overtaken (PeerChannel *self, int64_t now)
+{
+  guint end = self->flights_first, first;
+  int64_t sent = 0, before = MIN (self->newest_acked, now - loss_delay (self));
+  PeerFlight *flights = &g_array_index (self->flights, PeerFlight, 0);
+  unsigned n = 0;
+  size_t bytes = 0;
+  for (; end < self->flights->len && flights[end].sent <= before; end++) {
+    flights[end].lost = excused_until (self, &flights[end]) <= now;
+    if (!flights[end].lost)
+      continue;
+    note_lost_proof (self, now, &flights[end]);
+    sent = flights[end].sent;
+    bytes += flights[end].bytes;
+    n++;
+  }
+  if (n == 0)
+    return 0;
+  peer_ledbat_on_loss (&self->ledbat, now, sent, bytes);
+  first = end;
+  for (guint i = end; i-- > self->flights_first;) {
+    if (flights[i].lost)
+      lose (self, now, i);
+    else
+      flights[--first] = flights[i];
+  }
+  self->flights_first = first;
+  compact (self->flights, &self->flights_first);
+  return n;
+}
+
 unsigned
 peer_channel_find_lost (PeerChannel *self, int64_t now)
 {
@@ -379,18 +455,7 @@ peer_channel_find_lost (PeerChannel *self, int64_t now)
     peer_ledbat_on_timeout (&self->ledbat, now);
     return n;
   }
-  /* flights are in the order of sending, so the lost ones lead; the oldest goes to the very front */
-  guint end = self->flights_first;
-  int64_t before = MIN (self->newest_acked, now - loss_delay (self));
-  while (end < self->flights->len && g_array_index (self->flights, PeerFlight, end).sent <= before)
-    end++;
-  if (end > self->flights_first)
-    peer_ledbat_on_loss (&self->ledbat, now,
-                         g_array_index (self->flights, PeerFlight, end - 1).sent);
-  for (guint i = end; i-- > self->flights_first; n++)
-    lose (self, now, i);
-  self->flights_first = end;
-  compact (self->flights, &self->flights_first);
+  n = lose_overtaken (self, now);
   if (needs_probe (self) && now >= self->last_progress + probe_delay (self)) {
     probe (self, now);
     n++;
@@ -403,11 +468,19 @@ peer_channel_loss_deadline (const PeerChannel *self)
 {
   if (self->flights_first >= self->flights->len)
     return PEER_NEVER;
-  int64_t sent = g_array_index (self->flights, PeerFlight, self->flights_first).sent;
-  int64_t timeout = self->last_progress + peer_ledbat_cto (&self->ledbat);
+  int64_t deadline = self->last_progress + peer_ledbat_cto (&self->ledbat);
   if (needs_probe (self))
-    timeout = MIN (timeout, self->last_progress + probe_delay (self));
-  return sent <= self->newest_acked ? MIN (sent + loss_delay (self), timeout) : timeout;
+    deadline = MIN (deadline, self->last_progress + probe_delay (self));
+  for (guint i = self->flights_first; i < self->flights->len; i++) {
+    const PeerFlight *flight = &g_array_index (self->flights, PeerFlight, i);
+    if (flight->sent > self->newest_acked)
+      break;
+    int64_t excused = excused_until (self, flight), late = flight->sent + loss_delay (self);
+    deadline = MIN (deadline, MAX (late, excused));
+    if (excused <= late)
+      break;
+  }
+  return deadline;
 }
 
 bool
@@ -419,7 +492,7 @@ peer_channel_not_arrived (PeerChannel *self, int64_t now, uint64_t chunk)
       continue;
     if (self->ledbat.srtt == 0 || now < flight->sent + loss_delay (self))
       return false;
-    peer_ledbat_on_loss (&self->ledbat, now, flight->sent);
+    peer_ledbat_on_loss (&self->ledbat, now, flight->sent, flight->bytes);
     lose (self, now, i);
     g_array_remove_index (self->flights, i);
     return true;

@@ -26,7 +26,19 @@ typedef struct {
   int64_t sent;   /* us */
   uint32_t bytes; /* of the datagram */
   bool again;     /* sent before: no round-trip time can be told from it (Karn) */
+  bool lost;
+  PeerRange proves; /* chunks sent since that rest on hashes which went with it */
 } PeerFlight;
+
+/* A chunk that was lost, and hashes with it that others rest on. */
+typedef struct {
+  PeerRange proves;
+  uint64_t chunk;
+  int64_t sent, found; /* us */
+  int64_t mended;      /* us: when it was acknowledged after all; 0 = not yet */
+} PeerLostProof;
+
+#define PEER_LOST_PROOFS 32 /* the last ones */
 
 /* A chunk that was asked for. */
 typedef struct {
@@ -100,7 +112,9 @@ typedef struct {
   guint flights_first;
   PeerChunks *in_flight;
   size_t flight_bytes;
-  int64_t newest_acked;  /* us: when the newest acknowledged chunk was sent */
+  int64_t newest_acked; /* us: when the newest acknowledged chunk was sent */
+  PeerLostProof lost_proofs[PEER_LOST_PROOFS];
+  unsigned n_lost_proofs;
   unsigned patient;      /* times that the slack for late acknowledgements is longer */
   int64_t newest_rtt;    /* us: that it took; 0 = not known */
   int64_t last_progress; /* us: when something was acknowledged, or the flight began */
@@ -139,7 +153,8 @@ typedef struct {
   PeerChunks *told;     /* what a source has told them: not all at once */
   PeerChunks *given;    /* what a source has sent them, in its window; NULL = we are no source */
   int64_t announce_at;
-  GArray *acks; /* PeerAck */
+  GArray *acks;      /* PeerAck */
+  GArray *said_acks; /* PeerAck, of the last datagram; said once more, should that be lost */
   int64_t ack_at;
   GArray *to_request, *to_cancel; /* PeerRange */
 
@@ -188,12 +203,16 @@ void peer_channel_unget_request (PeerChannel *self, uint64_t chunk);
 
 /* --- what is in flight --- */
 
-void peer_channel_sent (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes);
+/* proves: the chunks whose hashes go with it; empty = none do. */
+void peer_channel_sent (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes,
+                        PeerRange proves);
 size_t peer_channel_window_left (const PeerChannel *self); /* bytes */
 /* ACK (8.7): frees what is in flight, feeds LEDBAT. Returns how many chunks it freed. */
 unsigned peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t delay);
 /* Loss recovery, apart from LEDBAT's reaction to it: what was sent a round trip and a little
- * before something that was acknowledged is lost and goes to the front of their queue; nothing
+ * before something that was acknowledged is lost and goes to the front of their queue; but what
+ * rests on hashes that were lost with another chunk has perhaps arrived, and cannot be acknowledged
+ * before it is proven (8.7), so it waits for that one, a second at most; nothing
  * acknowledged for a congestion timeout: all of it. Returns how many were lost. Before the timeout
  * the newest is sent once more, beyond the window: the acknowledgement that it brings tells of the
  * others, should theirs have been lost. */

@@ -32,9 +32,10 @@ typedef struct {
   PeerLimit upload;    /* of all datagrams: what the owner allows, or our line carries */
   uint64_t allowed;    /* bytes/s that the owner allows; 0 = no limit */
   PeerUplink uplink;
-  GQueue line;       /* PeerChannel: wait for their turn to be given chunks */
-  int64_t line_at;   /* us: when the next may have it */
-  unsigned n_giving; /* swarms that somebody asks chunks of */
+  GQueue line;             /* PeerChannel: wait for their turn to be given chunks */
+  int64_t line_at;         /* us: when the next may have it */
+  unsigned n_giving;       /* swarms that somebody asks chunks of */
+  uint32_t loss_tolerance; /* percent: see peer/ledbat.h */
   double signature_tokens;
   int64_t signature_tokens_at;
   double certificate_tokens;

@@ -52,6 +52,7 @@ peer_engine_new (const PeerEngineOptions *options)
       .wall_trusted = options->wall_trusted,
       .max_channels = options->max_channels,
       .max_per_ip = options->max_per_ip > 0 ? options->max_per_ip : MAX_PER_IP,
+      .loss_tolerance = options->loss_tolerance,
       .deadline = PEER_NEVER,
   };
   g_queue_init (&self->core.ready);

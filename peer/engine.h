@@ -32,11 +32,12 @@ typedef struct {
   bool wall_trusted;   /* the wall clock is right: munros may be refused for their age */
   uint32_t max_swarms; /* past these limits a newcomer is refused */
   uint32_t max_channels;
-  uint32_t max_per_ip; /* inbound channels of one public address, in a swarm; 0 = 32 */
-  bool benign;         /* the network is trusted: peers name each other without certificates
+  uint32_t max_per_ip;     /* inbound channels of one public address, in a swarm; 0 = 32 */
+  bool benign;             /* the network is trusted: peers name each other without certificates
                         * (RFC 7574, 3.10); private addresses always do among themselves */
-  bool no_exchange;    /* no peer address exchange at all (3.10: it is optional) */
-  uint64_t max_upload; /* bytes/s of datagrams; 0 = LEDBAT alone decides */
+  bool no_exchange;        /* no peer address exchange at all (3.10: it is optional) */
+  uint64_t max_upload;     /* bytes/s of datagrams; 0 = LEDBAT alone decides */
+  uint32_t loss_tolerance; /* percent: see PeerLedbatOptions; 0 = as RFC 6817 has it */
 } PeerEngineOptions;
 
 void peer_engine_options_init (PeerEngineOptions *self); /* sensible limits; random is left NULL */

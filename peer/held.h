@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PEER_HELD_MAX 64 /* chunks of one channel */
+#define PEER_HELD_MAX 256 /* chunks of one channel */
 
 typedef struct {
   uint64_t chunk;

@@ -612,10 +612,13 @@ peer_integrity_proof (const PeerIntegrity *self, uint64_t chunk, const PeerChunk
       stop = height;
   }
   /* Section 5.3: who has a chunk has the hashes on its way and beside it, so the first node above
-   * both is known to him. */
-  if (!needs_peaks)
-    while (stop < top && !is_any_there (node_at (stop + 1, chunk), known, in_flight))
-      stop++;
+   * both is known to him. What is in flight may be lost, and what rests on it waits: so that is kept
+   * to what a receiver can hold, but at the beginning. */
+  bool is_first = !known || peer_chunks_is_empty (known);
+  while (!needs_peaks && stop < top &&
+         !is_any_there (node_at (stop + 1, chunk), known,
+                        stop < PEER_PROOF_REACH || is_first ? in_flight : NULL))
+    stop++;
   /* Section 5.4: heights descending. */
   for (unsigned height = stop; height-- > 0;)
     if (!put_node (self, next_to (node_at (height, chunk)), &out[n++]))

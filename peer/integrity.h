@@ -101,6 +101,10 @@ PeerIntegrityResult peer_integrity_add_munro (PeerIntegrity *self, PeerPendingHa
 
 /* --- for who sends --- */
 
+/* Levels of the tree above a chunk within which its proof rests on what is in flight: a datagram that
+ * is lost holds up 127 others at most. */
+#define PEER_PROOF_REACH 7
+
 /* The hashes that a receiver which provably has the chunks of known (or will have them, by what
  * is in flight) needs to check chunk: heights descending; for static content and an empty known
  * the peaks first, left to right (section 5.6.2); for live content only up to the munro, which

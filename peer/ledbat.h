@@ -18,6 +18,10 @@ typedef struct {
   uint32_t loss_percent;     /* of the window that a loss leaves while no queue is seen; 0 = 50, as
                           * RFC 6817 has it for all losses. RFC 7574, 8.15 allows a live swarm more;
                           * at most 99 here */
+  uint32_t loss_tolerance;   /* percent of the datagrams that may be lost, while no queue is seen,
+                              * before a loss is taken for congestion; 0 = each is, as RFC 6817 has
+                              * it (RFC 7574, 8.15: a deployer may configure LEDBAT more
+                              * aggressive). At most 10 here */
   uint32_t allowed_increase; /* datagrams that the window may exceed what is used of it; 0 = 1
                               * (RFC 6817: SHOULD). Sparse live flows need more (RFC 7574, 8.15) */
 } PeerLedbatOptions;
@@ -34,6 +38,7 @@ typedef struct {
   unsigned n_current, next_current;
   bool slow_start;
   int64_t last_cut;             /* us: what was sent before it and is lost is known by it */
+  double passed, lost;          /* bytes, of the last while: acknowledged, and lost */
   int64_t cto;                  /* us */
   int64_t srtt, rttvar;         /* us; srtt 0 = no sample yet */
   int64_t queuing;              /* us */
@@ -54,7 +59,7 @@ void peer_ledbat_on_ack (PeerLedbat *self, int64_t now, uint64_t delay, int64_t 
 void peer_ledbat_on_rtt (PeerLedbat *self, int64_t rtt);
 /* A loss of what was sent then; halves at most once per RTT, so that what was sent before the last
  * cut changes nothing. Whether and when the chunk is sent again is not LEDBAT's. */
-void peer_ledbat_on_loss (PeerLedbat *self, int64_t now, int64_t sent);
+void peer_ledbat_on_loss (PeerLedbat *self, int64_t now, int64_t sent, size_t bytes);
 /* Nothing was acknowledged for a CTO, though something was in flight: the window falls to one
  * datagram, the CTO doubles. */
 void peer_ledbat_on_timeout (PeerLedbat *self, int64_t now);

@@ -454,6 +454,7 @@ peer_swarm_opened (PeerSwarm *self, PeerChannel *channel)
   peer_channel_open (channel, core->now, self->live);
   if (self->sign_all)
     channel->signatures = peer_signatures_new ();
+  channel->ledbat.options.loss_tolerance = core->loss_tolerance;
   core->counters.channels_opened++;
 
   PeerCandidate *candidate = find_candidate (self, &channel->address);

@@ -232,23 +232,36 @@ say_choke (Talk *talk)
     talk->channel->choke_owed = false;
 }
 
+/* false = the outbox is full. said: runs that this datagram has told of. */
+static bool
+say_ack (Talk *talk, const PeerAck *ack, PeerChunks *said)
+{
+  PeerRange run = peer_chunks_around (talk->swarm->have, ack->chunk);
+  if (peer_chunks_has (said, ack->chunk) || peer_range_is_empty (run))
+    return true;
+  PeerMessage message = {.type = PEER_MESSAGE_ACK, .time = ack->delay};
+  peer_chunks_add (said, run);
+  return say_run (talk, message, &run);
+}
+
+/* The newest first: its interval may cover the others (4.3.2). Those of the last time go once more,
+ * since a datagram may be lost, and where there are gaps no later interval covers what it told: each
+ * chunk of it would be sent again. */
 static void
 say_acks (Talk *talk)
 {
   PeerChannel *channel = talk->channel;
-  PeerRange said = {0, 0};
-  guint i = channel->acks->len;
-  /* the newest first: its interval may cover the others (4.3.2) */
-  for (; i-- > 0;) {
-    PeerAck *ack = &g_array_index (channel->acks, PeerAck, i);
-    PeerRange run = peer_chunks_around (talk->swarm->have, ack->chunk);
-    if (peer_range_has (said, ack->chunk) || peer_range_is_empty (run))
-      continue;
-    said = run;
-    PeerMessage message = {.type = PEER_MESSAGE_ACK, .time = ack->delay};
-    if (!say_run (talk, message, &run))
-      return;
-  }
+  g_autoptr (PeerChunks) said = peer_chunks_new (0);
+  bool all = true;
+  for (guint i = channel->acks->len; all && i-- > 0;)
+    all = say_ack (talk, &g_array_index (channel->acks, PeerAck, i), said);
+  if (!all)
+    return;
+  for (guint i = channel->said_acks->len; all && i-- > 0;)
+    all = say_ack (talk, &g_array_index (channel->said_acks, PeerAck, i), said);
+  GArray *spare = channel->said_acks;
+  channel->said_acks = channel->acks;
+  channel->acks = spare;
   g_array_set_size (channel->acks, 0);
   channel->ack_at = PEER_NEVER;
 }
@@ -341,6 +354,19 @@ make_proof (PeerSwarm *swarm, PeerChannel *channel, uint64_t chunk, Proof *out)
   return true;
 }
 
+/* Chunks whose hashes are left out elsewhere since they are in this proof: with its n hashes one
+ * climbs n levels at least. A munro is the top of its
+ * subtree. */
+static PeerRange
+proven_by (const Proof *proof, uint64_t chunk)
+{
+  if (proof->with_munro)
+    return proof->munro.chunks;
+  unsigned height = (unsigned)MIN (proof->n, PEER_PROOF_REACH);
+  uint64_t first = chunk >> height << height;
+  return (PeerRange){first, first + (UINT64_C (1) << height)};
+}
+
 static void
 write_hashes (PeerSwarm *swarm, PeerWriter *writer, const Proof *proof)
 {
@@ -399,6 +425,7 @@ give (Talk *talk, uint64_t chunk, const uint8_t *bytes, size_t n)
   PeerMessage data = {.type = PEER_MESSAGE_DATA, .chunks = {chunk, chunk + 1}, .bytes = {bytes, n}};
   size_t size = peer_wire_size (&swarm->format, &data);
   unsigned weight = (unsigned)proof.n;
+  PeerRange proves = proven_by (&proof, chunk);
   bool owed = owes_newest_munro (swarm, channel, &newest) &&
               !(proof.with_munro && newest.chunks.first == proof.munro.chunks.first);
   size_t munros = proof.with_munro ? munro_size (swarm) : 0;
@@ -429,7 +456,7 @@ give (Talk *talk, uint64_t chunk, const uint8_t *bytes, size_t n)
     swarm->core->counters.store_failures++;
     return;
   }
-  peer_channel_sent (channel, swarm->core->now, chunk, writer.used);
+  peer_channel_sent (channel, swarm->core->now, chunk, writer.used, proves);
   finish (swarm, channel, out, &writer, weight);
   swarm->uploaded += n;
   swarm->core->counters.chunks_sent++;

@@ -18,10 +18,11 @@
  * what a source has signed */
 #define SIGNATURES_PER_PEER 100.0
 #define SIGNATURES_IN_ALL 500.0
-#define MUNRO_MAX_AGE 60      /* s (6.1.2.4 asks for a bound and leaves it open) */
-#define UNPROVEN_TIME 200000  /* us without requests for who left out the hashes twice */
-#define MAX_JUDGED 16         /* held chunks that one datagram may make us judge */
-#define HOLD_TIME 60000       /* us that a chunk waits for its hashes */
+#define MUNRO_MAX_AGE 60     /* s (6.1.2.4 asks for a bound and leaves it open) */
+#define UNPROVEN_TIME 200000 /* us without requests for who left out the hashes twice */
+#define MAX_JUDGED 16        /* held chunks that one datagram may make us judge */
+#define HOLD_TIME 60000      /* us that a chunk waits for its hashes, at least */
+#define HOLD_TIME_MAX 500000
 #define CHOKE_TIME 2000000    /* us for who asks for more than it can get */
 #define MALFORMED_LIMIT 1     /* section 3: stop talking to who sends nonsense */
 #define UNKNOWN_LIMIT 16      /* datagrams with messages of unknown types */
@@ -307,6 +308,13 @@ judge (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, int
   return true;
 }
 
+/* us: hashes that were lost come a round trip and a little after what rests on them. */
+static int64_t
+hold_time (const PeerChannel *channel)
+{
+  return CLAMP (2 * channel->latency, HOLD_TIME, HOLD_TIME_MAX);
+}
+
 static void
 on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
 {
@@ -336,7 +344,7 @@ on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
   if (!peer_held_add (&channel->held, core->now, chunk, message->time, message->bytes.data, n))
     unproven (self, channel, chunk);
   else if (peer_held_count (&channel->held) == 1)
-    peer_core_wake (core, core->now + HOLD_TIME);
+    peer_core_wake (core, core->now + hold_time (channel));
 }
 
 /* Hashes came: those that were held for want of them may be believed now. Each datagram pays for a
@@ -367,8 +375,8 @@ expire_held (PeerSwarm *self, PeerChannel *channel)
 {
   while (peer_held_count (&channel->held) > 0) {
     const PeerHeldChunk *held = peer_held_get (&channel->held, 0);
-    if (held->at + HOLD_TIME > self->core->now) {
-      peer_core_wake (self->core, held->at + HOLD_TIME);
+    if (held->at + hold_time (channel) > self->core->now) {
+      peer_core_wake (self->core, held->at + hold_time (channel));
       return;
     }
     if (!peer_chunks_has (self->have, held->chunk))
@@ -790,7 +798,7 @@ open_deadline (const PeerSwarm *self, const PeerChannel *channel)
   if (peer_channel_n_asks (channel) > 0)
     next = MIN (next, self->core->now + LOOK_INTERVAL);
   if (peer_held_count (&channel->held) > 0)
-    next = MIN (next, peer_held_get (&channel->held, 0)->at + HOLD_TIME);
+    next = MIN (next, peer_held_get (&channel->held, 0)->at + hold_time (channel));
   next = MIN (next, channel->upload.at);
   return channel->choking && !channel->upload.out ? MIN (next, channel->choked_until) : next;
 }

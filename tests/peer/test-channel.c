@@ -113,7 +113,7 @@ test_later_acknowledgement_tells_of_a_loss (void)
   g_autoptr (PeerChannel) self = open_channel (false);
   uint64_t chunk;
   for (uint64_t i = 0; i < 3; i++)
-    peer_channel_sent (self, START + (int64_t)i * MS, i, BYTES);
+    peer_channel_sent (self, START + (int64_t)i * MS, i, BYTES, one (0));
   g_assert_cmpuint (self->flight_bytes, ==, 3 * BYTES);
   g_assert_cmpuint (peer_channel_acked (self, START + 50 * MS, one (1), 20 * MS), ==, 1);
   g_assert_cmpuint (peer_channel_find_lost (self, START + 50 * MS), ==, 0); /* may be late */
@@ -130,16 +130,46 @@ test_queue_on_the_way_is_no_loss (void)
 {
   g_autoptr (PeerChannel) self = open_channel (false);
   for (uint64_t i = 0; i < 20; i++) {
-    peer_channel_sent (self, START + (int64_t)i * 100 * MS, i, BYTES);
+    peer_channel_sent (self, START + (int64_t)i * 100 * MS, i, BYTES, one (0));
     peer_channel_acked (self, START + (int64_t)i * 100 * MS + 40 * MS, one (i), 20 * MS);
   }
   int64_t now = START + 3 * S;
-  peer_channel_sent (self, now, 100, BYTES);
-  peer_channel_sent (self, now + MS, 101, BYTES);
-  peer_channel_sent (self, now + 2 * MS, 102, BYTES);
+  peer_channel_sent (self, now, 100, BYTES, one (0));
+  peer_channel_sent (self, now + MS, 101, BYTES, one (0));
+  peer_channel_sent (self, now + 2 * MS, 102, BYTES, one (0));
   peer_channel_acked (self, now + 130 * MS, one (101), 100 * MS);
   g_assert_cmpuint (peer_channel_find_lost (self, now + 131 * MS), ==, 0);
   g_assert_cmpuint (peer_channel_acked (self, now + 132 * MS, one (100), 100 * MS), ==, 1);
+}
+
+/* Chunk 0 went with the hashes of the four, and is lost: the others may be there, and cannot be
+ * acknowledged (8.7) before it has come again. */
+static void
+test_what_rests_on_lost_hashes_is_no_loss (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  const PeerRange four = {0, 4};
+  uint64_t chunk;
+  for (uint64_t i = 0; i < 5; i++)
+    peer_channel_sent (self, START + (int64_t)i * MS, i, BYTES, i == 0 ? four : one (i));
+  g_assert_cmpuint (peer_channel_acked (self, START + 44 * MS, one (4), 20 * MS), ==, 1);
+  int64_t now = START + 80 * MS;
+  g_assert_cmpuint (peer_channel_find_lost (self, now), ==, 1);
+  g_assert_true (peer_channel_next_request (self, &chunk));
+  g_assert_cmpuint (chunk, ==, 0);
+  g_assert_false (peer_channel_next_request (self, &chunk));
+  g_assert_cmpint (peer_channel_loss_deadline (self), >, now); /* nothing to turn for now */
+  peer_channel_sent (self, now, 0, BYTES, four);
+  g_assert_cmpuint (peer_channel_acked (self, now + 40 * MS, one (0), 20 * MS), ==, 1);
+  g_assert_cmpuint (peer_channel_acked (self, now + 41 * MS, one (2), 20 * MS), ==, 1);
+  now += 41 * MS;
+  g_assert_cmpuint (peer_channel_find_lost (self, now), ==, 0);
+  /* The other two were lost themselves. */
+  int64_t deadline = peer_channel_loss_deadline (self);
+  g_assert_cmpint (deadline, >, now);
+  g_assert_cmpint (deadline, <, now + 100 * MS);
+  g_assert_cmpuint (peer_channel_find_lost (self, deadline), ==, 2);
+  g_assert_cmpuint (self->flight_bytes, ==, 0);
 }
 
 /* If the first is lost, no round trip is known when it is sent again, and what is sent again tells
@@ -148,11 +178,11 @@ static void
 test_nothing_is_lost_before_a_round_trip_is_known (void)
 {
   g_autoptr (PeerChannel) self = open_channel (false);
-  peer_channel_sent (self, START, 0, BYTES);
+  peer_channel_sent (self, START, 0, BYTES, one (0));
   g_assert_cmpuint (peer_channel_find_lost (self, START + 3 * S), ==, 1);
   int64_t now = START + 3 * S;
-  peer_channel_sent (self, now, 0, BYTES);
-  peer_channel_sent (self, now, 1, BYTES);
+  peer_channel_sent (self, now, 0, BYTES, one (0));
+  peer_channel_sent (self, now, 1, BYTES, one (0));
   g_assert_cmpuint (peer_channel_acked (self, now + 100 * MS, one (0), 50 * MS), ==, 1);
   g_assert_cmpuint (peer_channel_find_lost (self, now + 101 * MS), ==, 0);
   g_assert_cmpuint (peer_channel_acked (self, now + 102 * MS, one (1), 50 * MS), ==, 1);
@@ -166,18 +196,18 @@ test_longer_round_trip_is_learnt (void)
   g_autoptr (PeerChannel) self = open_channel (false);
   int64_t now = START;
   for (uint64_t i = 0; i < 20; i++, now += 100 * MS) {
-    peer_channel_sent (self, now, i, BYTES);
+    peer_channel_sent (self, now, i, BYTES, one (0));
     peer_channel_acked (self, now + 40 * MS, one (i), 20 * MS);
   }
   unsigned lost = 0;
   for (uint64_t i = 100; i < 200; i++, now += 10 * MS) {
-    peer_channel_sent (self, now, i, BYTES);
+    peer_channel_sent (self, now, i, BYTES, one (0));
     lost += peer_channel_find_lost (self, now);
     if (i >= 120)
       peer_channel_acked (self, now, one (i - 20), 100 * MS); /* 200 ms now */
     uint64_t chunk;
     while (peer_channel_next_request (self, &chunk))
-      peer_channel_sent (self, now, chunk, BYTES);
+      peer_channel_sent (self, now, chunk, BYTES, one (0));
     if (i == 159)
       lost = 0;
   }
@@ -189,10 +219,10 @@ static void
 test_silence_brings_a_probe_then_a_timeout (void)
 {
   g_autoptr (PeerChannel) self = open_channel (false);
-  peer_channel_sent (self, START, 0, BYTES);
+  peer_channel_sent (self, START, 0, BYTES, one (0));
   peer_channel_acked (self, START + 40 * MS, one (0), 20 * MS);
   for (uint64_t i = 1; i < 4; i++)
-    peer_channel_sent (self, START + 50 * MS, i, BYTES);
+    peer_channel_sent (self, START + 50 * MS, i, BYTES, one (0));
   g_assert_cmpuint (peer_channel_find_lost (self, START + 60 * MS), ==, 0);
   int64_t at = peer_channel_loss_deadline (self);
   g_assert_cmpint (at, <, START + S);
@@ -209,9 +239,9 @@ test_what_is_asked_again_did_not_arrive (void)
   g_autoptr (PeerChannel) self = open_channel (false);
   uint64_t chunk;
   peer_channel_add_request (self, one (9));
-  peer_channel_sent (self, START, 3, BYTES);
+  peer_channel_sent (self, START, 3, BYTES, one (0));
   peer_channel_acked (self, START + 40 * MS, one (3), 20 * MS);
-  peer_channel_sent (self, START + S, 4, BYTES);
+  peer_channel_sent (self, START + S, 4, BYTES, one (0));
   g_assert_false (peer_channel_not_arrived (self, START + S + 20 * MS, 4)); /* it may yet */
   g_assert_true (peer_channel_not_arrived (self, START + S + 100 * MS, 4));
   g_assert_cmpuint (self->flight_bytes, ==, 0);
@@ -412,6 +442,7 @@ main (int argc, char **argv)
   ADD ("queue-of-requests-has-an-end", test_queue_of_requests_has_an_end);
   ADD ("later-acknowledgement-tells-of-a-loss", test_later_acknowledgement_tells_of_a_loss);
   ADD ("queue-on-the-way-is-no-loss", test_queue_on_the_way_is_no_loss);
+  ADD ("what-rests-on-lost-hashes-is-no-loss", test_what_rests_on_lost_hashes_is_no_loss);
   ADD ("nothing-is-lost-before-a-round-trip-is-known",
        test_nothing_is_lost_before_a_round_trip_is_known);
   ADD ("longer-round-trip-is-learnt", test_longer_round_trip_is_learnt);

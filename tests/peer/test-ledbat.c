@@ -107,7 +107,7 @@ flow_on_loss (Net *self, Flow *flow, const Packet *packet)
 {
   flow->flight -= MSS;
   if (!flow->reno) {
-    peer_ledbat_on_loss (&flow->ledbat, self->now, packet->sent);
+    peer_ledbat_on_loss (&flow->ledbat, self->now, packet->sent, MSS);
   } else if ((double)packet->sent > flow->last_cut) {
     flow->window = MAX (flow->window / 2, 2.0 * MSS);
     flow->last_cut = (double)self->now;
@@ -371,14 +371,48 @@ test_loss (void)
   init (&ledbat);
   ledbat.cwnd = 40 * MSS;
   ledbat.srtt = 50000;
-  peer_ledbat_on_loss (&ledbat, now, now - 50000);
+  peer_ledbat_on_loss (&ledbat, now, now - 50000, MSS);
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, 20 * MSS);
   g_assert_false (ledbat.slow_start);
-  peer_ledbat_on_loss (&ledbat, now + 70000, now - 1); /* of the same round trip, found late */
+  peer_ledbat_on_loss (&ledbat, now + 70000, now - 1, MSS); /* of the same round trip, found late */
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, 20 * MSS);
   for (int i = 1; i <= 10; i++)
-    peer_ledbat_on_loss (&ledbat, now + i * 50000, now + (i - 1) * 50000);
+    peer_ledbat_on_loss (&ledbat, now + i * 50000, now + (i - 1) * 50000, MSS);
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, 2 * MSS);
+}
+
+/* One in a hundred, each a round trip after the last: nothing, where 2 % are tolerated. Four in a
+ * hundred: half of it. With a queue each counts. */
+static void
+test_tolerated_loss (void)
+{
+  PeerLedbat ledbat;
+  int64_t now = 5 * SECOND;
+  PeerLedbatOptions options = {.mss = MSS, .init_cwnd = 2, .loss_tolerance = 2};
+
+  peer_ledbat_init (&ledbat, &options);
+  ledbat.cwnd = 40 * MSS;
+  for (int i = 1; i <= 3000; i++) {
+    now += 1000;
+    peer_ledbat_on_ack (&ledbat, now, 7, 50000, MSS, 40 * MSS);
+    if (i % 100 == 0)
+      peer_ledbat_on_loss (&ledbat, now, now - 50000, MSS);
+  }
+  size_t window = peer_ledbat_window (&ledbat);
+  g_assert_cmpuint (window, >=, 40 * MSS);
+  g_assert_true (ledbat.slow_start);
+  for (int i = 1; i <= 1000 && ledbat.slow_start; i++) {
+    now += 1000;
+    peer_ledbat_on_ack (&ledbat, now, 7, 50000, MSS, 40 * MSS);
+    if (i % 25 == 0)
+      peer_ledbat_on_loss (&ledbat, now, now - 50000, MSS);
+  }
+  g_assert_false (ledbat.slow_start);
+  g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, window / 2);
+  ledbat.lost = 0;
+  ledbat.queuing = 50000;
+  peer_ledbat_on_loss (&ledbat, now + 60000, now + 1, MSS);
+  g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, window / 4);
 }
 
 /* The queue that ends slow start loses some of what made it: that is one event, not two. */
@@ -395,9 +429,9 @@ test_overshoot_is_cut_once (void)
     peer_ledbat_on_ack (&ledbat, now += 1000, 60007, 110000, MSS, peer_ledbat_window (&ledbat));
   g_assert_false (ledbat.slow_start);
   size_t left = peer_ledbat_window (&ledbat);
-  peer_ledbat_on_loss (&ledbat, now + 90000, now - 1);
+  peer_ledbat_on_loss (&ledbat, now + 90000, now - 1, MSS);
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, left);
-  peer_ledbat_on_loss (&ledbat, now + 90000, now);
+  peer_ledbat_on_loss (&ledbat, now + 90000, now, MSS);
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, left / 2);
 }
 
@@ -456,7 +490,7 @@ test_loss_in_slow_start (void)
     peer_ledbat_init (&ledbat, &options);
     for (int i = 0; i < 10; i++)
       peer_ledbat_on_ack (&ledbat, now += 1000, 7, 40000, MSS, peer_ledbat_window (&ledbat));
-    peer_ledbat_on_loss (&ledbat, now, now - 40000);
+    peer_ledbat_on_loss (&ledbat, now, now - 40000, MSS);
     g_assert_cmpint (ledbat.slow_start, ==, percent > 50);
   }
 }
@@ -571,7 +605,7 @@ test_rubbish (void)
     delay >>= g_rand_int_range (random, 0, 63);
     switch (g_rand_int_range (random, 0, 20)) {
     case 0:
-      peer_ledbat_on_loss (&ledbat, now, now - (rtt > 0 ? rtt : 0));
+      peer_ledbat_on_loss (&ledbat, now, now - (rtt > 0 ? rtt : 0), MSS);
       break;
     case 1:
       peer_ledbat_on_timeout (&ledbat, now);
@@ -594,6 +628,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/ledbat/options-keep-to-the-musts", test_bounds);
   g_test_add_func ("/peer/ledbat/overshoot-is-cut-once", test_overshoot_is_cut_once);
   g_test_add_func ("/peer/ledbat/loss-halves-once-a-round-trip", test_loss);
+  g_test_add_func ("/peer/ledbat/loss-is-tolerated-as-told", test_tolerated_loss);
   g_test_add_func ("/peer/ledbat/timeout-leaves-one-datagram", test_timeout);
   g_test_add_func ("/peer/ledbat/timeout-before-any-answer-sets-no-threshold",
                    test_timeout_before_any_answer);

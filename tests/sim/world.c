@@ -402,6 +402,7 @@ start_engine (SimWorld *self, SimPeer *peer)
   options.random_data = &peer->random;
   options.wall_offset = peer->wall_offset;
   options.wall_trusted = true;
+  options.loss_tolerance = self->options.loss_tolerance;
   peer->engine = peer_engine_new (&options);
 
   bool live = self->options.length == 0;

@@ -23,10 +23,11 @@ typedef struct {
   bool source_named;  /* ...and the source among them each time */
   uint32_t
       source_peers; /* as PeerJoin.max_peers for the source: it takes four times as many; 0 = 30 */
-  double churn;     /* viewers that go and are followed by another, share of them in a second */
-  double rebind;    /* viewers that get another port, likewise */
-  bool costs;       /* count what the bytes on the wire are spent on */
-  FILE *trace;      /* where the lines of peer/trace.h go, or NULL; not owned */
+  uint32_t loss_tolerance; /* percent, as PeerEngineOptions has it */
+  double churn;  /* viewers that go and are followed by another, share of them in a second */
+  double rebind; /* viewers that get another port, likewise */
+  bool costs;    /* count what the bytes on the wire are spent on */
+  FILE *trace;   /* where the lines of peer/trace.h go, or NULL; not owned */
 } SimWorldOptions;
 
 void sim_world_options_init (SimWorldOptions *self); /* live, 4 Mbit/s */
