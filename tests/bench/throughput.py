@@ -28,6 +28,10 @@ PATIENCE = 300  # seconds for one transfer
 DEBIAN_PYTHON = '/usr/bin/python3'  # the one that has libtorrent
 
 
+class TooSlow(AssertionError):
+    """A transfer did not end in time."""
+
+
 def pin(core):
     """For subprocess: on one core, and gone when we are."""
     def before():
@@ -53,27 +57,43 @@ def make_file(path, size):
         file.write(source.randbytes(size & ((1 << 20) - 1)))
 
 
-def run_leecher(words, log):
-    """Wall seconds, CPU seconds and peak memory of a program that ends when it has all."""
-    with open(log, 'ab') as output:
-        start = time.monotonic()
-        process = subprocess.Popen(words, stdout=output, stderr=output,
-                                   preexec_fn=pin(LEECHER_CORE))
-        timer = time.monotonic() + PATIENCE
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            if time.monotonic() > timer:
-                process.kill()
-                os.wait4(process.pid, 0)
-                raise AssertionError(f'{words[0]}: no end in {PATIENCE} s, see {log}')
-            time.sleep(0.005)
-        wall = time.monotonic() - start
+def wait_for(process, end, log):
+    """What it used; it must end well."""
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        if time.monotonic() > end:
+            process.kill()
+            os.wait4(process.pid, 0)
+            process.returncode = -signal.SIGKILL
+            raise TooSlow(f'{process.args[0]}: no end in {PATIENCE} s, see {log}')
+        time.sleep(0.005)
     process.returncode = os.waitstatus_to_exitcode(status)
     with open(log, encoding='utf-8', errors='replace') as file:
-        assert process.returncode == 0, f'{words[0]} ended with {status}: {file.read()[-1000:]}'
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+        assert process.returncode == 0, f'{process.args[0]} ended with {status}: {file.read()[-999:]}'
+    return usage
+
+
+def run_leechers(commands):
+    """Of programs (words, log) that end when they have all: seconds until the last ended, CPU
+    seconds of all, and the peak memory of the largest."""
+    start = time.monotonic()
+    processes = []
+    try:
+        for words, log in commands:
+            with open(log, 'wb') as output:
+                processes.append(subprocess.Popen(words, stdout=output, stderr=output,
+                                                  preexec_fn=pin(LEECHER_CORE)))
+        usages = [wait_for(process, start + PATIENCE, log)
+                  for process, (_, log) in zip(processes, commands)]
+    finally:
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
+                process.wait()
+    return (time.monotonic() - start, sum(usage.ru_utime + usage.ru_stime for usage in usages),
+            max(usage.ru_maxrss for usage in usages))
 
 
 # --- ours
@@ -117,15 +137,19 @@ class Ours:
         return {name: int(value) for name, value in
                 re.findall(r'^ppsp_(\w+)_total (\d+)$', self.get('/metrics'), re.M)}
 
-    def transfer(self, number):
-        target = os.path.join(self.folder, 'ours.out')
+    def transfer(self, port=None, leechers=1):
+        """port: of the way to it, if not straight."""
+        peer = f'127.0.0.1:{port}' if port else self.peer
+        targets = [os.path.join(self.folder, f'ours-{n}.out') for n in range(leechers)]
         before, cpu = self.counters(), cpu_seconds(self.process.pid)
-        wall, leecher, memory = run_leecher(
-            [world.program('ppsp-peer'), self.link, '--peer', '127.0.0.1:0', '--peers', self.peer,
-             '--output', target], os.path.join(self.folder, 'peer.log'))
+        wall, leecher, memory = run_leechers(
+            [([world.program('ppsp-peer'), self.link, '--peer', '127.0.0.1:0', '--peers', peer,
+               '--output', target], os.path.join(self.folder, f'peer-{n}.log'))
+             for n, target in enumerate(targets)])
         seeder, after = cpu_seconds(self.process.pid) - cpu, self.counters()
-        check_and_remove(self.path, target)
-        kib = os.path.getsize(self.path) / 1024
+        for target in targets:
+            check_and_remove(self.path, target)
+        kib = leechers * os.path.getsize(self.path) / 1024
         grown = {name: after[name] - before.get(name, 0) for name in after}
         return {'wall': wall, 'leecher_cpu': leecher, 'seeder_cpu': seeder, 'leecher_kb': memory,
                 'datagrams_per_kib':
@@ -157,22 +181,26 @@ class Torrent:
             stdout=subprocess.PIPE, stderr=self.log, text=True, preexec_fn=pin(SEEDER_CORE))
         assert self.process.stdout.readline() == 'ready\n', f'see {self.log.name}'
 
-    def transfer(self, number):
-        folder = os.path.join(self.folder, self.transport)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.mkdir(folder)
+    def transfer(self, port=None, leechers=1):
+        """port: of the way to it, if not straight."""
+        folders = [os.path.join(self.folder, f'{self.transport}-{n}') for n in range(leechers)]
+        logs = [f'{folder}.log' for folder in folders]
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.mkdir(folder)
         cpu = cpu_seconds(self.process.pid)
-        log = os.path.join(self.folder, f'{self.transport}-leech.log')
-        if os.path.exists(log):
-            os.remove(log)
-        _, _, memory = run_leecher(
-            [DEBIAN_PYTHON, os.path.abspath(__file__), '--role', 'leech', self.transport,
-             str(self.port), folder, self.torrent], log)
-        with open(log, encoding='ascii') as file:
-            result = json.loads(file.read().splitlines()[-1])
-        result.update(seeder_cpu=cpu_seconds(self.process.pid) - cpu, leecher_kb=memory)
-        check_and_remove(self.path, os.path.join(folder, os.path.basename(self.path)))
-        return result
+        _, _, memory = run_leechers(
+            [([DEBIAN_PYTHON, os.path.abspath(__file__), '--role', 'leech', self.transport,
+               str(port or self.port), folder, self.torrent], log)
+             for folder, log in zip(folders, logs)])
+        told = []
+        for folder, log in zip(folders, logs):
+            with open(log, encoding='ascii') as file:
+                told.append(json.loads(file.read().splitlines()[-1]))
+            check_and_remove(self.path, os.path.join(folder, os.path.basename(self.path)))
+        return {'wall': max(one['end'] for one in told) - min(one['start'] for one in told),
+                'leecher_cpu': sum(one['cpu'] for one in told),
+                'seeder_cpu': cpu_seconds(self.process.pid) - cpu, 'leecher_kb': memory}
 
     def close(self):
         self.process.kill()
@@ -184,12 +212,13 @@ class Torrent:
 def torrent_session(transport):
     import libtorrent
     utp = transport == 'uTP'
+    # flags 0: no plugins, so leechers do not tell each other of each other, as ours do not
     return libtorrent, libtorrent.session({
         'listen_interfaces': '127.0.0.1:0', 'enable_dht': False, 'enable_lsd': False,
         'enable_upnp': False, 'enable_natpmp': False, 'allow_multiple_connections_per_ip': True,
         'enable_incoming_utp': utp, 'enable_outgoing_utp': utp,
         'enable_incoming_tcp': not utp, 'enable_outgoing_tcp': not utp,
-        'alert_mask': 0})
+        'unchoke_slots_limit': -1, 'alert_mask': 0}, flags=0)
 
 
 def role_seed(transport, port, path, torrent):
@@ -220,13 +249,13 @@ def role_leech(transport, port, folder, torrent):
     handle.connect_peer(('127.0.0.1', int(port)))
     while not handle.status().is_seeding:
         time.sleep(0.005)
-    wall = time.monotonic() - start
+    end = time.monotonic()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     cpu = usage.ru_utime + usage.ru_stime - cpu
     handle.flush_cache()
     session.pause()
     time.sleep(0.5)
-    print(json.dumps({'wall': wall, 'leecher_cpu': cpu}), flush=True)
+    print(json.dumps({'start': start, 'end': end, 'cpu': cpu}), flush=True)
     os._exit(0)  # pylint: disable=protected-access
 
 
@@ -289,9 +318,9 @@ def bench(folder, options):
         else:
             print('python3-libtorrent is not there: ours alone is measured')
         results = {contestant.name: [] for contestant in contestants}
-        for number in range(options.pairs):
+        for _ in range(options.pairs):
             for contestant in contestants:
-                result = contestant.transfer(number)
+                result = contestant.transfer()
                 tell(contestant.name, result, size)
                 results[contestant.name].append(result)
     finally:
