@@ -191,9 +191,9 @@ join (World *self, unsigned host, PeerJoin *join)
   options.wall_offset = WALL;
   options.wall_trusted = true;
   options.benign = true;
+  options.no_exchange = true; /* or the last one would not need the one between */
   self->engines[host] = peer_engine_new (&options);
   join->discard_window = 4 * N_CHUNKS;
-  join->no_exchange = true; /* or the last one would not need the one between */
   if (join->store == NULL)
     join->store = peer_store_memory_new (peer_content_chunk_max (join->content), 4 * N_CHUNKS);
   self->swarms[host] = peer_engine_join (self->engines[host], join, &error);
