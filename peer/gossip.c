@@ -19,6 +19,7 @@
 #define ALIVE 60000000       /* us since something came from whom we name (3.10.1) */
 #define ASK_EVERY 5000000    /* us between two requests, to anybody... */
 #define ASK_SELDOM 30000000  /* ...when there are some peers */
+#define LOOK_EVERY 100000    /* us between two looks for somebody to ask */
 #define ASK_SAME 60000000    /* us until the same peer is asked again */
 #define SOME_PEERS 8         /* channels */
 #define ANSWER_TIME 30000000 /* us that an answer may take */
@@ -267,8 +268,10 @@ peer_gossip_tick (PeerSwarm *self)
   if (core->now < self->gossip.ask_at)
     return self->gossip.ask_at;
   PeerChannel *channel = draw_channel (self, &n_open);
-  if (channel == NULL || n_open >= self->max_peers || peer_swarm_has_untried (self))
+  if (channel == NULL || n_open >= self->max_peers || peer_swarm_has_untried (self)) {
+    self->gossip.ask_at = core->now + LOOK_EVERY;
     return PEER_NEVER; /* the swarm ticks every second anyway */
+  }
   channel->exchange.ask = true;
   channel->exchange.asked_at = core->now;
   core->counters.pex_requests++;

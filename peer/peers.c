@@ -562,6 +562,7 @@ initiate (PeerSwarm *self, PeerCandidate *candidate)
   channel->tries = 1;
   channel->deadline = self->core->now + FIRST_RETRY;
   peer_core_ready (self->core, channel);
+  peer_core_wake (self->core, channel->deadline);
 }
 
 void

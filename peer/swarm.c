@@ -823,16 +823,18 @@ int64_t
 peer_swarm_tick (PeerSwarm *self)
 {
   PeerCore *core = self->core;
+  int64_t next = core->now + RATE_INTERVAL;
   uint64_t urgent = peer_swarm_urgent_end (self);
   peer_swarm_reap (self);
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (self->channels, i);
     if (channel->state == PEER_CHANNEL_INITIATING && channel->deadline <= core->now)
       self->connect_at = core->now;
-    if (channel->state != PEER_CHANNEL_OPEN || channel->look_at > core->now)
-      continue;
-    tick_channel (self, channel, urgent);
-    channel->look_at = open_deadline (self, channel);
+    if (channel->state == PEER_CHANNEL_OPEN && channel->look_at <= core->now) {
+      tick_channel (self, channel, urgent);
+      channel->look_at = open_deadline (self, channel);
+    }
+    next = MIN (next, channel_deadline (self, channel));
   }
   if (core->now >= self->connect_at)
     peer_swarm_connect (self);
@@ -840,7 +842,7 @@ peer_swarm_tick (PeerSwarm *self)
   measure_rates (self);
   peer_uploads_tick (self);
   tell_late (self);
-  int64_t next = MIN (core->now + RATE_INTERVAL, peer_swarm_announce_withheld (self));
+  next = MIN (next, peer_swarm_announce_withheld (self));
   next = MIN (next, peer_gossip_tick (self));
   if (self->pick && self->wants->len > 0) {
     if (core->now >= peer_swarm_next_pick (self)) {
@@ -849,8 +851,6 @@ peer_swarm_tick (PeerSwarm *self)
       next = MIN (next, peer_swarm_next_pick (self));
     }
   }
-  for (guint i = 0; i < self->channels->len; i++)
-    next = MIN (next, channel_deadline (self, g_ptr_array_index (self->channels, i)));
   return next;
 }
 

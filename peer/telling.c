@@ -47,7 +47,7 @@ peer_swarm_have_delay (const PeerSwarm *self, uint64_t chunk)
       peer_range_size (peer_chunks_next (self->have, self->edge)) <= 1)
     return 0;
   unsigned holders = 0;
-  for (guint i = 0; i < self->channels->len; i++) {
+  for (guint i = 0; i < self->channels->len && holders <= RARE; i++) {
     const PeerChannel *channel = g_ptr_array_index (self->channels, i);
     holders += channel->state == PEER_CHANNEL_OPEN && peer_channel_has (channel, chunk);
   }
