@@ -15,7 +15,7 @@
 typedef struct {
   char *output, *listen, *config, *cache, *quota;
   char **trackers, **peers, **links, **lists;
-  int max_per_ip;
+  int max_per_ip, loss_tolerance;
   gboolean benign_network, no_peer_exchange;
   gboolean seed, allow_plain_tracker, verbose, version;
 } Said;
@@ -60,6 +60,8 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
        "Take http: trackers outside private networks too", NULL},
       {"peers", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->peers,
        "A peer to begin with; repeatable, or several with commas", "ADDR:PORT"},
+      {"loss-tolerance", 0, 0, G_OPTION_ARG_INT, &said->loss_tolerance,
+       NET_OPTIONS_LOSS_TOLERANCE_HELP, "PERCENT"},
       {"max-per-ip", 0, 0, G_OPTION_ARG_INT, &said->max_per_ip, NET_OPTIONS_MAX_PER_IP_HELP, "N"},
       {"benign-network", 0, 0, G_OPTION_ARG_NONE, &said->benign_network,
        NET_OPTIONS_BENIGN_NETWORK_HELP, NULL},
@@ -183,7 +185,8 @@ fill (CliOptions *self, Said *said, GError **error)
   self->verbose = said->verbose;
   self->benign_network = said->benign_network;
   self->no_peer_exchange = said->no_peer_exchange;
-  if (!net_options_max_per_ip (said->max_per_ip, &self->max_per_ip, error))
+  if (!net_options_max_per_ip (said->max_per_ip, &self->max_per_ip, error) ||
+      !net_options_loss_tolerance (said->loss_tolerance, &self->loss_tolerance, error))
     return false;
   self->output = g_steal_pointer (&said->output);
   self->listen = said->listen != NULL ? g_steal_pointer (&said->listen) : g_strdup (LISTEN_ANY);
@@ -217,7 +220,7 @@ fill (CliOptions *self, Said *said, GError **error)
 CliOptions *
 cli_options_new (int argc, char **argv, GError **error)
 {
-  g_auto (Said) said = {.max_per_ip = -1};
+  g_auto (Said) said = {.max_per_ip = -1, .loss_tolerance = -1};
   if (!parse_arguments (&said, argc, argv, error))
     return NULL;
   g_autoptr (CliOptions) self = g_new0 (CliOptions, 1);
@@ -253,6 +256,7 @@ cli_options_engine (const CliOptions *self, PeerEngineOptions *out)
 {
   peer_engine_options_init (out);
   out->max_per_ip = self->max_per_ip;
+  out->loss_tolerance = self->loss_tolerance;
   out->benign = self->benign_network;
   out->no_exchange = self->no_peer_exchange;
 }

@@ -7,16 +7,17 @@
 #include <gio/gio.h>
 
 typedef struct {
-  PeerLink *link;      /* NULL with --cache */
-  GPtrArray *links;    /* PeerLink: with --cache, all that were given */
-  char *cache;         /* NULL, or the folder of a cache of many swarms */
-  uint64_t quota;      /* of it; bytes */
-  char **lists;        /* with --cache: URIs of channel lists; NULL-terminated */
-  char *output;        /* NULL = standard output */
-  char *listen;        /* ADDR:PORT of the peer protocol */
-  GPtrArray *trackers; /* char *: the link's and those of --tracker */
-  GArray *peers;       /* PeerAddress: the link's and those of --peers */
-  unsigned max_per_ip; /* 0 = the engine's default */
+  PeerLink *link;          /* NULL with --cache */
+  GPtrArray *links;        /* PeerLink: with --cache, all that were given */
+  char *cache;             /* NULL, or the folder of a cache of many swarms */
+  uint64_t quota;          /* of it; bytes */
+  char **lists;            /* with --cache: URIs of channel lists; NULL-terminated */
+  char *output;            /* NULL = standard output */
+  char *listen;            /* ADDR:PORT of the peer protocol */
+  GPtrArray *trackers;     /* char *: the link's and those of --tracker */
+  GArray *peers;           /* PeerAddress: the link's and those of --peers */
+  unsigned loss_tolerance; /* percent */
+  unsigned max_per_ip;     /* 0 = the engine's default */
   gboolean benign_network, no_peer_exchange;
   gboolean seed, allow_plain_tracker, verbose, version;
 } CliOptions;

@@ -93,3 +93,14 @@ net_options_max_per_ip (int said, unsigned *out, GError **error)
                "--max-per-ip %d: give a number from 1 to 10000", said);
   return false;
 }
+
+bool
+net_options_loss_tolerance (int said, unsigned *out, GError **error)
+{
+  *out = said < 0 ? 0 : (unsigned)said;
+  if (said >= -1 && said <= 10)
+    return true;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+               "--loss-tolerance %d: give a percentage from 0 to 10", said);
+  return false;
+}

@@ -19,5 +19,9 @@ bool net_options_read_file (const char *path, const GOptionEntry *entries, GErro
 #define NET_OPTIONS_BENIGN_NETWORK_HELP                                                            \
   "Peers may name each other without certificates; for closed networks only"
 #define NET_OPTIONS_NO_PEER_EXCHANGE_HELP "Peers are not named to each other at all"
+#define NET_OPTIONS_LOSS_TOLERANCE_HELP                                                            \
+  "Loss that is no sign of a full path, if no queue is seen; at most 10 (0)"
+/* --loss-tolerance; -1 = not said, and out becomes 0. */
+bool net_options_loss_tolerance (int said, unsigned *out, GError **error);
 /* --max-per-ip; -1 = not said, and out becomes 0. */
 bool net_options_max_per_ip (int said, unsigned *out, GError **error);

@@ -61,6 +61,7 @@ start (Program *self, GError **error)
                                   .announce = (const char *const *)options->announce,
                                   .allow_plain_tracker = options->allow_plain_tracker,
                                   .max_per_ip = options->max_per_ip,
+                                  .loss_tolerance = options->loss_tolerance,
                                   .benign_network = options->benign_network,
                                   .no_peer_exchange = options->no_peer_exchange,
                                   .chunk_size = options->chunk_size,

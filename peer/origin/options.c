@@ -22,7 +22,7 @@ typedef struct {
   char *http, *peer, *state, *config;
   char **trackers, **announce, **channels, **pulls, **files;
   gboolean allow_plain, benign_network, no_peer_exchange, verbose, version;
-  int chunk_size, per_signature, window, mtu, max_per_ip;
+  int chunk_size, per_signature, window, mtu, max_per_ip, loss_tolerance;
 } Raw;
 
 static void
@@ -158,6 +158,7 @@ fill (OriginOptions *self, Raw *raw, GError **error)
   self->entries = g_ptr_array_new_with_free_func ((GDestroyNotify)origin_entry_free);
   return take_numbers (self, raw, error) &&
          net_options_max_per_ip (raw->max_per_ip, &self->max_per_ip, error) &&
+         net_options_loss_tolerance (raw->loss_tolerance, &self->loss_tolerance, error) &&
          add_entries (self, ORIGIN_CHANNEL, raw->channels, error) &&
          add_entries (self, ORIGIN_PULL, raw->pulls, error) &&
          add_entries (self, ORIGIN_FILE, raw->files, error) && check (self, error);
@@ -166,8 +167,12 @@ fill (OriginOptions *self, Raw *raw, GError **error)
 OriginOptions *
 origin_options_parse (int *argc, char ***argv, GError **error)
 {
-  g_auto (Raw)
-      raw = {.chunk_size = -1, .per_signature = -1, .window = -1, .mtu = -1, .max_per_ip = -1};
+  g_auto (Raw) raw = {.chunk_size = -1,
+                      .per_signature = -1,
+                      .window = -1,
+                      .mtu = -1,
+                      .max_per_ip = -1,
+                      .loss_tolerance = -1};
   g_autoptr (OriginOptions) self = g_new0 (OriginOptions, 1);
   g_autoptr (GOptionContext) context = g_option_context_new ("- publish channels and files");
   const GOptionEntry entries[] = {
@@ -196,6 +201,8 @@ origin_options_parse (int *argc, char ***argv, GError **error)
        "Packets that all ways take, bytes; bounds --chunk-size; default 1280", "N"},
       {"window", 0, 0, G_OPTION_ARG_INT, &raw.window,
        "How much of a live channel is kept; default 64", "MIB"},
+      {"loss-tolerance", 0, 0, G_OPTION_ARG_INT, &raw.loss_tolerance,
+       NET_OPTIONS_LOSS_TOLERANCE_HELP, "PERCENT"},
       {"max-per-ip", 0, 0, G_OPTION_ARG_INT, &raw.max_per_ip, NET_OPTIONS_MAX_PER_IP_HELP, "N"},
       {"benign-network", 0, 0, G_OPTION_ARG_NONE, &raw.benign_network,
        NET_OPTIONS_BENIGN_NETWORK_HELP, NULL},

@@ -564,6 +564,7 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
   }
   peer_engine_options_init (&engine);
   engine.max_per_ip = options->max_per_ip;
+  engine.loss_tolerance = options->loss_tolerance;
   engine.benign = options->benign_network;
   engine.no_exchange = options->no_peer_exchange;
   self->udp = net_udp_new (options->peer_address, &engine, NULL, NULL, error);

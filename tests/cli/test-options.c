@@ -30,12 +30,14 @@ test_all_options (void)
   g_autoptr (CliOptions) options =
       PARSE ("--output", "film.ts", "--seed", "--peer", "127.0.0.1:7577", "--tracker",
              "http://127.0.0.1:7846/", "--allow-plain-tracker", "--peers",
-             "192.0.2.1:7574,[2001:db8::1]:7575", "--peers", "192.0.2.2:7576", "-v", "--max-per-ip",
-             "4", "--benign-network", "--no-peer-exchange", TRACKED "&ps=192.0.2.9%3A7574");
+             "192.0.2.1:7574,[2001:db8::1]:7575", "--peers", "192.0.2.2:7576", "-v",
+             "--loss-tolerance", "2", "--max-per-ip", "4", "--benign-network", "--no-peer-exchange",
+             TRACKED "&ps=192.0.2.9%3A7574");
   g_assert_no_error (error);
   g_assert_cmpstr (options->output, ==, "film.ts");
   g_assert_cmpstr (options->listen, ==, "127.0.0.1:7577");
   g_assert_cmpuint (options->max_per_ip, ==, 4);
+  g_assert_cmpuint (options->loss_tolerance, ==, 2);
   g_assert_true (options->benign_network && options->no_peer_exchange);
   g_assert_true (options->seed && options->allow_plain_tracker && options->verbose);
   g_assert_cmpuint (options->trackers->len, ==, 2);
@@ -56,6 +58,7 @@ test_a_link_is_enough (void)
   g_assert_false (options->seed);
   g_assert_false (options->benign_network || options->no_peer_exchange);
   g_assert_cmpuint (options->max_per_ip, ==, 0);
+  g_assert_cmpuint (options->loss_tolerance, ==, 0);
   g_assert_cmpstr (options->listen, ==, "[::]:0");
 }
 
@@ -82,6 +85,8 @@ test_wrong_calls_are_told (void)
   REFUSED ("--peers localhost:1", "--peers", "localhost:1", TRACKED);
   REFUSED ("--peers 192.0.2.1", "--peers", "192.0.2.1:7574,192.0.2.1", TRACKED);
   REFUSED ("--peers 192.0.2.1:0", "--peers", "192.0.2.1:0", TRACKED);
+  REFUSED ("--loss-tolerance 11", "--loss-tolerance", "11", TRACKED);
+  REFUSED ("--loss-tolerance -7", "--loss-tolerance=-7", TRACKED);
   REFUSED ("--max-per-ip 0", "--max-per-ip", "0", TRACKED);
   REFUSED ("--max-per-ip -7", "--max-per-ip=-7", TRACKED);
   REFUSED ("--nonsense", "--nonsense", TRACKED);
