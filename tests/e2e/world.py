@@ -27,6 +27,7 @@ BUILD = os.environ.get('PPSP_BUILD', os.path.join(ROOT, 'build'))
 PROGRAMS = {'ppsp-tracker': 'peer/trackerd', 'ppsp-origin': 'peer/origin', 'ppsp-peer': 'peer/cli',
             'ppsp-proxy': 'proxy'}
 SKIPPED = 77
+PATIENCE = 60  # s, for what has no bound of its own: it only ends a test that has failed
 INTERNET = {'gw': '11.22.33.1', 'tracker': '11.22.33.2', 'origin': '11.22.33.3',
             'p1': '11.22.33.11', 'p2': '11.22.33.12', 'p3': '11.22.33.13'}
 LAN = {'gw': '192.168.77.1', 'tv': '192.168.77.20', 'tv2': '192.168.77.21'}
@@ -76,6 +77,34 @@ def figure(what, value, bound='', unit='s'):
     print(f'    {what}: {text} {unit}' + (f' (bound {bound})' if bound != '' else ''), flush=True)
 
 
+class Watch:
+    """How late this machine wakes who asked to be woken: the bounds of the tests are promises for a
+    machine that has time, and a process that does nothing else can tell whether this one had."""
+    NAP, STARVED = 0.01, 0.05  # s; where a processor is free, nobody waits so long for it
+    CODE = f"""
+import time
+worst = 0.0
+while True:
+    asked = time.monotonic()
+    time.sleep({NAP})
+    late = time.monotonic() - asked - {NAP}
+    if late > worst:
+        worst = late
+        print(worst, flush=True)
+"""
+
+    def __enter__(self):
+        self.child = subprocess.Popen([sys.executable, '-c', self.CODE], stdout=subprocess.PIPE,
+                                      stdin=subprocess.DEVNULL, text=True)
+        self.worst = 0.0
+        return self
+
+    def __exit__(self, *_):
+        self.child.kill()
+        lines = self.child.communicate()[0].split()
+        self.worst = float(lines[-1]) if lines else 0.0
+
+
 class Process:
     """A program in a namespace, its output in a file."""
 
@@ -112,12 +141,12 @@ class Process:
         if self.alive():
             self.child.send_signal(number)
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=PATIENCE):
         """SIGTERM; the exit code. Who does not go in time is killed, and that is a failure."""
         self.kill(signal.SIGTERM)
         return self.wait(seconds)
 
-    def wait(self, seconds=10):
+    def wait(self, seconds=PATIENCE):
         try:
             return self.child.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -230,7 +259,7 @@ class World:
         return self.run('peer-' + at, [program('ppsp-peer'), link, '--peer',
                                        f'{INTERNET[at]}:7574', '--allow-plain-tracker', *more], at)
 
-    def wait_healthy(self, at, url, process, seconds=10):
+    def wait_healthy(self, at, url, process, seconds=PATIENCE):
         def answers():
             if not process.alive():
                 raise AssertionError(f'{process.name} ended: {process.output()[-2000:]}')
@@ -241,7 +270,7 @@ class World:
         text = self.get('origin', 'http://127.0.0.1:7575/channels.m3u').decode()
         return [line.strip() for line in text.splitlines() if line.startswith('ppsp:')]
 
-    def wait_channels(self, n, seconds=10):
+    def wait_channels(self, n, seconds=PATIENCE):
         """The /media/ addresses of the gateway's M3U, as the television sees them."""
         found = []
 
@@ -254,7 +283,7 @@ class World:
 
     # --- HTTP
 
-    def get(self, at, url, timeout=10, quiet=False, headers=None, limit=1 << 26):
+    def get(self, at, url, timeout=PATIENCE, quiet=False, headers=None, limit=1 << 26):
         """The body; with quiet, None for any failure."""
         try:
             with self.at(at):
@@ -266,7 +295,7 @@ class World:
                 return None
             raise
 
-    def status(self, at, url, method='GET', headers=None, data=None, timeout=10):
+    def status(self, at, url, method='GET', headers=None, data=None, timeout=PATIENCE):
         """(status code, headers, the first bytes of the body)"""
         request = urllib.request.Request(url, headers=headers or {}, method=method, data=data)
         try:
@@ -337,23 +366,34 @@ def main(file, tests):
     failed = skipped = 0
     for test in chosen:
         path = f'/e2e/{name}/{test.__name__.replace("_", "-")}'
-        print(f'# {path}', flush=True)
-        start = time.monotonic()
-        world = World()
-        try:
-            test(world)
-            print(f'{path}: OK', flush=True)
-        except Skip as why:
-            skipped += 1
-            print(f'    {why}\n{path}: SKIP', flush=True)
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            traceback.print_exc(file=sys.stdout)
-            world.logs()
-            print(f'{path}: FAIL', flush=True)
-        finally:
-            world.close()
-        print(f'    took {time.monotonic() - start:.1f} s', flush=True)
+        outcome, starved = run(test, path)
+        if outcome == 'FAIL' and starved:
+            print('    this machine was starved, so that says nothing; once more', flush=True)
+            outcome, _ = run(test, path)
+        print(f'{path}: {outcome}', flush=True)
+        failed += outcome == 'FAIL'
+        skipped += outcome == 'SKIP'
     if failed:
         return 1
     return SKIPPED if skipped == len(chosen) else 0
+
+
+def run(test, path):
+    """(OK, SKIP or FAIL; whether the machine had no time for us)"""
+    print(f'# {path}', flush=True)
+    start, outcome, world = time.monotonic(), 'OK', World()
+    with Watch() as watch:
+        try:
+            test(world)
+        except Skip as why:
+            outcome = 'SKIP'
+            print(f'    {why}', flush=True)
+        except Exception:  # pylint: disable=broad-except
+            outcome = 'FAIL'
+            traceback.print_exc(file=sys.stdout)
+            world.logs()
+        finally:
+            world.close()
+    print(f'    took {time.monotonic() - start:.1f} s, was woken up to {watch.worst * 1000:.0f} ms late',
+          flush=True)
+    return outcome, watch.worst >= Watch.STARVED
