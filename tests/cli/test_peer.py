@@ -20,7 +20,7 @@ import urllib.request
 BUILD = os.environ.get('PPSP_BUILD', 'build')
 PEER = os.path.join(BUILD, 'peer/cli/ppsp-peer')
 ORIGIN = os.path.join(BUILD, 'peer/origin/ppsp-origin')
-PATIENCE = 30  # seconds
+PATIENCE = 60  # seconds
 LENGTH = 12_345_678
 
 

@@ -27,6 +27,7 @@ import urllib.request
 
 ORIGIN, TRACKER, PEER = (os.path.abspath(p) for p in sys.argv[1:4])
 PACKET = 188
+PATIENCE = 60  # s: ends a test that has failed, and decides nothing else
 
 
 def free_port(kind=socket.SOCK_STREAM):
@@ -35,7 +36,7 @@ def free_port(kind=socket.SOCK_STREAM):
         return sock.getsockname()[1]
 
 
-def wait_for(what, condition, seconds=10):
+def wait_for(what, condition, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         result = condition()
@@ -49,7 +50,7 @@ def get(url, headers=None, method='GET'):
     """(status, headers, body)"""
     request = urllib.request.Request(url, headers=headers or {}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -58,7 +59,7 @@ def get(url, headers=None, method='GET'):
 
 def curl(url, data, *options):
     """(status, body): pushes data, all at once, without asking first."""
-    run = subprocess.run(['curl', '-s', '-m', '10', '-H', 'Expect:', '-w', '\n%{http_code}', '-X',
+    run = subprocess.run(['curl', '-s', '-m', str(PATIENCE), '-H', 'Expect:', '-w', '\n%{http_code}', '-X',
                           'PUT', '-T', '-', *options, url], input=data, capture_output=True)
     body, _, status = run.stdout.decode().rpartition('\n')
     return int(status), body
@@ -150,11 +151,11 @@ class Push(World):
         self.assertRegex(self.log('origin'), r'(?m)^ppsp-origin: warning: channel demo: refused the '
                          r'encoder at 127\.0\.0\.1 \(409\): This channel has an encoder already\.$')
         encoder.kill()
-        wait_for('idle', lambda: self.channel()['state'] == 'idle', 3)
+        wait_for('idle', lambda: self.channel()['state'] == 'idle')
         chunks = self.channel()['chunks']
         self.assertEqual(chunks % 64, 0)
         self.encoder(self.url('/ingest/demo'), 60, '-method', 'POST')
-        wait_for('live again', lambda: self.channel()['state'] == 'live', 5)
+        wait_for('live again', lambda: self.channel()['state'] == 'live')
         wait_for('goes on', lambda: self.channel()['chunks'] > chunks)
         lines = get(self.url('/channels.m3u'))[2].decode().splitlines()
         self.assertEqual(lines[:2], ['#EXTM3U', '#EXTINF:-1 tvg-id="demo" tvg-name="A \'name\', '
@@ -169,7 +170,7 @@ class Push(World):
             self.assertIn('no MPEG transport stream', body)
         self.assertIn('refused the encoder at 127.0.0.1 (415)', self.log('origin'))
         # with the question first, as curl does by itself
-        run = subprocess.run(['curl', '-s', '-m', '10', '-T', '-', self.url('/ingest/none')],
+        run = subprocess.run(['curl', '-s', '-m', str(PATIENCE), '-T', '-', self.url('/ingest/none')],
                              input=bytes(3_000_000), capture_output=True)
         self.assertIn(b'No such channel', run.stdout)
         self.assertEqual(curl(self.url('/ingest/none'), bytes(3_000_000))[0], 404)
@@ -216,7 +217,7 @@ class Push(World):
         self.assertEqual(self.log('origin').count('would fork it'), 1)
         self.assertEqual(self.reserved(), limit)
         os.rmdir(self.path('state/demo.channel.new'))
-        wait_for('it goes on', lambda: curl(url, film)[0] == 200, 15)
+        wait_for('it goes on', lambda: curl(url, film)[0] == 200)
         self.assertGreater(self.reserved(), limit)
 
     def test_silent_encoder_makes_way(self):
@@ -227,8 +228,8 @@ class Push(World):
                            b'Content-Length: 100000000\r\n\r\n' + film[:188 * 50])
             wait_for('live', lambda: self.channel()['state'] == 'live')
             self.assertEqual(curl(self.url('/ingest/demo'), film)[0], 409)
-            wait_for('it makes way', lambda: curl(self.url('/ingest/demo'), film)[0] == 200, 8)
-            silent.settimeout(5)
+            wait_for('it makes way', lambda: curl(self.url('/ingest/demo'), film)[0] == 200)
+            silent.settimeout(PATIENCE)
             self.assertEqual(silent.recv(100), b'')
         self.assertEqual(self.channel()['encoder_sessions'], 2)
 
@@ -322,7 +323,7 @@ class Pull(World):
                 self.origin('--pull', 'far=Far, away,' + uri)
                 entry = wait_for('three requests', lambda: server.requests > 2 and
                                  self.channel('far')['encoder_sessions'] >= 2 and
-                                 self.channel('far'), 10)
+                                 self.channel('far'))
                 self.assertEqual(entry['name'], 'Far, away')
                 self.assertEqual(entry['video'], 'h264')
                 self.assertIn('trying again', self.log('origin'))
@@ -335,7 +336,7 @@ class Pull(World):
         port = free_port()
         self.origin('--pull', f'far,http://127.0.0.1:{port}/x')
         entry = wait_for('a reason', lambda: 'source_error' in self.channel('far') and
-                         self.channel('far'), 10)
+                         self.channel('far'))
         self.assertEqual(entry['state'], 'idle')
         self.assertIn('refused', entry['source_error'].lower())
 
@@ -378,7 +379,7 @@ class Files(World):
     def test_missing_file_is_said(self):
         run = subprocess.run([ORIGIN, '--http', '127.0.0.1:0', '--peer', '127.0.0.1:0', '--state',
                               self.path('state'), '--file', 'a,/nonexistent/film.ts'],
-                             capture_output=True, timeout=10)
+                             capture_output=True, timeout=PATIENCE)
         self.assertEqual(run.returncode, 1)
         self.assertRegex(run.stderr.decode(), '^ppsp-origin: .*/nonexistent/film.ts.*\n$')
 
@@ -398,7 +399,7 @@ class Files(World):
 class Refusals(World):
     def refuses(self, pattern, *options):
         run = subprocess.run([ORIGIN, '--http', '127.0.0.1:0', '--peer', '127.0.0.1:0', '--state',
-                              self.path('state'), *options], capture_output=True, timeout=10)
+                              self.path('state'), *options], capture_output=True, timeout=PATIENCE)
         text = run.stderr.decode()
         self.assertEqual(run.returncode, 2, options)
         self.assertFalse(os.path.exists(self.path('state')), options)  # no token was made
@@ -425,7 +426,7 @@ class Refusals(World):
     def test_port_in_use(self):
         self.origin('--channel', 'demo')
         run = subprocess.run([ORIGIN, '--http', f'127.0.0.1:{self.http}', '--peer', '127.0.0.1:0',
-                              '--state', self.path('other')], capture_output=True, timeout=10)
+                              '--state', self.path('other')], capture_output=True, timeout=PATIENCE)
         self.assertEqual(run.returncode, 1)
         self.assertIn(str(self.http).encode(), run.stderr)
 
@@ -462,18 +463,18 @@ class Swarm(World):
         output = self.path('got.ts')
         self.start('peer', PEER, link, '--output', output)
         size = wait_for('a second of it', lambda: os.path.exists(output) and
-                        os.path.getsize(output) > 250_000 and os.path.getsize(output), 20)
+                        os.path.getsize(output) > 250_000 and os.path.getsize(output))
         self.assertGreaterEqual(wait_for('a peer', lambda: self.channel()['peers']), 1)
         with open(output, 'rb') as file:
             got = [p for p in packets(file.read(size)) if not is_null(p)]
-        wait_for('sent is on the disk', lambda: contains(self.path('sent.ts'), got), 5)
+        wait_for('sent is on the disk', lambda: contains(self.path('sent.ts'), got))
         origin.kill()
         origin.wait()
         self.origin('--channel', 'demo', '--tracker', f'http://127.0.0.1:{tracker}/')
         self.assertEqual(self.channel()['link'], link)
         self.encoder(self.url('/ingest/demo'), 60, '-method', 'PUT')
         size = os.path.getsize(output)
-        wait_for('the peer goes on', lambda: os.path.getsize(output) > size + 60_000, 20)
+        wait_for('the peer goes on', lambda: os.path.getsize(output) > size + 60_000)
 
 
 def packets(data):

@@ -14,6 +14,7 @@ import unittest
 import urllib.request
 
 PROGRAM = sys.argv.pop(1)
+PATIENCE = 60  # s: ends a test that has failed, and decides nothing else
 CONNECT = (b'{"PPSPTrackerProtocol":{"version":1,"request_type":"CONNECT","transaction_id":"t",'
            b'"peer_id":"p","connect":{"swarm_action":[{"swarm_id":"s","action":"JOIN",'
            b'"peer_mode":"LEECH"}]}}}')
@@ -56,9 +57,9 @@ class Program(unittest.TestCase):
         return process, int(port[1])
 
     def line(self, process):
-        """The next line that it says, within 5 s."""
+        """The next line that it says."""
         while b'\n' not in process.said:
-            self.assertTrue(select.select([process.stderr], [], [], 5)[0], 'it says nothing')
+            self.assertTrue(select.select([process.stderr], [], [], PATIENCE)[0], 'it says nothing')
             more = os.read(process.stderr.fileno(), 4096)
             self.assertTrue(more, 'it has ended')
             process.said += more
@@ -66,7 +67,7 @@ class Program(unittest.TestCase):
         return line.decode()
 
     def refuse(self, code, word, *words):
-        result = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=10)
+        result = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual(result.returncode, code, result.stderr)
         self.assertEqual(result.stderr.count('\n'), 1, result.stderr)
         self.assertIn(word, result.stderr)
@@ -110,7 +111,7 @@ class Program(unittest.TestCase):
             process, port = self.start('--listen', '127.0.0.1:0', '--management', '')
             request = urllib.request.Request(f'http://127.0.0.1:{port}/x', CONNECT,
                                              {'Content-Type': 'application/ppsp-tracker+json'})
-            with urllib.request.urlopen(request, timeout=5) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                 self.assertEqual(response.headers['Content-Type'], 'application/ppsp-tracker+json')
                 self.assertIn(b'"error_code":0', response.read())
             process.send_signal(signal.SIGHUP)  # nothing to read again, and no end
@@ -135,7 +136,7 @@ class Program(unittest.TestCase):
         context.verify_mode = ssl.CERT_NONE
 
         def shown():
-            with socket.create_connection(('127.0.0.1', port), 5) as plain:
+            with socket.create_connection(('127.0.0.1', port), PATIENCE) as plain:
                 with context.wrap_socket(plain) as tls:
                     return ssl.DER_cert_to_PEM_cert(tls.getpeercert(True))
 
