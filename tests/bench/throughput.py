@@ -104,14 +104,15 @@ class Ours:
 
     name = 'ppsp'
 
-    def __init__(self, folder, path):
+    def __init__(self, folder, path, *words):
         self.folder, self.path = folder, path
         log = open(os.path.join(folder, 'origin.log'), 'wb')
         self.http = f'http://127.0.0.1:{free_port()}'
-        self.peer = f'127.0.0.1:{free_port(udp=True)}'
+        self.udp_port = free_port(udp=True)
+        self.peer = f'127.0.0.1:{self.udp_port}'
         self.process = subprocess.Popen(
             [world.program('ppsp-origin'), '--http', self.http[7:], '--peer', self.peer, '--state',
-             os.path.join(folder, 'state'), '--file', f'bench,{path}'],
+             os.path.join(folder, 'state'), '--file', f'bench,{path}', *words],
             stdout=log, stderr=log, preexec_fn=pin(SEEDER_CORE))
         log.close()
         self.link = self.wait_link()
@@ -173,7 +174,7 @@ class Torrent:
         self.folder, self.path, self.transport = folder, path, transport
         self.name = f'libtorrent {transport}'
         self.torrent = os.path.join(folder, 'bench.torrent')
-        self.port = free_port()
+        self.port = self.udp_port = free_port()
         self.log = open(os.path.join(folder, f'{transport}-seed.log'), 'wb')
         self.process = subprocess.Popen(
             [DEBIAN_PYTHON, os.path.abspath(__file__), '--role', 'seed', transport,
