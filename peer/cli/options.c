@@ -17,7 +17,7 @@ typedef struct {
   char **trackers, **peers, **links, **lists;
   int max_per_ip, loss_tolerance;
   gboolean benign_network, no_peer_exchange;
-  gboolean seed, allow_plain_tracker, verbose, version;
+  gboolean keep, seed, allow_plain_tracker, verbose, version;
 } Said;
 
 static void
@@ -52,6 +52,8 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
       {"channels", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->lists,
        "Of the cache: a channel list (M3U with ppsp: links), by http:, https: or file:; repeatable",
        "URI"},
+      {"keep", 0, 0, G_OPTION_ARG_NONE, &said->keep,
+       "Live, with --output: keep the whole broadcast; when it ends it is content on demand", NULL},
       {"peer", 0, 0, G_OPTION_ARG_STRING, &said->listen,
        "Where the peer protocol listens, UDP (any port)", "ADDR:PORT"},
       {"tracker", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->trackers,
@@ -206,6 +208,15 @@ fill (CliOptions *self, Said *said, GError **error)
   self->link = text != NULL ? peer_link_parse (text, error) : NULL;
   if (self->link == NULL)
     return false;
+  self->keep = said->keep;
+  if (self->keep &&
+      (self->output == NULL || self->link->content.method != PEER_METHOD_UNIFIED_MERKLE ||
+       peer_content_is_variable (&self->link->content))) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "--keep is for the link of a live broadcast with a hash tree and chunks of one "
+                 "size, and needs --output FILE");
+    return false;
+  }
   g_array_append_vals (self->peers, self->link->peers->data, self->link->peers->len);
   for (guint i = 0; i < self->link->trackers->len; i++)
     g_ptr_array_insert (self->trackers, (gint)i, g_strdup (self->link->trackers->pdata[i]));

@@ -19,6 +19,7 @@ typedef struct {
   unsigned loss_tolerance; /* percent */
   unsigned max_per_ip;     /* 0 = the engine's default */
   gboolean benign_network, no_peer_exchange;
+  gboolean keep; /* live, with output: the whole broadcast, to be given on when it has ended */
   gboolean seed, allow_plain_tracker, verbose, version;
 } CliOptions;
 

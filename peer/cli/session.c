@@ -2,6 +2,8 @@
 /* Three ways for bytes, by what the link names and where they go:
  *
  *   live                     ring in memory -> playout -> output, from a picture on
+ *   live, to be kept         the store is the file, from chunk 0 on; when the broadcast has ended it
+ *                            is given on as content on demand (RFC 7574, section 6.1.2)
  *   on demand, to a file     the store is the file: any order, and what is there already counts
  *   on demand, to a pipe     memory -> output, in order; the window follows what is written
  *
@@ -16,6 +18,7 @@
 #include "peer/cli/output.h"
 #include "peer/cli/start.h"
 #include "peer/net/file.h"
+#include "peer/net/record.h"
 #include "peer/net/tracker.h"
 #include "peer/net/udp.h"
 #include "peer/playout.h"
@@ -43,6 +46,10 @@ struct CliSession {
   CliOutput *output; /* NULL = nobody reads */
   CliStart *start;   /* a live transport stream of which nothing has been written; else NULL */
   bool live, sizing, complete, ended;
+  bool keeping;         /* live: the whole broadcast */
+  uint64_t n_broadcast; /* chunks of it, when it has ended; else 0 */
+  PeerSwarm *film;      /* what it is then */
+  NetTracker *film_tracker;
   bool filing;       /* on demand, and the file is the store */
   PeerRange run;     /* live: what playout has handed on and the output has not taken */
   uint64_t n_chunks; /* on demand; 0 = not known yet */
@@ -54,6 +61,8 @@ struct CliSession {
 };
 
 static void pump (CliSession *self);
+static NetTracker *new_tracker (CliSession *self, const PeerContent *content, bool seeder,
+                                NetTrackerPeersFunc func, GError **error);
 static bool join (CliSession *self, GError **error);
 
 static void
@@ -232,12 +241,80 @@ pump_file (CliSession *self)
     complete (self);
 }
 
+/* The broadcast has ended and all of it is here: the static swarm that it has become, with the file
+ * as its store and the tree as it is. The live swarm goes on beside it, for who lacks something. */
+static bool
+join_film (CliSession *self, PeerLink *link, GError **error)
+{
+  PeerHashStore *hashes = NULL;
+  const PeerIntegrity *live = peer_swarm_integrity (self->swarm);
+  PeerJoin joining = {.content = &link->content, .discard_window = UINT64_MAX};
+  if (!peer_integrity_final (live, &link->content)) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "the broadcast did not begin with chunk 0");
+    return false;
+  }
+  net_record_finish (peer_swarm_store (self->swarm));
+  joining.store = net_file_open (self->options->output, &link->content, &hashes, error);
+  if (joining.store == NULL)
+    return false;
+  joining.integrity = peer_integrity_settle (live, &link->content, hashes, error);
+  if (joining.integrity == NULL) {
+    peer_store_free (joining.store);
+    return false;
+  }
+  net_file_adopt (joining.store);
+  self->film = peer_engine_join (net_udp_engine (self->udp), &joining, error);
+  return self->film != NULL;
+}
+
+static void
+on_film_peers (const PeerAddress *peers, size_t n, gpointer data)
+{
+  CliSession *self = data;
+  for (size_t i = 0; i < n && self->film != NULL; i++)
+    peer_engine_add_peer (net_udp_engine (self->udp), self->film, &peers[i]);
+  net_udp_wake (self->udp);
+}
+
+static void
+settle (CliSession *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (PeerLink) link = peer_link_new ();
+  if (!join_film (self, link, &error)) {
+    end (self, CLI_SESSION_FAILED, error);
+    return;
+  }
+  on_film_peers ((const PeerAddress *)(void *)self->options->peers->data, self->options->peers->len,
+                 self);
+  for (guint i = 0; i < self->options->trackers->len; i++)
+    g_ptr_array_add (link->trackers, g_strdup (self->options->trackers->pdata[i]));
+  g_autofree char *text = peer_link_to_string (link);
+  g_message ("the broadcast is over; it is on demand as %s", text);
+  if (self->options->seed && link->trackers->len > 0) {
+    self->film_tracker = new_tracker (self, &link->content, true, on_film_peers, &error);
+    if (self->film_tracker == NULL)
+      g_message ("no tracker: %s", error->message);
+  }
+  complete (self);
+}
+
+static void
+pump_kept (CliSession *self)
+{
+  if (self->film == NULL && self->n_broadcast > 0 &&
+      peer_chunks_count (peer_swarm_chunks (self->swarm)) == self->n_broadcast)
+    settle (self);
+}
+
 static void
 pump (CliSession *self)
 {
   if (self->ended || self->swarm == NULL || self->sizing)
     return;
-  if (self->live)
+  if (self->keeping)
+    pump_kept (self);
+  else if (self->live)
     pump_live (self);
   else if (self->filing)
     pump_file (self);
@@ -287,6 +364,9 @@ static void
 on_event (const PeerEvent *event, gpointer data)
 {
   CliSession *self = data;
+  if (event->swarm == self->film && event->type == PEER_EVENT_NEED_PEERS &&
+      self->film_tracker != NULL)
+    net_tracker_find (self->film_tracker);
   if (event->swarm != self->swarm)
     return;
   switch (event->type) {
@@ -298,12 +378,19 @@ on_event (const PeerEvent *event, gpointer data)
   case PEER_EVENT_EDGE:
     if (self->playout != NULL)
       peer_playout_edge (self->playout, net_udp_now (self->udp), event->chunks, event->time);
+    if (self->keeping && event->chunks.end > self->n_chunks) {
+      self->n_chunks = event->chunks.end;
+      want_file (self, (PeerRange){0, self->n_chunks}, false);
+    }
     pump_soon (self);
     break;
   case PEER_EVENT_SIZE:
     learn_size (self, event);
     break;
   case PEER_EVENT_END:
+    self->n_broadcast = event->chunks.end;
+    if (self->keeping)
+      want_file (self, event->chunks, false);
     pump_soon (self);
     break;
   case PEER_EVENT_NEED_PEERS:
@@ -365,7 +452,7 @@ static void
 check_store (CliSession *self)
 {
   const PeerCounters *counters = peer_engine_counters (net_udp_engine (self->udp));
-  if (counters->store_failures == 0 || self->live)
+  if (counters->store_failures == 0 || (self->live && !self->keeping))
     return;
   g_autoptr (GError) error =
       g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED,
@@ -389,6 +476,10 @@ tick (gpointer data)
     PeerSwarmStats stats;
     peer_swarm_stats (self->swarm, &stats);
     net_tracker_report (self->tracker, stats.uploaded, stats.downloaded, stats.channels);
+    if (self->film_tracker != NULL) {
+      peer_swarm_stats (self->film, &stats);
+      net_tracker_report (self->film_tracker, stats.uploaded, stats.downloaded, stats.channels);
+    }
   }
   return G_SOURCE_CONTINUE;
 }
@@ -397,6 +488,8 @@ static PeerStore *
 open_store (CliSession *self, PeerHashStore **hashes, GError **error)
 {
   size_t bytes = self->live ? LIVE_BYTES : PIPE_BYTES;
+  if (self->keeping)
+    return net_record_open (self->options->output, self->content.chunk_size, 0, error);
   uint32_t chunk_max = peer_content_chunk_max (&self->content);
   if (!self->filing)
     return peer_store_memory_new (chunk_max, bytes / chunk_max);
@@ -423,7 +516,7 @@ join (CliSession *self, GError **error)
       return false;
     }
   }
-  if (self->live)
+  if (self->live && !self->keeping)
     joining.discard_window = LIVE_BYTES / peer_content_chunk_max (&self->content);
   self->swarm = peer_engine_join (net_udp_engine (self->udp), &joining, error);
   if (self->swarm == NULL)
@@ -439,26 +532,34 @@ join (CliSession *self, GError **error)
   return true;
 }
 
+/* All trackers of the options, for one swarm. */
+static NetTracker *
+new_tracker (CliSession *self, const PeerContent *content, bool seeder, NetTrackerPeersFunc func,
+             GError **error)
+{
+  g_autoptr (GPtrArray) uris = g_ptr_array_new ();
+  for (guint i = 0; i < self->options->trackers->len; i++)
+    g_ptr_array_add (uris, self->options->trackers->pdata[i]);
+  g_ptr_array_add (uris, NULL);
+  g_autofree char *swarm_id = peer_content_swarm_id_hex (content);
+  bool certified = self->options->link->has_tracker_key && content == &self->content;
+  NetTrackerOptions options = {.uris = (const char *const *)uris->pdata,
+                               .swarm_id = swarm_id,
+                               .seeder = seeder,
+                               .port = net_udp_port (self->udp),
+                               .allow_plain = self->options->allow_plain_tracker,
+                               .certificate = certified ? on_certificate : NULL};
+  return net_tracker_new (&options, func, self, error);
+}
+
 static bool
 start_tracker (CliSession *self, GError **error)
 {
   if (self->options->trackers->len == 0)
     return true;
-  g_autoptr (GPtrArray) uris = g_ptr_array_new ();
-  for (guint i = 0; i < self->options->trackers->len; i++)
-    g_ptr_array_add (uris, self->options->trackers->pdata[i]);
-  g_ptr_array_add (uris, NULL);
-  g_autofree char *swarm_id = peer_content_swarm_id_hex (&self->content);
   bool whole = self->n_chunks > 0 && !self->sizing &&
                peer_chunks_count (peer_swarm_chunks (self->swarm)) == self->n_chunks;
-  NetTrackerOptions options = {.uris = (const char *const *)uris->pdata,
-                               .swarm_id = swarm_id,
-                               .seeder = whole,
-                               .port = net_udp_port (self->udp),
-                               .allow_plain = self->options->allow_plain_tracker,
-                               .certificate =
-                                   self->options->link->has_tracker_key ? on_certificate : NULL};
-  self->tracker = net_tracker_new (&options, on_peers, self, error);
+  self->tracker = new_tracker (self, &self->content, whole, on_peers, error);
   if (self->tracker != NULL)
     return true;
   if (self->options->peers->len == 0)
@@ -480,7 +581,7 @@ start (CliSession *self, GError **error)
     return false;
   self->filing =
       !self->live && options->output != NULL && !peer_content_is_variable (&self->content);
-  if (!self->filing) {
+  if (!self->filing && !self->keeping) {
     g_autoptr (GError) local = NULL;
     self->output = cli_output_new (options->output, output_ready, self, &local);
     if (self->output == NULL && !(options->seed && options->output == NULL)) {
@@ -501,7 +602,8 @@ cli_session_new (const CliOptions *options, CliSessionFunc func, gpointer data, 
   self->data = data;
   self->content = options->link->content;
   self->live = peer_content_is_live (&self->content);
-  if (self->live) {
+  self->keeping = options->keep;
+  if (self->live && !self->keeping) {
     PeerPlayoutOptions playout = {.chunk_size = peer_content_chunk_max (&self->content),
                                   .chunks_per_signature = self->content.chunks_per_signature,
                                   .lookback = PEER_PLAYOUT_LOOKBACK,
@@ -527,6 +629,10 @@ cli_session_free (CliSession *self)
   if (self->pump_source > 0)
     g_source_remove (self->pump_source);
   g_clear_pointer (&self->tracker, net_tracker_free);
+  g_clear_pointer (&self->film_tracker, net_tracker_free);
+  if (self->film != NULL)
+    peer_engine_leave (net_udp_engine (self->udp), self->film);
+  self->film = NULL;
   if (self->swarm != NULL)
     peer_engine_leave (net_udp_engine (self->udp), self->swarm);
   self->swarm = NULL;
@@ -558,6 +664,14 @@ cli_session_progress (const CliSession *self, CliProgress *out)
   out->up = stats.upload_rate;
   out->uploaded = stats.uploaded;
   out->peers = stats.channels;
+  if (self->keeping)
+    out->bytes = peer_chunks_count (peer_swarm_chunks (self->swarm)) * self->content.chunk_size;
+  if (self->film != NULL) {
+    peer_swarm_stats (self->film, &stats);
+    out->up += stats.upload_rate;
+    out->uploaded += stats.uploaded;
+    out->peers += stats.channels;
+  }
   if (self->filing && self->n_chunks > 0) {
     uint64_t chunks = peer_chunks_count (peer_swarm_chunks (self->swarm));
     out->bytes = MIN (chunks * self->content.chunk_size, MAX (self->content.length, 1));

@@ -34,7 +34,7 @@ add_entry (Program *self, const OriginEntry *entry, GError **error)
 {
   if (!origin_station_add (self->station, entry, error))
     return false;
-  if (entry->kind == ORIGIN_PULL)
+  if (entry->kind == ORIGIN_PULL && origin_station_find (self->station, entry->id) != NULL)
     g_ptr_array_add (self->pulls, origin_pull_new (origin_station_find (self->station, entry->id)));
   return true;
 }

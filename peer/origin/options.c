@@ -20,7 +20,7 @@
 /* What the table points at. */
 typedef struct {
   char *http, *peer, *state, *config;
-  char **trackers, **announce, **channels, **pulls, **files;
+  char **trackers, **announce, **channels, **pulls, **files, **untils;
   gboolean allow_plain, benign_network, no_peer_exchange, verbose, version;
   int chunk_size, per_signature, window, mtu, max_per_ip, loss_tolerance;
 } Raw;
@@ -37,6 +37,7 @@ raw_clear (Raw *self)
   g_strfreev (self->channels);
   g_strfreev (self->pulls);
   g_strfreev (self->files);
+  g_strfreev (self->untils);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Raw, raw_clear)
@@ -54,6 +55,53 @@ add_entries (OriginOptions *self, OriginKind kind, char **texts, GError **error)
       return false;
     }
     g_ptr_array_add (self->entries, entry);
+  }
+  return true;
+}
+
+/* "2026-12-24T18:00:00Z", with the local zone if it names none, or "manual". */
+static bool
+parse_until (const char *text, int64_t *out)
+{
+  g_autoptr (GTimeZone) local = g_time_zone_new_local ();
+  g_autoptr (GDateTime) time = g_date_time_new_from_iso8601 (text, local);
+
+  if (strcmp (text, "manual") == 0)
+    *out = INT64_MAX;
+  else if (time != NULL)
+    *out = g_date_time_to_unix (time) * G_USEC_PER_SEC;
+  return strcmp (text, "manual") == 0 || (time != NULL && *out > 0);
+}
+
+/* "ID=TIME", or "TIME" for all live channels that have none of their own. */
+static bool
+add_untils (OriginOptions *self, const Raw *raw, GError **error)
+{
+  for (char **text = raw->untils; text != NULL && *text != NULL; text++) {
+    const char *equals = strchr (*text, '=');
+    g_autofree char *id = equals != NULL ? g_strndup (*text, (size_t)(equals - *text)) : NULL;
+    int64_t until = 0;
+    unsigned n = 0;
+
+    if (!parse_until (equals != NULL ? equals + 1 : *text, &until)) {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "--until %s is not [ID=]TIME: write 2026-12-24T18:00:00Z, or manual", *text);
+      return false;
+    }
+    for (guint i = 0; i < self->entries->len; i++) {
+      OriginEntry *entry = g_ptr_array_index (self->entries, i);
+
+      if (entry->kind == ORIGIN_FILE || (id != NULL && strcmp (id, entry->id) != 0))
+        continue;
+      n++;
+      if (id != NULL || entry->until == 0)
+        entry->until = until;
+    }
+    if (n == 0) {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "--until %s: there is no such live channel", *text);
+      return false;
+    }
   }
   return true;
 }
@@ -161,7 +209,8 @@ fill (OriginOptions *self, Raw *raw, GError **error)
          net_options_loss_tolerance (raw->loss_tolerance, &self->loss_tolerance, error) &&
          add_entries (self, ORIGIN_CHANNEL, raw->channels, error) &&
          add_entries (self, ORIGIN_PULL, raw->pulls, error) &&
-         add_entries (self, ORIGIN_FILE, raw->files, error) && check (self, error);
+         add_entries (self, ORIGIN_FILE, raw->files, error) && add_untils (self, raw, error) &&
+         check (self, error);
 }
 
 OriginOptions *
@@ -192,6 +241,10 @@ origin_options_parse (int *argc, char ***argv, GError **error)
        "Live channel that is fetched over HTTP; repeatable", "ID[=NAME],URI"},
       {"file", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.files, "Content on demand; repeatable",
        "ID[=NAME],PATH"},
+      {"until", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.untils,
+       "When a live channel's broadcast ends, and becomes content on demand; or manual, and DELETE "
+       "/ingest/ID ends it; repeatable",
+       "[ID=]TIME"},
       {"state", 0, 0, G_OPTION_ARG_FILENAME, &raw.state, "Folder of keys and hash trees", "DIR"},
       {"chunk-size", 0, 0, G_OPTION_ARG_INT, &raw.chunk_size,
        "Of new channels, bytes; default 1128, six packets", "N"},

@@ -143,6 +143,16 @@ origin_publisher_flush (OriginPublisher *self, int64_t now)
   } while (n_appended (self) != 0 && !self->stats.stopped);
 }
 
+bool
+origin_publisher_end (OriginPublisher *self, int64_t now)
+{
+  origin_publisher_flush (self, now);
+  bool ended = !self->stats.stopped && self->stats.next > 0 &&
+               peer_engine_end (self->engine, self->swarm, self->key, now);
+  self->stats.stopped = true;
+  return ended;
+}
+
 void
 origin_publisher_stats (const OriginPublisher *self, OriginPublisherStats *out)
 {

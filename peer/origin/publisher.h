@@ -32,6 +32,10 @@ void origin_publisher_turn (OriginPublisher *self, int64_t now);
 /* No more input comes: fills and signs what is open, now. */
 void origin_publisher_flush (OriginPublisher *self, int64_t now);
 
+/* The broadcast is over: likewise, and signs that nothing follows (peer/integrity.h). false = the key
+ * failed, or nothing was ever published. */
+bool origin_publisher_end (OriginPublisher *self, int64_t now);
+
 typedef struct {
   uint64_t next;   /* the number of the next chunk */
   uint64_t chunks; /* published */

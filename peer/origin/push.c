@@ -245,8 +245,9 @@ text_of (OriginIngestResult result)
   if (result == ORIGIN_INGEST_NOT_TS)
     return "This is no MPEG transport stream: its first 64 KiB hold no packets of 188 bytes that "
            "begin with 0x47. With ffmpeg, add: -f mpegts\n";
-  return "This channel cannot sign any more, because its record cannot be written: look for space "
-         "and errors of the disk that holds the origin's state folder.\n";
+  return "This channel's broadcast is over; or it cannot sign any more, because its record cannot "
+         "be "
+         "written: look for space and errors of the disk that holds the origin's state folder.\n";
 }
 
 static guint
@@ -356,6 +357,24 @@ refuse_told (Session *session, OriginContent *content, guint status, const char 
   refuse (session, status, header, text);
 }
 
+/* DELETE /ingest/ID: the operator says that the broadcast is over. */
+static void
+end_broadcast (Session *session, OriginContent *content)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+
+  if (origin_content_finish (content, &error))
+    text = g_strdup ("The broadcast is over.\n");
+  else
+    text = g_strdup_printf ("%s\n", error != NULL ? error->message : "It was over already.");
+  session->refused = true;
+  soup_server_message_set_status (session->message,
+                                  error != NULL ? SOUP_STATUS_CONFLICT : SOUP_STATUS_OK, NULL);
+  soup_server_message_set_response (session->message, "text/plain; charset=utf-8", SOUP_MEMORY_COPY,
+                                    text, strlen (text));
+}
+
 static void
 decide (Session *session, const char *path)
 {
@@ -368,13 +387,18 @@ decide (Session *session, const char *path)
   if (content == NULL || origin_content_token (content) == NULL)
     refuse (session, SOUP_STATUS_NOT_FOUND, "",
             "No such channel. Channels that take an encoder are those of --channel.\n");
-  else if (strcmp (method, "PUT") != 0 && strcmp (method, "POST") != 0)
-    refuse (session, SOUP_STATUS_METHOD_NOT_ALLOWED, "Allow: PUT, POST\r\n",
-            "An encoder comes with PUT or POST.\n");
+  else if (strcmp (method, "PUT") != 0 && strcmp (method, "POST") != 0 &&
+           strcmp (method, "DELETE") != 0)
+    refuse (session, SOUP_STATUS_METHOD_NOT_ALLOWED, "Allow: PUT, POST, DELETE\r\n",
+            "An encoder comes with PUT or POST; DELETE ends a broadcast.\n");
   else if (!is_allowed (message, origin_content_token (content)))
     refuse_told (session, content, SOUP_STATUS_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n",
                  "An encoder on another machine shows the channel's token: \"Authorization: Bearer "
                  "TOKEN\". The token is in the origin's state folder.\n");
+  else if (strcmp (method, "DELETE") == 0)
+    end_broadcast (session, content);
+  else if (origin_content_has_ended (content))
+    refuse (session, SOUP_STATUS_GONE, "", "This broadcast is over.\n");
   else if (origin_content_is_taken (content)) {
     origin_content_count_refused (content);
     refuse_told (session, content, SOUP_STATUS_CONFLICT, "",

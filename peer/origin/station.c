@@ -9,8 +9,10 @@
 #include "peer/media/mpegts.h"
 #include "peer/membership.h"
 #include "peer/net/file.h"
+#include "peer/net/record.h"
 #include "peer/net/tracker.h"
 
+#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,9 +20,13 @@
 #define RESERVE 65536          /* chunks: 74 s at 8 Mbit/s */
 #define RESERVE_RETRY 10000000 /* us */
 #define REPORT_SECONDS 10
+#define UNTIL_LOOK_MS 10000 /* between two looks at the clock, which may be set */
 #define TRACKER_TIMEOUT_MS 2000
 
 typedef struct Hashing Hashing;
+
+static bool add_file (OriginContent *self, GError **error);
+static void content_free (gpointer data);
 
 struct OriginContent {
   OriginStation *station;
@@ -39,6 +45,11 @@ struct OriginContent {
   uint64_t encoders_refused;
   char *error, *source_error;
   Hashing *hashing; /* NULL = not now */
+  PeerContent film; /* FILE: chunk size, hash and addressing that it must have; else all 0 */
+
+  int64_t until; /* as in OriginEntry */
+  guint until_timer;
+  bool ended, from_start; /* from_start: all of the broadcast is in its record */
 };
 
 struct OriginStation {
@@ -252,6 +263,129 @@ reserve_ahead (OriginContent *self)
   g_task_run_in_thread (task, reserve_in_thread);
 }
 
+/* --- broadcasts that end ---
+ *
+ * ID.ts is what was broadcast, and ID.ended says that it is over: a channel that has signed its end
+ * must never sign again. */
+
+static char *
+broadcast_path (const OriginContent *self, const char *ending)
+{
+  g_autofree char *name = g_strconcat (self->id, ending, NULL);
+
+  return origin_state_path (self->station->state, name);
+}
+
+/* What was broadcast is the same content as a file: the root of its tree is the swarm ID. */
+static bool
+add_film (OriginStation *self, const OriginContent *channel, GError **error)
+{
+  OriginContent *film = g_new0 (OriginContent, 1);
+
+  film->station = self;
+  film->kind = ORIGIN_FILE;
+  film->id = g_strconcat (channel->id, "-film", NULL);
+  film->name = g_strdup (channel->name);
+  film->source = broadcast_path (channel, ".ts");
+  film->film = channel->content;
+  if (!add_file (film, error)) {
+    content_free (film);
+    return false;
+  }
+  g_ptr_array_add (self->contents, film);
+  return true;
+}
+
+/* Before the end is signed: else a restart could sign chunks behind it. */
+static bool
+note_end (const OriginContent *self, GError **error)
+{
+  g_autofree char *path = broadcast_path (self, ".ended");
+
+  return g_file_set_contents_full (path, "", 0, G_FILE_SET_CONTENTS_DURABLE, 0600, error);
+}
+
+bool
+origin_content_finish (OriginContent *self, GError **error)
+{
+  if (self->until == 0) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                 "channel %s has no end: give it --until", self->id);
+    return false;
+  }
+  if (self->ended)
+    return false;
+  if (!note_end (self, error))
+    return false;
+  self->ended = true;
+  g_clear_handle_id (&self->until_timer, g_source_remove);
+  origin_content_end (self);
+  if (!origin_publisher_end (self->publisher, net_udp_now (self->station->udp)))
+    g_message ("channel %s: the broadcast ended before anything was published", self->id);
+  else if (!self->from_start)
+    g_message ("channel %s: the broadcast is over", self->id);
+  else if (add_film (self->station, self, error))
+    g_message ("channel %s: the broadcast is over, and on demand as %s-film", self->id, self->id);
+  else
+    return false;
+  net_udp_wake (self->station->udp);
+  return true;
+}
+
+bool
+origin_content_has_ended (const OriginContent *self)
+{
+  return self->ended;
+}
+
+static gboolean
+on_until (gpointer data)
+{
+  OriginContent *self = data;
+  g_autoptr (GError) error = NULL;
+  int64_t left = self->until - g_get_real_time ();
+
+  if (left > 0) { /* the clock was set, or it is far away */
+    self->until_timer = g_timeout_add ((guint)MIN (left / 1000 + 1, UNTIL_LOOK_MS), on_until, self);
+    return G_SOURCE_REMOVE;
+  }
+  self->until_timer = 0;
+  if (!origin_content_finish (self, &error) && error != NULL)
+    g_warning ("channel %s: its end: %s", self->id, error->message);
+  return G_SOURCE_REMOVE;
+}
+
+/* An earlier run has ended it: only its film is left. */
+static bool
+has_ended_before (const OriginContent *self)
+{
+  g_autofree char *path = broadcast_path (self, ".ended");
+
+  return g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+static bool
+add_ended (OriginContent *self, GError **error)
+{
+  g_autofree char *path = broadcast_path (self, ".ts");
+  g_autoptr (PeerKey) key = NULL;
+  GStatBuf status;
+  uint64_t first;
+
+  peer_content_init_live (&self->content);
+  self->content.chunk_size = self->station->chunk_size;
+  self->content.chunks_per_signature = self->station->chunks_per_signature;
+  key = origin_state_channel (self->station->state, self->id, &self->content, &first, error);
+  if (key == NULL)
+    return false;
+  if (g_stat (path, &status) != 0 || status.st_size == 0) {
+    g_message ("channel %s: its broadcast is over, and was not kept here", self->id);
+    return true;
+  }
+  g_message ("channel %s: its broadcast is over, and on demand as %s-film", self->id, self->id);
+  return add_film (self->station, self, error);
+}
+
 /* --- channels --- */
 
 static void schedule (OriginContent *self);
@@ -292,6 +426,28 @@ show_token (OriginState *state, const OriginContent *self)
            self->id, path, self->token);
 }
 
+/* A broadcast is kept whole, in a file; any other channel for a while, in memory. */
+static PeerStore *
+open_live_store (OriginContent *self, uint64_t first, uint64_t *window, GError **error)
+{
+  uint32_t chunk_size = self->content.chunk_size, n = self->content.chunks_per_signature;
+  g_autofree char *path = NULL;
+
+  if (self->until == 0) {
+    *window = MAX (self->station->window / chunk_size, 4 * (uint64_t)n);
+    /* The open subtree is in the store as well, and is in nobody's window yet. */
+    return peer_store_memory_new (chunk_size, *window + 2 * n);
+  }
+  *window = UINT64_MAX;
+  self->from_start = first == 0;
+  if (!self->from_start)
+    g_message ("channel %s: the broadcast was broken off and goes on; what was before is with its "
+               "peers only, and there will be no film of it here",
+               self->id);
+  path = broadcast_path (self, ".ts");
+  return net_record_open (path, chunk_size, 0, error);
+}
+
 static bool
 add_channel (OriginContent *self, GError **error)
 {
@@ -299,7 +455,6 @@ add_channel (OriginContent *self, GError **error)
   OriginPublisherOptions options = {.engine = net_udp_engine (station->udp)};
   PeerJoin join = {.content = &self->content, .source = true};
   g_autoptr (PeerKey) key = NULL;
-  uint64_t n_chunks;
   bool made;
 
   peer_content_init_live (&self->content);
@@ -325,12 +480,9 @@ add_channel (OriginContent *self, GError **error)
                              error))
     return false;
 
-  n_chunks = MAX (station->window / self->content.chunk_size,
-                  4 * (uint64_t)self->content.chunks_per_signature);
-  join.discard_window = n_chunks;
-  /* The open subtree is in the store as well, and is in nobody's window yet. */
-  join.store = peer_store_memory_new (self->content.chunk_size,
-                                      n_chunks + 2 * self->content.chunks_per_signature);
+  join.store = open_live_store (self, options.first, &join.discard_window, error);
+  if (join.store == NULL)
+    return false;
   self->swarm = peer_engine_join (options.engine, &join, error);
   if (self->swarm == NULL)
     return false;
@@ -339,6 +491,8 @@ add_channel (OriginContent *self, GError **error)
   self->publisher = origin_publisher_new (&options);
   origin_publisher_set_limit (self->publisher, options.first + RESERVE);
   self->ingest = origin_ingest_new (self->publisher, options.first > 0);
+  if (self->until > 0 && self->until < INT64_MAX)
+    self->until_timer = g_idle_add (on_until, self);
   return begin_tracking (self, error);
 }
 
@@ -494,6 +648,11 @@ hash_next (OriginStation *self)
   content->hashing = hashing;
   hashing->tty = isatty (STDERR_FILENO);
   peer_content_init_static (&hashing->metadata);
+  if (content->film.chunk_size > 0) {
+    hashing->metadata.chunk_size = content->film.chunk_size;
+    hashing->metadata.hash = content->film.hash;
+    hashing->metadata.addressing = content->film.addressing;
+  }
   task = g_task_new (NULL, NULL, on_hashed, NULL);
   g_task_set_task_data (task, hashing, hashing_free);
   g_task_run_in_thread (task, hash_in_thread);
@@ -522,6 +681,7 @@ content_free (gpointer data)
 
   if (self->timer != 0)
     g_source_remove (self->timer);
+  g_clear_handle_id (&self->until_timer, g_source_remove);
   if (self->hashing != NULL)
     self->hashing->content = NULL;
   g_clear_pointer (&self->tracker, net_tracker_free);
@@ -588,7 +748,7 @@ sign_off (OriginContent *self)
   OriginPublisherStats stats;
   g_autoptr (GError) error = NULL;
 
-  if (self->publisher == NULL)
+  if (self->publisher == NULL || self->ended)
     return;
   origin_content_end (self);
   origin_publisher_flush (self->publisher, net_udp_now (self->station->udp));
@@ -632,6 +792,12 @@ origin_station_add (OriginStation *self, const OriginEntry *entry, GError **erro
   content->id = g_strdup (entry->id);
   content->name = g_strdup (entry->name);
   content->source = g_strdup (entry->source);
+  content->until = entry->until;
+  if (entry->kind != ORIGIN_FILE && has_ended_before (content)) {
+    ok = add_ended (content, error);
+    content_free (content);
+    return ok;
+  }
   ok = entry->kind == ORIGIN_FILE ? add_file (content, error) : add_channel (content, error);
   if (ok)
     g_ptr_array_add (self->contents, content);
@@ -705,6 +871,8 @@ origin_content_state (const OriginContent *self)
     return "failed";
   if (self->kind == ORIGIN_FILE)
     return self->swarm != NULL ? "seeding" : "hashing";
+  if (self->ended)
+    return "ended";
   origin_publisher_stats (self->publisher, &stats);
   if (stats.stopped || stats.next >= origin_publisher_limit (self->publisher))
     return "stopped";

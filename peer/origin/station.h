@@ -15,6 +15,9 @@ typedef struct {
   OriginKind kind;
   char *id, *name;
   char *source; /* PULL: URI; FILE: path */
+  int64_t
+      until; /* us since 1970: a broadcast that ends then; INT64_MAX = when the operator ends it;
+                  * 0 = a channel without an end */
 } OriginEntry;
 
 /* "ID", "ID=NAME", and for PULL and FILE "...,SOURCE". The error says what is wrong. */
@@ -54,7 +57,7 @@ const char *origin_content_name (const OriginContent *self);
 const char *origin_content_source (const OriginContent *self);
 OriginKind origin_content_kind (const OriginContent *self);
 const char *origin_content_token (const OriginContent *self); /* NULL = it takes no encoder */
-/* "live", "idle", "hashing", "seeding", "stopped" or "failed". */
+/* "live", "idle", "ended", "hashing", "seeding", "stopped" or "failed". */
 const char *origin_content_state (const OriginContent *self);
 /* fallback: an HTTP URL of the same bytes, or NULL. NULL = not published yet. The caller frees. */
 char *origin_content_link (const OriginContent *self, const char *fallback);
@@ -66,6 +69,12 @@ bool origin_content_is_taken (const OriginContent *self); /* an encoder is there
 void origin_content_begin (OriginContent *self);
 OriginIngestResult origin_content_feed (OriginContent *self, const uint8_t *bytes, size_t n);
 OriginIngestResult origin_content_end (OriginContent *self);
+
+/* A broadcast with an end (RFC 7574, section 6.1.2, last paragraph): ends it now. What its peers kept
+ * is content on demand then, and so is what was kept here, as "ID-film". false = it has none, with an
+ * error that says so; or it has ended before, without. */
+bool origin_content_finish (OriginContent *self, GError **error);
+bool origin_content_has_ended (const OriginContent *self);
 
 typedef struct {
   bool connected;

@@ -84,7 +84,7 @@ on_channels (SoupServer *server, SoupServerMessage *message, const char *path, G
     g_autofree char *fallback = fallback_of (message, content);
     g_autofree char *link = origin_content_link (content, fallback);
 
-    if (link == NULL)
+    if (link == NULL || origin_content_has_ended (content)) /* its film stands for it */
       continue;
     g_string_append_printf (out, "#EXTINF:-1 tvg-id=\"%s\" tvg-name=\"",
                             origin_content_id (content));

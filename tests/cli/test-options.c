@@ -89,6 +89,7 @@ test_wrong_calls_are_told (void)
   REFUSED ("--loss-tolerance -7", "--loss-tolerance=-7", TRACKED);
   REFUSED ("--max-per-ip 0", "--max-per-ip", "0", TRACKED);
   REFUSED ("--max-per-ip -7", "--max-per-ip=-7", TRACKED);
+  REFUSED ("--keep is for", "--keep", "--output", "f", TRACKED);
   REFUSED ("--nonsense", "--nonsense", TRACKED);
   REFUSED ("begin", "http://example.org/");
   REFUSED ("/nowhere/at/all", "--config", "/nowhere/at/all", TRACKED);

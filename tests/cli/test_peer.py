@@ -65,7 +65,7 @@ class Encoder(threading.Thread):
 class World:
     """An origin with a film and a channel."""
 
-    def __init__(self):
+    def __init__(self, *more):
         self.folder = tempfile.mkdtemp(prefix='ppsp-peer-test-')
         self.film = os.path.join(self.folder, 'film.bin')
         with open(self.film, 'wb') as file:
@@ -73,10 +73,11 @@ class World:
         self.http = free_port(socket.SOCK_STREAM)
         self.address = f'127.0.0.1:{free_port(socket.SOCK_DGRAM)}'
         self.log = open(os.path.join(self.folder, 'origin.log'), 'wb')
-        self.origin = subprocess.Popen(
+        self.words = (
             [ORIGIN, '--http', f'127.0.0.1:{self.http}', '--peer', self.address, '--state',
              os.path.join(self.folder, 'state'), '--file', f'film=Film,{self.film}', '--channel',
-             'late=Late', '--channel', 'picture=Picture'], stdout=self.log, stderr=self.log)
+             'late=Late', '--channel', 'picture=Picture', *more])
+        self.start()
         links = []
 
         def has_links():
@@ -87,6 +88,9 @@ class World:
         wait_until('the origin names three links', has_links)
         self.film_link = next(link for link in links if 'ci=3' not in link)
         self.live_link, self.picture_link = self.live_links()
+
+    def start(self):
+        self.origin = subprocess.Popen(self.words, stdout=self.log, stderr=self.log)
 
     def links(self):
         try:
@@ -291,6 +295,109 @@ class TestPeer(unittest.TestCase):
         full = self.peer(self.world.live_link, '--output', '/dev/full')
         self.assertEqual(full.returncode, 1)
         self.assertRegex(full.stderr.decode(), r'\Appsp-peer: /dev/full: No space left.*\n\Z')
+
+
+class TestBroadcast(unittest.TestCase):
+    """From live to on demand: a broadcast that ends, and a peer that has kept it."""
+
+    def setUp(self):
+        self.world = World('--until', 'late=manual')
+        self.addCleanup(self.world.close)
+        self.port = free_port(socket.SOCK_DGRAM)
+        self.path = os.path.join(self.world.folder, 'kept.ts')
+
+    def end_it(self):
+        connection = http.client.HTTPConnection('127.0.0.1', self.world.http, timeout=PATIENCE)
+        connection.request('DELETE', '/ingest/late')
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    def film_link(self):
+        """Of the broadcast that is over, from the origin's list."""
+        with urllib.request.urlopen(f'http://127.0.0.1:{self.world.http}/channels.m3u') as answer:
+            named = dict(re.findall(r'tvg-id="([^"]*)".*\n(ppsp:\S+)', answer.read().decode()))
+        self.assertIn('picture', named)
+        return named.get('late-film') if 'late' not in named else None
+
+    def test_who_kept_it_gives_it_on_demand(self):
+        encoder = Encoder(self.world.http)
+        encoder.start()
+        keeper = subprocess.Popen(
+            [PEER, self.world.live_link, '--peers', self.world.address, '--peer',
+             f'127.0.0.1:{self.port}', '--output', self.path, '--keep', '--seed'],
+            stderr=subprocess.PIPE)
+        self.addCleanup(keeper.stderr.close)
+        self.addCleanup(keeper.wait)
+        self.addCleanup(keeper.kill)
+        wait_until('it keeps some', lambda: os.path.exists(self.path) and
+                   os.path.getsize(self.path) > 500_000)
+        encoder.stopped.set()
+        encoder.join()
+        self.assertEqual(self.end_it(), 200)
+        said = keeper.stderr.readline().decode()
+        link = re.search(r'on demand as (ppsp:\S+)', said)
+        self.assertIsNotNone(link, said)
+        wait_until('the origin has hashed it', self.film_link)
+        swarm = re.compile(r'ppsp:([0-9a-f]{64})\?')
+        self.assertEqual(swarm.match(link[1])[1], swarm.match(self.film_link())[1])
+        self.assertRegex(link[1], r'cl=\d+')
+
+        # an origin that comes back goes on with the film, and the channel stays over
+        before = self.film_link()
+        self.world.origin.kill()
+        self.world.origin.wait()
+        self.world.start()
+        wait_until('it is back', lambda: len(self.world.links()) == 3)
+        self.assertEqual(self.film_link(), before)
+        connection = http.client.HTTPConnection('127.0.0.1', self.world.http, timeout=PATIENCE)
+        connection.request('PUT', '/ingest/late', b'x')
+        self.assertEqual(connection.getresponse().status, 404)
+        connection.close()
+
+        # the origin is gone; and the one who kept it has begun anew, from what lies on its disk
+        self.world.origin.kill()
+        self.world.origin.wait()
+        keeper.send_signal(signal.SIGTERM)
+        self.assertEqual(keeper.wait(PATIENCE), 0)
+        again = subprocess.Popen([PEER, link[1], '--peers', self.world.address, '--peer',
+                                  f'127.0.0.1:{self.port}', '--output', self.path, '--seed'],
+                                 stderr=subprocess.DEVNULL)
+        self.addCleanup(again.wait)
+        self.addCleanup(again.kill)
+        done = subprocess.run([PEER, link[1], '--peer', '127.0.0.1:0', '--peers',
+                               f'127.0.0.1:{self.port}'], capture_output=True, timeout=PATIENCE,
+                              check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        sent = b''.join(encoder.packet(i) for i in range(encoder.packets))
+        with open(self.path, 'rb') as file:
+            self.assertTrue(file.read() == done.stdout)
+        self.assertTrue(done.stdout[:len(sent)] == sent)
+        rest = done.stdout[len(sent):]
+        self.assertEqual({rest[i:i + 3] for i in range(0, len(rest), 188)} | {b'\x47\x1f\xff'},
+                         {b'\x47\x1f\xff'}, 'null packets alone fill it up')
+
+    def test_wrong_ends_are_told(self):
+        for until, says in (('late=tomorrow', 'manual'), ('nosuch=manual', 'no such live channel'),
+                            ('film=manual', 'no such live channel')):
+            done = subprocess.run([*self.world.words, '--until', until], capture_output=True,
+                                  timeout=PATIENCE, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertRegex(done.stderr.decode(), rf'\Appsp-origin: --until {until}.*{says}.*\n\Z')
+
+    def test_it_ends_once_and_for_ever(self):
+        self.assertEqual(self.end_it(), 200)
+        connection = http.client.HTTPConnection('127.0.0.1', self.world.http, timeout=PATIENCE)
+        connection.request('PUT', '/ingest/late', b'x')
+        self.assertEqual(connection.getresponse().status, 410)
+        connection.close()
+        self.assertEqual(self.end_it(), 200)
+        connection = http.client.HTTPConnection('127.0.0.1', self.world.http, timeout=PATIENCE)
+        connection.request('DELETE', '/ingest/picture')
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 409)
+        self.assertIn(b'--until', answer.read())
+        connection.close()
 
 
 class TestCache(unittest.TestCase):
