@@ -38,10 +38,10 @@ PeerAddress
 peer_exchange_source (const PeerAddress *address)
 {
   PeerAddress source = *address;
-  if (peer_address_is_private (address))
+  if (peer_address_is_loopback (address))
     return source;
   source.port = 0;
-  if (!peer_address_is_v4 (address))
+  if (!peer_address_is_v4 (address) && !peer_address_is_private (address))
     memset (source.ip + 8, 0, 8);
   return source;
 }

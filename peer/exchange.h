@@ -13,8 +13,8 @@ bool peer_exchange_may_name (const PeerAddress *address, const PeerAddress *peer
  * said so, or where both are private addresses. */
 bool peer_exchange_may_name_plainly (const PeerAddress *address, const PeerAddress *peer,
                                      bool benign);
-/* Whoever can have many ports, or a whole IPv6 subnet, for the asking counts as one: of a public
- * address the IP, of IPv6 the /64. */
+/* Whoever can have many ports, or a whole IPv6 subnet, for the asking counts as one: the IP, of public
+ * IPv6 the /64. Only on loopback each port is somebody else. */
 PeerAddress peer_exchange_source (const PeerAddress *address);
 
 /* What one peer may do in a minute; as much at once. */

@@ -10,6 +10,7 @@
  *
  *   world | operation, a, b, c | operation, a, b, c | ... */
 #include "peer/engine.h"
+#include "peer/membership.h"
 #include "peer/wire.h"
 
 #include <stdlib.h>
@@ -49,7 +50,7 @@ typedef struct {
   PeerSwarm *swarm;
   Peer peers[N_PEERS];
   PeerKey *key;
-  bool is_source;
+  bool is_source, certified;
   uint8_t mode;
   int64_t now;
   uint64_t random;
@@ -222,6 +223,29 @@ fill (World *self, PeerStore *store, PeerIntegrity *integrity, uint64_t n_chunks
   }
 }
 
+/* The one that the swarm trusts, and another. */
+static PeerKey *
+tracker (bool trusted)
+{
+  static PeerKey *keys[2];
+  if (keys[trusted] == NULL)
+    keys[trusted] = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, NULL);
+  return keys[trusted];
+}
+
+/* The engine gets its own certificate, and has it to show. */
+static void
+certify (World *self)
+{
+  static const uint8_t serial[16] = {2};
+  const PeerAddress own = {.ip = {[10] = 0xff, 0xff, 192, 0, 2, 100}, .port = 7574};
+  g_autofree char *id = peer_content_swarm_id_hex (&self->film->content);
+  g_autoptr (GBytes) bytes = peer_membership_issue (tracker (true), id, &own, WALL, serial);
+  /* by then it may have expired */
+  peer_engine_add_certificate (self->engine, self->swarm, NULL, g_bytes_get_data (bytes, NULL),
+                               g_bytes_get_size (bytes));
+}
+
 static void
 join (World *self, bool complete, bool length_known)
 {
@@ -241,8 +265,13 @@ join (World *self, bool complete, bool length_known)
   } else if (!live && !length_known) {
     content.length = 0;
   }
+  uint8_t key[PEER_FINGERPRINT];
+  if (self->certified && peer_key_fingerprint (tracker (true), key))
+    join.tracker_key = key;
   self->swarm = peer_engine_join (self->engine, &join, NULL);
   require (self->swarm != NULL);
+  if (join.tracker_key != NULL)
+    certify (self);
 }
 
 static void
@@ -459,13 +488,38 @@ put_chunk (World *self, PeerWriter *writer, uint64_t chunk, uint8_t c)
     peer_wire_write (writer, &self->format, &data);
 }
 
+/* Peer address exchange: plain addresses of all kinds, and certificates: true ones, of another
+ * tracker, cut, changed. b: which; c: of whom. */
+static void
+put_exchange (World *self, PeerWriter *writer, uint8_t b, uint8_t c)
+{
+  static const uint8_t serial[16] = {1};
+  PeerMessage message = {.type = PEER_MESSAGE_PEX_REQ};
+  PeerAddress address = {.ip = {[10] = 0xff, 0xff, 192, 0, 2, c % 8}, .port = 7574};
+  g_autofree char *id = peer_content_swarm_id_hex (&self->film->content);
+  uint8_t bytes[PEER_CERTIFICATE_MAX];
+  if (b % 4 == 1) {
+    address.ip[12] = c;
+    message = (PeerMessage){.type = PEER_MESSAGE_PEX_RES_V4, .address = address};
+  } else if (b % 4 == 2) {
+    memset (address.ip, c, 2);
+    message = (PeerMessage){.type = PEER_MESSAGE_PEX_RES_V6, .address = address};
+  } else if (b % 4 == 3) {
+    g_autoptr (GBytes) good = peer_membership_issue (tracker (b & 4), id, &address, WALL, serial);
+    size_t n = g_bytes_get_size (good);
+    memcpy (bytes, g_bytes_get_data (good, NULL), n);
+    bytes[n * c / 256] ^= (uint8_t)((b & 8) ? b : 0);
+    n = (b & 16) ? n * c / 256 + 1 : n;
+    message = (PeerMessage){.type = PEER_MESSAGE_PEX_RES_CERT, .bytes = {bytes, n}};
+  }
+  peer_wire_write (writer, &self->format, &message);
+}
+
 /* One message, or the messages of one chunk; false = the operation means no message. */
 static bool
 put_message (World *self, Peer *peer, PeerWriter *writer, uint8_t operation, uint8_t b, uint8_t c)
 {
-  static const PeerMessageType bare[] = {PEER_MESSAGE_CHOKE, PEER_MESSAGE_UNCHOKE,
-                                         PEER_MESSAGE_PEX_REQ};
-  PeerMessage message = {.type = bare[b % G_N_ELEMENTS (bare)]};
+  PeerMessage message = {.type = b % 2 == 0 ? PEER_MESSAGE_CHOKE : PEER_MESSAGE_UNCHOKE};
   switch (operation % 8) {
   case 0:
     put_chunk (self, writer, b, c);
@@ -483,7 +537,10 @@ put_message (World *self, Peer *peer, PeerWriter *writer, uint8_t operation, uin
     put_run (self, writer, PEER_MESSAGE_CANCEL, run_of (b, c), 0);
     return true;
   case 5:
-    peer_wire_write (writer, &self->format, &message);
+    if (b >= 64)
+      put_exchange (self, writer, b, c);
+    else
+      peer_wire_write (writer, &self->format, &message);
     return true;
   case 6:
     put_handshake (self, peer, writer, false, b, c);
@@ -589,6 +646,8 @@ LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t n)
   options.wall_offset = WALL - self.now;
   options.wall_trusted = bytes[0] & 8;
   options.max_channels = 16;
+  options.benign = bytes[0] & 64;
+  self.certified = bytes[0] & 128;
   self.engine = peer_engine_new (&options);
   for (unsigned i = 0; i < N_PEERS; i++)
     self.peers[i].address =

@@ -46,6 +46,30 @@ test_addresses_stay_among_their_like (void)
   }
 }
 
+static void
+test_ports_of_one_host_are_one_source (void)
+{
+  const struct {
+    const char *a, *b;
+    bool same;
+  } rows[] = {
+      {"192.0.2.1:7574", "192.0.2.1:7575", true},
+      {"192.0.2.1:7574", "192.0.2.2:7574", false},
+      {"10.0.0.1:7574", "10.0.0.1:7575", true},
+      {"127.0.0.1:7574", "127.0.0.1:7575", false},
+      {"[2001:db8::1]:7574", "[2001:db8::2]:7575", true},
+      {"[2001:db8::1]:7574", "[2001:db8:0:1::1]:7574", false},
+      {"[fd00::1]:7574", "[fd00::1]:7575", true},
+      {"[fd00::1]:7574", "[fd00::2]:7574", false}, /* a whole house is in there */
+  };
+  for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
+    PeerAddress a = scene_address_of (rows[i].a), b = scene_address_of (rows[i].b);
+    a = peer_exchange_source (&a);
+    b = peer_exchange_source (&b);
+    g_assert_cmpint (peer_address_equal (&a, &b), ==, rows[i].same);
+  }
+}
+
 /* 7.10: who lists a message can be sent it. */
 static void
 test_only_what_is_taken_is_listed (void)
@@ -673,6 +697,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #define ADD(name, function) g_test_add_func ("/peer/exchange/" name, function)
   ADD ("addresses-stay-among-their-like", test_addresses_stay_among_their_like);
+  ADD ("ports-of-one-host-are-one-source", test_ports_of_one_host_are_one_source);
   ADD ("only-what-is-taken-is-listed", test_only_what_is_taken_is_listed);
   ADD ("private-peers-learn-of-each-other", test_private_peers_learn_of_each_other);
   ADD ("strangers-are-told-nothing", test_strangers_are_told_nothing);

@@ -58,6 +58,7 @@ typedef struct {
 struct SimNet {
   const SimNetClass *class;
   gpointer data;
+  bool private;
   SimRandom random;
   int64_t now;
   uint64_t order, trace;
@@ -241,13 +242,20 @@ sim_net_add_host (SimNet *self, const SimLine *line)
   return self->hosts->len - 1;
 }
 
+void
+sim_net_make_private (SimNet *self)
+{
+  self->private = true;
+}
+
 /* 198.18.0.0/15 and 2001:2::/48 are kept for tests of networks (RFC 2544, RFC 5180). */
 void
 sim_net_address (const SimNet *self, unsigned host, PeerAddress *out)
 {
-  static const uint8_t v4[14] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 18};
-  static const uint8_t v6[14] = {0x20, 1, 0, 2, 0};
-  memcpy (out->ip, host % 2 == 0 ? v4 : v6, 14);
+  static const uint8_t v4[][14] = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 18},
+                                   {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 18}};
+  static const uint8_t v6[][14] = {{0x20, 1, 0, 2, 0}, {0xfd, 1, 0, 2, 0}};
+  memcpy (out->ip, host % 2 == 0 ? v4[self->private] : v6[self->private], 14);
   out->ip[14] = (uint8_t)(host >> 8);
   out->ip[15] = (uint8_t)host;
   out->port = host_at (self, host)->port;

@@ -46,6 +46,8 @@ void sim_net_free (SimNet *self);
 void sim_net_set_regions (SimNet *self, unsigned n, const int64_t *delays);
 
 int64_t sim_net_now (const SimNet *self); /* us since the start */
+/* Addresses of RFC 1918 and RFC 4193 in place of public ones; before there are hosts. */
+void sim_net_make_private (SimNet *self);
 /* Hosts with an odd number have IPv6 addresses, the others IPv4. */
 unsigned sim_net_add_host (SimNet *self, const SimLine *line);
 void sim_net_address (const SimNet *self, unsigned host, PeerAddress *out);
