@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way of the data, from an origin's engine to a viewer's bytes, over loopback, in one process. */
 #include "proxy/library.h"
+#include "tests/lib/wait.h"
 #include "tests/proxy/scratch.h"
 #include "tests/proxy/ts.h"
 #include <string.h>
@@ -82,12 +83,17 @@ settle (unsigned ms)
     turn ();
 }
 
+static bool
+are_all_over (gpointer sessions)
+{
+  g_autoptr (GPtrArray) left = proxy_sessions_list (sessions);
+  return left->len == 0;
+}
+
 static void
 world_clear (World *self)
 {
-  settle (20); /* sessions without a user end in an idle moment */
-  g_autoptr (GPtrArray) left = proxy_sessions_list (self->sessions);
-  g_assert_cmpuint (left->len, ==, 0);
+  g_assert_true (wait_until (are_all_over, self->sessions)); /* they end in an idle moment */
   g_object_unref (self->library);
   proxy_sessions_unref (self->sessions);
   net_cache_free (self->cache);
