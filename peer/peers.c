@@ -20,8 +20,10 @@
 #define HEARSAY_SILENT 3600000000 /* us until an address where nobody answered is believed again */
 #define MAX_SILENT 1024
 #define MAX_BANNED 1024
-#define BAN_TIME 600000000 /* us */
-#define FIRST_RETRY 250000 /* us; doubles up to MAX_RETRY */
+#define MAX_STRIKES 4096
+#define BAN_DOUBLINGS 7              /* a day */
+#define BAN_TIME INT64_C (600000000) /* us */
+#define FIRST_RETRY 250000           /* us; doubles up to MAX_RETRY */
 #define MAX_RETRY 1000000
 #define MAX_TRIES 6
 #define UNPROVEN_TIME 3000000 /* us that an answer waits for the third datagram */
@@ -221,10 +223,26 @@ is_banned (PeerSwarm *self, const PeerAddress *address)
   return is_left_alone (self, self->banned, address);
 }
 
+/* Twice as long each time, for as long as we remember the time before. */
+static int64_t
+ban_time (PeerSwarm *self, const PeerAddress *address)
+{
+  unsigned *strikes = g_hash_table_lookup (self->strikes, address);
+  if (strikes != NULL) {
+    *strikes = MIN (*strikes + 1, BAN_DOUBLINGS);
+    return BAN_TIME << *strikes;
+  }
+  if (g_hash_table_size (self->strikes) >= MAX_STRIKES)
+    g_hash_table_remove_all (self->strikes);
+  g_hash_table_insert (self->strikes, g_memdup2 (address, sizeof *address), g_new0 (unsigned, 1));
+  return BAN_TIME;
+}
+
 void
 peer_swarm_ban (PeerSwarm *self, PeerChannel *channel)
 {
-  leave_alone (self, self->banned, &channel->address, MAX_BANNED, self->core->now + BAN_TIME);
+  leave_alone (self, self->banned, &channel->address, MAX_BANNED,
+               self->core->now + ban_time (self, &channel->address));
   PeerEvent event = {.type = PEER_EVENT_BAD_PEER, .swarm = self, .address = channel->address};
   peer_event_queue_push (self->core->events, &event);
   peer_swarm_close (self, channel, false);

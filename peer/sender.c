@@ -78,6 +78,8 @@ say_second (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
   writer.size = MIN (writer.size, channel->unproven_budget);
   for (size_t i = peer_chunks_n_runs (swarm->have); i-- > 0;) {
     PeerRange run = peer_chunks_run (swarm->have, i);
+    if (peer_chunks_has_any (swarm->forked, run))
+      continue; /* what is sound of it follows when the channel is open */
     while (!peer_range_is_empty (run)) {
       PeerMessage message = {.type = PEER_MESSAGE_HAVE,
                              .chunks = peer_wire_next_part (&swarm->format, &run)};
@@ -282,6 +284,8 @@ say_haves (Talk *talk)
     }
     PeerRange run = peer_range_intersection (peer_chunks_around (all, next.first),
                                              peer_chunks_around (talk->swarm->have, next.first));
+    if (peer_chunks_has_any (talk->swarm->forked, run))
+      run = peer_chunks_gap (talk->swarm->forked, (PeerRange){next.first, run.end});
     if (!peer_range_is_empty (run) && !peer_chunks_has_all (channel->have, run) &&
         !say_run (talk, message, &run))
       return;

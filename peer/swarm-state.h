@@ -47,10 +47,12 @@ struct PeerSwarm {
   GPtrArray *channels; /* PeerChannel, owned */
   GArray *candidates;  /* PeerCandidate */
   GHashTable *banned;  /* PeerAddress -> int64_t us until */
+  GHashTable *strikes; /* PeerAddress -> unsigned: times that it was banned, less one */
   bool reap;           /* a channel is closed and waits to be freed */
   PeerGossip gossip;   /* exchange.h */
 
   PeerChunks *have;      /* verified, in the store */
+  PeerChunks *forked;    /* munros with two signatures: the first is kept, none told of or given */
   PeerChunks *requested; /* asked of somebody */
   GArray *wants;         /* PeerWant */
   double doubles;        /* asks of urgent chunks that may be said twice now */

@@ -23,6 +23,8 @@
 #define MAX_JUDGED 16        /* held chunks that one datagram may make us judge */
 #define HOLD_TIME 60000      /* us that a chunk waits for its hashes, at least */
 #define HOLD_TIME_MAX 500000
+#define PUSHED_LEAST 1048576  /* bytes that anybody may send unasked */
+#define MAX_FORKED 64         /* runs of munros */
 #define CHOKE_TIME 2000000    /* us for who asks for more than it can get */
 #define MALFORMED_LIMIT 1     /* section 3: stop talking to who sends nonsense */
 #define UNKNOWN_LIMIT 16      /* datagrams with messages of unknown types */
@@ -48,9 +50,11 @@ peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
   self->channels = g_ptr_array_new_with_free_func ((GDestroyNotify)peer_channel_free);
   self->candidates = g_array_new (FALSE, FALSE, sizeof (PeerCandidate));
   self->banned = g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, g_free);
+  self->strikes = g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, g_free);
   self->gossip.silent =
       g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, g_free);
   self->have = peer_chunks_new (0);
+  self->forked = peer_chunks_new (MAX_FORKED);
   self->requested = peer_chunks_new (0);
   self->wants = g_array_new (FALSE, FALSE, sizeof (PeerWant));
   self->withheld = g_array_new (FALSE, FALSE, sizeof (PeerWithheld));
@@ -70,9 +74,11 @@ peer_swarm_free (PeerSwarm *self)
   g_ptr_array_unref (self->channels);
   peer_swarm_forget_candidates (self);
   g_hash_table_unref (self->banned);
+  g_hash_table_unref (self->strikes);
   g_hash_table_unref (self->gossip.silent);
   g_clear_pointer (&self->gossip.certificate, g_bytes_unref);
   peer_chunks_free (self->have);
+  peer_chunks_free (self->forked);
   peer_chunks_free (self->requested);
   g_array_unref (self->wants);
   g_array_unref (self->withheld);
@@ -143,6 +149,7 @@ slide_window (PeerSwarm *self)
     return;
   PeerRange gone = {0, self->edge.end - self->discard_window};
   peer_chunks_remove (self->requested, gone);
+  peer_chunks_remove (self->forked, gone);
   peer_swarm_drop (self, gone);
 }
 
@@ -186,7 +193,8 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
   if (from != NULL)
     peer_uploads_earn (self, from, n);
   tell (self, PEER_EVENT_CHUNKS, run);
-  peer_swarm_announce (self, run, from, peer_swarm_have_delay (self, chunk));
+  if (!peer_chunks_has (self->forked, chunk))
+    peer_swarm_announce (self, run, from, peer_swarm_have_delay (self, chunk));
   tell_size (self);
   self->pick = true;
   return true;
@@ -212,6 +220,14 @@ owe_ack (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, i
   }
 }
 
+static void
+avoid (PeerSwarm *self, PeerChannel *channel)
+{
+  channel->avoid_until = self->core->now + UNPROVEN_TIME;
+  peer_core_wake (self->core, channel->avoid_until);
+  self->pick = true;
+}
+
 /* The hashes did not come, so nothing is known of the chunk. It is asked for once more, upon which
  * the sender must send all its hashes; if they are missing again somebody else is asked. */
 static void
@@ -229,9 +245,7 @@ unproven (PeerSwarm *self, PeerChannel *channel, uint64_t chunk)
   }
   peer_chunks_remove (channel->unproven, run);
   peer_chunks_remove (self->requested, run);
-  channel->avoid_until = core->now + UNPROVEN_TIME;
-  peer_core_wake (core, channel->avoid_until);
-  self->pick = true;
+  avoid (self, channel);
 }
 
 /* NTP; 0 = the age of a signature of chunk does not matter: only what would be our newest must be
@@ -302,7 +316,10 @@ judge (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, int
   case PEER_INTEGRITY_FORKED:
     self->core->counters.chunks_bad++;
     peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
-    peer_swarm_ban (self, channel);
+    if (peer_chunks_has (self->forked, chunk))
+      avoid (self, channel); /* the source's fault: it believes the other signature */
+    else
+      peer_swarm_ban (self, channel);
     return true;
   }
   return true;
@@ -327,6 +344,11 @@ on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
   }
   peer_limit_spend (&self->download, core->now, n);
   bool asked = peer_channel_answered (channel, core->now, chunk, n);
+  *(asked ? &channel->brought : &channel->pushed) += n;
+  if (channel->pushed > PUSHED_LEAST + 2 * channel->brought) {
+    peer_swarm_close (self, channel, true); /* 12.6.3: it fills our line, whatever it wants */
+    return;
+  }
   if (peer_chunks_has (self->have, chunk)) {
     core->counters.chunks_duplicate++;
     owe_ack (self, channel, chunk, message->time, core->now);
@@ -452,6 +474,7 @@ on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *m
     return;
   case PEER_INTEGRITY_FORKED:
     core->counters.munros_forked++;
+    peer_chunks_add (self->forked, message->chunks);
     return;
   case PEER_INTEGRITY_BAD:
     core->counters.signatures_bad++;
@@ -534,6 +557,11 @@ on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
     PeerRange part = peer_chunks_next (self->have, run);
     if (peer_range_is_empty (part))
       return;
+    run.first = part.end;
+    PeerRange sound = peer_chunks_gap (self->forked, part);
+    if (peer_range_is_empty (sound))
+      continue;
+    part = sound;
     run.first = part.end;
     /* Who asks for what it said it has, has it no more: a cache drops chunks, and HAVE cannot be
      * taken back. Live, the discard window tells of that (6.2), and a HAVE may overtake a REQUEST. */

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an engine does about peers that are up to no good, and what it must not do to those that are
+ * not. */
+#include "tests/peer/engines.h"
+
+#include <string.h>
+
+#define BAN_TIME INT64_C (600000000) /* us */
+
+/* --- two signatures for one munro --- */
+
+typedef struct {
+  PeerContent content;
+  PeerKey *key;
+  PeerSwarm *swarms[2];
+} Fork;
+
+static void
+fork_init (Fork *self, Net *net)
+{
+  peer_content_init_live (&self->content);
+  self->key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, NULL);
+  peer_key_swarm_id (self->key, &self->content);
+  self->content.chunk_size = CHUNK;
+  self->content.chunks_per_signature = MUNRO;
+  for (unsigned i = 0; i < 2; i++) {
+    PeerJoin join = {.content = &self->content,
+                     .store = peer_store_memory_new (CHUNK, 1024),
+                     .discard_window = 1024,
+                     .source = true};
+    self->swarms[i] = peer_engine_join (net->engines[i], &join, NULL);
+    peer_engine_start (net->engines[i], self->swarms[i], 0);
+  }
+}
+
+/* Source 0 makes what chunk_bytes() says, the other one something else. */
+static void
+fork_sign (Fork *self, Net *net, unsigned i, uint64_t first)
+{
+  uint8_t bytes[CHUNK];
+  for (uint64_t chunk = first; chunk < first + MUNRO; chunk++) {
+    chunk_bytes (chunk, bytes);
+    bytes[0] ^= i > 0 ? 0xff : 0;
+    g_assert_cmpuint (peer_engine_append (net->engines[i], self->swarms[i], bytes, sizeof bytes),
+                      ==, chunk);
+  }
+  g_assert_true (peer_engine_sign (net->engines[i], self->swarms[i], self->key, net->now));
+}
+
+static void
+test_fork (void)
+{
+  Net net;
+  Fork fork;
+  net_init (&net, 4);
+  fork_init (&fork, &net);
+  PeerSwarm *viewer = leech (&net, 2, &fork.content, 1024);
+  PeerAddress other = address_of (1), first = address_of (2);
+  peer_engine_add_peer (net.engines[2], viewer, &other);
+  want (&net, 2, viewer, (PeerRange){0, 3 * MUNRO});
+  net_run (&net, net.now + 1000000);
+  fork_sign (&fork, &net, 0, 0);
+  net_run (&net, net.now + DELAY / 2);
+  fork_sign (&fork, &net, 1, 0);
+  net_run (&net, net.now + 3000000);
+  /* the first is kept, and whoever has the other is not to blame */
+  assert_has (viewer, (PeerRange){0, MUNRO}, CHUNK);
+  g_assert_cmpuint (peer_engine_counters (net.engines[2])->munros_forked, >, 0);
+  g_assert_cmpuint (count_events (&net, 2, PEER_EVENT_BAD_PEER), ==, 0);
+  /* it is not given on; what follows is */
+  PeerJoin join = {.content = &fork.content,
+                   .store = peer_store_memory_new (CHUNK, 1024),
+                   .discard_window = 1024};
+  PeerSwarm *next = peer_engine_join (net.engines[3], &join, NULL);
+  peer_engine_add_peer (net.engines[3], next, &first);
+  want (&net, 3, next, (PeerRange){0, 3 * MUNRO});
+  net_run (&net, net.now + 1000000);
+  fork_sign (&fork, &net, 0, MUNRO);
+  net_run (&net, net.now + 3000000);
+  assert_has (next, (PeerRange){MUNRO, 2 * MUNRO}, CHUNK);
+  g_assert_false (peer_chunks_has_any (peer_swarm_chunks (next), (PeerRange){0, MUNRO}));
+  peer_key_free (fork.key);
+  net_clear (&net);
+}
+
+/* --- bans --- */
+
+static bool
+pollute (Net *net, Datagram *datagram)
+{
+  if (datagram->from == 0 && datagram->size > CHUNK)
+    datagram->bytes[datagram->size - 1] ^= 1;
+  return true;
+}
+
+static guint
+bans (const Net *net)
+{
+  return count_events (net, 1, PEER_EVENT_BAD_PEER);
+}
+
+static void
+test_ban_doubles (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  net.tamper = pollute;
+  make_film (&film, 40, 100);
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
+  want (&net, 1, swarm, (PeerRange){0, 40});
+  net_run (&net, net.now + 5000000);
+  g_assert_cmpuint (bans (&net), ==, 1);
+  net_run (&net, net.now + BAN_TIME - 10000000);
+  g_assert_cmpuint (bans (&net), ==, 1);
+  net_run (&net, net.now + 300000000);
+  g_assert_cmpuint (bans (&net), ==, 2);
+  net_run (&net, net.now + 2 * BAN_TIME - 350000000);
+  g_assert_cmpuint (bans (&net), ==, 2);
+  net_run (&net, net.now + 700000000);
+  g_assert_cmpuint (bans (&net), ==, 3);
+  g_assert_true (peer_chunks_is_empty (peer_swarm_chunks (swarm)));
+  net_clear (&net);
+}
+
+/* --- what nobody asked for --- */
+
+static void
+test_pusher_is_left (void)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, 40, 100);
+  PeerContent content = film.content;
+  seed (&net, 0, &film);
+  leech (&net, 1, &content, 40);
+  net_run (&net, net.now + 1000000);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->channels_opened, ==, 1);
+  /* the channel ID that engine 1 gave: in the head of what engine 0 sends */
+  uint8_t bytes[PEER_DATAGRAM_MAX] = {0};
+  for (guint i = 0; i < net.log->len; i++)
+    if (g_array_index (net.log, Datagram, i).from == 0)
+      memcpy (bytes, g_array_index (net.log, Datagram, i).bytes, 4);
+  PeerWireFormat format = peer_wire_format (&content);
+  PeerWriter writer = {bytes, 4, sizeof bytes};
+  static const uint8_t nothing[CHUNK];
+  PeerMessage data = {
+      .type = PEER_MESSAGE_DATA, .chunks = {7, 8}, .bytes = {nothing, sizeof nothing}};
+  g_assert_true (peer_wire_write (&writer, &format, &data));
+  uint64_t closed = peer_engine_counters (net.engines[1])->channels_closed;
+  for (unsigned i = 0; i < 1000; i++)
+    net_send (&net, 0, 1, bytes, writer.used);
+  net_run (&net, net.now + 50000);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->channels_closed, ==, closed + 1);
+  net_clear (&net);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/peer/defence/fork-is-not-given-on-and-nobody-blamed", test_fork);
+  g_test_add_func ("/peer/defence/ban-is-twice-as-long-each-time", test_ban_doubles);
+  g_test_add_func ("/peer/defence/who-pushes-too-much-is-left", test_pusher_is_left);
+  return g_test_run ();
+}
