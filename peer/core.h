@@ -27,6 +27,7 @@ typedef struct {
   int64_t wall_offset;  /* us: Unix time minus now */
   bool wall_trusted;
   uint32_t max_channels;
+  int64_t dead_time;   /* us */
   uint32_t max_per_ip; /* inbound channels of one public address, in a swarm */
   uint32_t n_unproven; /* channels that answer an address not proven yet */
   PeerLimit upload;    /* of all datagrams: what the owner allows, or our line carries */

@@ -13,6 +13,7 @@
 
 #define MAX_SWARMS 64
 #define MAX_CHANNELS 1024
+#define DEAD_TIME 180000000 /* us (RFC 7574, table 8) */
 #define MAX_PER_IP 32
 #define HANDSHAKES_PER_SECOND 500.0 /* checks of first datagrams, in all */
 
@@ -51,6 +52,7 @@ peer_engine_new (const PeerEngineOptions *options)
       .wall_offset = options->wall_offset,
       .wall_trusted = options->wall_trusted,
       .max_channels = options->max_channels,
+      .dead_time = options->dead_time > 0 ? options->dead_time : DEAD_TIME,
       .max_per_ip = options->max_per_ip > 0 ? options->max_per_ip : MAX_PER_IP,
       .loss_tolerance = options->loss_tolerance,
       .deadline = PEER_NEVER,

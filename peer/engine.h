@@ -38,6 +38,7 @@ typedef struct {
   bool no_exchange;        /* no peer address exchange at all (3.10: it is optional) */
   uint64_t max_upload;     /* bytes/s of datagrams; 0 = LEDBAT alone decides */
   uint32_t loss_tolerance; /* percent: see PeerLedbatOptions; 0 = as RFC 6817 has it */
+  int64_t dead_time;       /* us of silence that make a peer dead (section 3.12); 0 = 180 s */
 } PeerEngineOptions;
 
 void peer_engine_options_init (PeerEngineOptions *self); /* sensible limits; random is left NULL */

@@ -640,7 +640,7 @@ check_channels (PeerSwarm *self, Slots *slots)
       slots->open += of_use;
       slots->outbound += of_use && channel->initiator;
       slots->hearsay += of_use && channel->hearsay;
-      if (core->now - channel->last_received >= 180000000 && channel->unanswered >= 3) {
+      if (core->now - channel->last_received >= core->dead_time && channel->unanswered >= 3) {
         core->counters.channels_dead++;
         peer_swarm_close (self, channel, false);
       }

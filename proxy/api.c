@@ -64,6 +64,9 @@ write_active (const ProxyParts *with, GString *out, ProxySession *session, uint6
   proxy_json_number (out, "up_rate", (int64_t)stats.swarm.upload_rate);
   proxy_json_number (out, "downloaded", (int64_t)stats.swarm.downloaded);
   proxy_json_number (out, "uploaded", (int64_t)stats.swarm.uploaded);
+  proxy_json_number (out, "up_limit", (int64_t)stats.swarm.upload_limit);
+  proxy_json_number (out, "down_limit", (int64_t)stats.swarm.download_limit);
+  proxy_json_number (out, "choked", stats.swarm.choked);
   proxy_json_number (out, "skipped", (int64_t)stats.skipped);
   proxy_json_number (out, "memory", (int64_t)stats.memory);
   proxy_json_number (out, "seconds", (g_get_monotonic_time () - stats.since) / G_USEC_PER_SEC);
@@ -336,5 +339,31 @@ proxy_api_channel (const ProxyParts *with, const char *id, SoupServerMessage *me
   g_autofree char *kept = g_strdup (channel->id);
   proxy_sessions_stop (with->sessions, kept);
   proxy_catalog_remove (with->catalog, kept);
+  soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+}
+
+void
+proxy_api_limit (const ProxyParts *with, const char *id, GHashTable *query,
+                 SoupServerMessage *message)
+{
+  const char *up = query ? g_hash_table_lookup (query, "upload") : NULL;
+  const char *down = query ? g_hash_table_lookup (query, "download") : NULL;
+  g_autoptr (GError) error = NULL;
+  if (!g_str_equal (soup_server_message_get_method (message), "PUT")) {
+    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
+                                  "PUT");
+    proxy_respond_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "limits are set with PUT");
+    return;
+  }
+  if (!proxy_respond_may_change (message))
+    return;
+  if (!proxy_catalog_lookup (with->catalog, id)) {
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such channel");
+    return;
+  }
+  if (!proxy_sessions_set_limit (with->sessions, id, up, down, &error)) {
+    proxy_respond_error (message, SOUP_STATUS_BAD_REQUEST, error->message);
+    return;
+  }
   soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
 }

@@ -48,6 +48,18 @@ static const Option options[] = {
      "peers may name each other without certificates; for closed networks only"},
     {"no-peer-exchange", FLAG, AT (no_peer_exchange), NULL,
      "peers are not named to each other at all"},
+    {"upload", TEXT, AT (said.upload), "RATE",
+     "limit of all that is sent, bit/s: 20M, 512k (none)"},
+    {"swarm-upload", TEXT, AT (said.swarm_upload), "RATE",
+     "limit of what each swarm sends, bit/s (none)"},
+    {"swarm-download", TEXT, AT (said.swarm_download), "RATE",
+     "limit of what each swarm fetches, bit/s (none)"},
+    {"limit", TEXTS, AT (said.limits), "ID=UPLOAD[,DOWNLOAD]",
+     "limits of one channel, bit/s (repeatable)"},
+    {"dead-peer", TEXT, AT (said.dead_peer), "SECONDS",
+     "a peer that is silent so long, and left three datagrams unanswered, is dead (180)"},
+    {"log", TEXT, AT (said.log), "WHERE",
+     "stderr, journal, syslog or syslog:FACILITY (journal, if started by it; else stderr)"},
     {"verbose", FLAG, AT (verbose), NULL, "say more"},
 };
 
@@ -362,7 +374,8 @@ proxy_config_read (ProxyConfig *out, int argc, char **argv, GError **error)
   }
   if (!config.state)
     config.state = default_state ();
-  if (!check (&config, error))
+  config.peering = net_peering_new (&config.said, error);
+  if (!config.peering || !check (&config, error))
     return PROXY_CONFIG_WRONG;
   *out = config;
   config = (ProxyConfig){0};
@@ -380,4 +393,6 @@ proxy_config_clear (ProxyConfig *self)
   g_clear_pointer (&self->name, g_free);
   g_clear_pointer (&self->trackers, g_strfreev);
   g_clear_pointer (&self->allow_hosts, g_strfreev);
+  net_peering_said_clear (&self->said);
+  g_clear_pointer (&self->peering, net_peering_free);
 }

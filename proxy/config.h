@@ -2,7 +2,7 @@
 /* What the operator has said: on the command line, or in a key file. */
 #pragma once
 
-#include <glib.h>
+#include "peer/net/peering.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +30,8 @@ typedef struct {
   unsigned max_per_ip; /* 0 = the engine's default */
   bool benign_network, no_peer_exchange;
   bool verbose;
+  NetPeeringSaid said;
+  NetPeering *peering;
 } ProxyConfig;
 
 typedef enum {

@@ -17,6 +17,8 @@
 #define FLUSH_MS 2000 /* for the trackers, at the end */
 
 typedef struct {
+  int argc;
+  char **argv; /* for a reload */
   ProxyConfig config;
   GMainLoop *loop;
   char *state_trouble;
@@ -79,10 +81,30 @@ on_stop (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+/* The limits as they are said now; those that were set through the API are forgotten. */
+static void
+reload_limits (App *app)
+{
+  g_auto (ProxyConfig) config = {0};
+  g_autoptr (GError) error = NULL;
+  if (proxy_config_read (&config, app->argc, app->argv, &error) != PROXY_CONFIG_RUN) {
+    g_warning ("reload: %s; the limits stay as they are", error->message);
+    return;
+  }
+  NetPeering *old = app->config.peering;
+  app->config.peering = app->session_options.peering = g_steal_pointer (&config.peering);
+  net_peering_free (old);
+  net_peering_limit_engine (app->config.peering, net_udp_engine (app->udp));
+  g_autoptr (GPtrArray) active = proxy_sessions_list (app->sessions);
+  for (guint i = 0; i < active->len; i++)
+    proxy_session_limit (active->pdata[i]);
+}
+
 static gboolean
 on_reload (gpointer data)
 {
-  g_message ("reading the channel lists again");
+  g_message ("reading the channel lists and the limits again");
+  reload_limits (data);
   proxy_guide_reload (((App *)data)->guide);
   return G_SOURCE_CONTINUE;
 }
@@ -118,6 +140,7 @@ make_core (App *app, GError **error)
   options.max_per_ip = app->config.max_per_ip;
   options.benign = app->config.benign_network;
   options.no_exchange = app->config.no_peer_exchange;
+  net_peering_options (app->config.peering, &options);
   app->udp = net_udp_new (app->config.peer, &options, on_engine_event, app, error);
   if (!app->udp)
     return false;
@@ -134,6 +157,7 @@ make_core (App *app, GError **error)
       .memory = app->config.memory,
       .trackers = (const char *const *)app->config.trackers,
       .allow_plain_tracker = app->config.allow_plain_tracker,
+      .peering = app->config.peering,
   };
   app->sessions = proxy_sessions_new (&app->session_options, app->config.linger);
   app->library = proxy_library_new (app->catalog, app->sessions);
@@ -249,7 +273,7 @@ run (App *app)
 int
 main (int argc, char **argv)
 {
-  App app = {0};
+  App app = {.argc = argc, .argv = argv};
   g_autoptr (GError) error = NULL;
   setlocale (LC_ALL, "");
   switch (proxy_config_read (&app.config, argc, argv, &error)) {

@@ -131,6 +131,16 @@ start_tracker (ProxySession *self)
     self->tracker_failure = g_strdup (error->message);
 }
 
+void
+proxy_session_limit (ProxySession *self)
+{
+  if (!self->swarm)
+    return;
+  net_peering_limit_swarm (self->options->peering, net_udp_engine (self->options->udp), self->swarm,
+                           self->id);
+  net_udp_wake (self->options->udp);
+}
+
 static bool
 join (ProxySession *self, PeerStore *store, PeerIntegrity *integrity, uint64_t window,
       GError **error)
@@ -145,6 +155,7 @@ join (ProxySession *self, PeerStore *store, PeerIntegrity *integrity, uint64_t w
   self->swarm = peer_engine_join (net_udp_engine (self->options->udp), &parts, error);
   if (!self->swarm)
     return false;
+  proxy_session_limit (self);
   add_peers ((const PeerAddress *)(void *)self->link->peers->data, self->link->peers->len, self);
   return true;
 }

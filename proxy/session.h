@@ -4,6 +4,7 @@
 
 #include "peer/link.h"
 #include "peer/net/cache.h"
+#include "peer/net/peering.h"
 #include "peer/net/tracker.h"
 #include "peer/net/udp.h"
 #include "proxy/film.h"
@@ -15,6 +16,7 @@ typedef struct {
   uint64_t memory;             /* bytes, of a live channel's ring */
   const char *const *trackers; /* for all swarms; NULL-terminated */
   bool allow_plain_tracker;
+  NetPeering *peering; /* NULL = nothing was said */
 } ProxySessionOptions;
 
 typedef struct ProxySession ProxySession;
@@ -27,6 +29,8 @@ void proxy_session_free (ProxySession *self);
 
 const char *proxy_session_id (const ProxySession *self);
 bool proxy_session_has_swarm (const ProxySession *self, const PeerSwarm *swarm);
+/* The limits may have changed. */
+void proxy_session_limit (ProxySession *self);
 /* What the engine has to say of this swarm. */
 void proxy_session_event (ProxySession *self, const PeerEvent *event);
 /* Tells the trackers how much was given and taken; now and then. */

@@ -23,6 +23,10 @@ void proxy_sessions_release (ProxySessions *self, ProxySession *session);
 /* The channel goes, whoever watches it. */
 void proxy_sessions_stop (ProxySessions *self, const char *id);
 
+/* bit/s as text, NULL = as it is; of a channel in play, and when it is played again. */
+bool proxy_sessions_set_limit (ProxySessions *self, const char *id, const char *upload,
+                               const char *download, GError **error);
+
 void proxy_sessions_event (ProxySessions *self, const PeerEvent *event);
 
 typedef enum {

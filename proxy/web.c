@@ -105,7 +105,7 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
             gpointer data)
 {
   ProxyWeb *self = data;
-  static const char one[] = "/api/v1/channels/";
+  static const char one[] = "/api/v1/channels/", limit[] = "/limit";
   for (size_t i = 0; i < G_N_ELEMENTS (files); i++)
     if (g_str_equal (path, files[i].path)) {
       serve_file (message, &files[i]);
@@ -123,7 +123,11 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
     proxy_api_status (&self->with, self->started, message);
   else if (g_str_equal (path, "/api/v1/channels"))
     proxy_api_channels (&self->with, message);
-  else if (g_str_has_prefix (path, one))
+  else if (g_str_has_prefix (path, one) && g_str_has_suffix (path + strlen (one), limit)) {
+    g_autofree char *id =
+        g_strndup (path + strlen (one), strlen (path + strlen (one)) - strlen (limit));
+    proxy_api_limit (&self->with, id, query, message);
+  } else if (g_str_has_prefix (path, one))
     proxy_api_channel (&self->with, path + strlen (one), message);
   else
     proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is nothing at this address");

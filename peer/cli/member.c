@@ -74,6 +74,7 @@ join_with (CliMember *self, PeerStore *store, PeerIntegrity *integrity, GError *
   self->swarm = peer_engine_join (net_udp_engine (self->udp), &join, error);
   if (self->swarm == NULL)
     return false;
+  net_peering_limit_swarm (self->options->peering, net_udp_engine (self->udp), self->swarm, NULL);
   add_peers ((const PeerAddress *)(void *)self->link->peers->data, self->link->peers->len, self);
   add_peers ((const PeerAddress *)(void *)self->options->peers->data, self->options->peers->len,
              self);

@@ -18,6 +18,7 @@ typedef struct {
   int max_per_ip, loss_tolerance;
   gboolean benign_network, no_peer_exchange;
   gboolean keep, seed, allow_plain_tracker, verbose, version;
+  NetPeeringSaid peering;
 } Said;
 
 static void
@@ -32,6 +33,7 @@ said_clear (Said *self)
   g_strfreev (self->trackers);
   g_strfreev (self->peers);
   g_strfreev (self->links);
+  net_peering_said_clear (&self->peering);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Said, said_clear)
@@ -69,6 +71,7 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
        NET_OPTIONS_BENIGN_NETWORK_HELP, NULL},
       {"no-peer-exchange", 0, 0, G_OPTION_ARG_NONE, &said->no_peer_exchange,
        NET_OPTIONS_NO_PEER_EXCHANGE_HELP, NULL},
+      NET_PEERING_ENTRIES (&said->peering),
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &said->config, "Options from a key file", "FILE"},
       {"verbose", 'v', 0, G_OPTION_ARG_NONE, &said->verbose, "Say what happens", NULL},
       {"version", 0, 0, G_OPTION_ARG_NONE, &said->version, "Print the version and end", NULL},
@@ -182,6 +185,9 @@ add_peers (CliOptions *self, char *const *lists, GError **error)
 static bool
 fill (CliOptions *self, Said *said, GError **error)
 {
+  self->peering = net_peering_new (&said->peering, error);
+  if (self->peering == NULL)
+    return false;
   self->seed = said->seed;
   self->allow_plain_tracker = said->allow_plain_tracker;
   self->verbose = said->verbose;
@@ -259,6 +265,7 @@ cli_options_free (CliOptions *self)
   g_ptr_array_unref (self->links);
   g_ptr_array_unref (self->trackers);
   g_array_unref (self->peers);
+  g_clear_pointer (&self->peering, net_peering_free);
   g_free (self);
 }
 
@@ -266,6 +273,7 @@ void
 cli_options_engine (const CliOptions *self, PeerEngineOptions *out)
 {
   peer_engine_options_init (out);
+  net_peering_options (self->peering, out);
   out->max_per_ip = self->max_per_ip;
   out->loss_tolerance = self->loss_tolerance;
   out->benign = self->benign_network;

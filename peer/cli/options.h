@@ -4,16 +4,18 @@
 
 #include "peer/engine.h"
 #include "peer/link.h"
+#include "peer/net/peering.h"
 #include <gio/gio.h>
 
 typedef struct {
-  PeerLink *link;          /* NULL with --cache */
-  GPtrArray *links;        /* PeerLink: with --cache, all that were given */
-  char *cache;             /* NULL, or the folder of a cache of many swarms */
-  uint64_t quota;          /* of it; bytes */
-  char **lists;            /* with --cache: URIs of channel lists; NULL-terminated */
-  char *output;            /* NULL = standard output */
-  char *listen;            /* ADDR:PORT of the peer protocol */
+  PeerLink *link;   /* NULL with --cache */
+  GPtrArray *links; /* PeerLink: with --cache, all that were given */
+  char *cache;      /* NULL, or the folder of a cache of many swarms */
+  uint64_t quota;   /* of it; bytes */
+  char **lists;     /* with --cache: URIs of channel lists; NULL-terminated */
+  char *output;     /* NULL = standard output */
+  char *listen;     /* ADDR:PORT of the peer protocol */
+  NetPeering *peering;
   GPtrArray *trackers;     /* char *: the link's and those of --tracker */
   GArray *peers;           /* PeerAddress: the link's and those of --peers */
   unsigned loss_tolerance; /* percent */

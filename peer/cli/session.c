@@ -521,6 +521,7 @@ join (CliSession *self, GError **error)
   self->swarm = peer_engine_join (net_udp_engine (self->udp), &joining, error);
   if (self->swarm == NULL)
     return false;
+  net_peering_limit_swarm (self->options->peering, net_udp_engine (self->udp), self->swarm, NULL);
   self->n_chunks = peer_content_n_chunks (&self->content);
   add_peers (self, (const PeerAddress *)(void *)self->options->peers->data,
              self->options->peers->len);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/net/log.h"
 
-#include <stdbool.h>
+#include <gio/gio.h>
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 static const char *program_name = "";
-static bool to_journal, to_terminal;
+static bool to_journal, to_terminal, to_syslog;
+static bool told; /* where to */
 
 static const char *
 level_name (GLogLevelFlags level)
@@ -24,16 +26,22 @@ level_name (GLogLevelFlags level)
 }
 
 /* Threat: names and answers from outside stand in the log, and must not forge a line of it. */
-char *
-net_log_line (const char *program, GLogLevelFlags level, const char *message, gssize length)
+static void
+append_clean (GString *line, const char *message, gssize length)
 {
   g_autofree char *text = g_utf8_make_valid (message, length);
-  g_autoptr (GString) line = g_string_new (NULL);
-  g_string_append_printf (line, "%s: %s", program, level_name (level));
   for (const char *at = text; *at != 0; at = g_utf8_next_char (at)) {
     gunichar c = g_utf8_get_char (at);
     g_string_append_unichar (line, g_unichar_iscntrl (c) ? '?' : c);
   }
+}
+
+char *
+net_log_line (const char *program, GLogLevelFlags level, const char *message, gssize length)
+{
+  g_autoptr (GString) line = g_string_new (NULL);
+  g_string_append_printf (line, "%s: %s", program, level_name (level));
+  append_clean (line, message, length);
   g_string_append_c (line, '\n');
   return g_string_free (g_steal_pointer (&line), FALSE);
 }
@@ -49,6 +57,30 @@ write_line (GLogLevelFlags level, const GLogField *message)
   fflush (stderr);
 }
 
+int
+net_log_severity (GLogLevelFlags level)
+{
+  if (level & G_LOG_LEVEL_ERROR)
+    return LOG_CRIT;
+  if (level & G_LOG_LEVEL_CRITICAL)
+    return LOG_ERR;
+  if (level & G_LOG_LEVEL_WARNING)
+    return LOG_WARNING;
+  if (level & G_LOG_LEVEL_MESSAGE)
+    return LOG_NOTICE;
+  return level & G_LOG_LEVEL_INFO ? LOG_INFO : LOG_DEBUG;
+}
+
+/* The daemon that takes it adds what else RFC 5424 wants: time, host, and how it is framed. */
+static void
+write_syslog (GLogLevelFlags level, const GLogField *message)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  if (message != NULL)
+    append_clean (text, message->value, message->length);
+  syslog (net_log_severity (level), "%s", text->str);
+}
+
 static GLogWriterOutput
 writer (GLogLevelFlags level, const GLogField *fields, gsize n, gpointer data)
 {
@@ -62,7 +94,9 @@ writer (GLogLevelFlags level, const GLogField *fields, gsize n, gpointer data)
   }
   if (g_log_writer_default_would_drop (level, domain))
     return G_LOG_WRITER_HANDLED;
-  if (!to_journal || g_log_writer_journald (level, fields, n, NULL) != G_LOG_WRITER_HANDLED)
+  if (to_syslog)
+    write_syslog (level, message);
+  else if (!to_journal || g_log_writer_journald (level, fields, n, NULL) != G_LOG_WRITER_HANDLED)
     write_line (level, message);
   if (level & G_LOG_FLAG_FATAL)
     G_BREAKPOINT ();
@@ -73,7 +107,46 @@ void
 net_log_init (const char *program)
 {
   program_name = program;
-  to_journal = g_log_writer_is_journald (STDERR_FILENO);
+  if (!told)
+    to_journal = g_log_writer_is_journald (STDERR_FILENO);
   to_terminal = isatty (STDERR_FILENO) == 1;
   g_log_set_writer_func (writer, NULL, NULL);
+}
+
+static int
+find_facility (const char *name)
+{
+  static const struct {
+    const char *name;
+    int value;
+  } facilities[] = {{"daemon", LOG_DAEMON}, {"user", LOG_USER},     {"local0", LOG_LOCAL0},
+                    {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3},
+                    {"local4", LOG_LOCAL4}, {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6},
+                    {"local7", LOG_LOCAL7}};
+  for (size_t i = 0; i < G_N_ELEMENTS (facilities); i++)
+    if (strcmp (facilities[i].name, name) == 0)
+      return facilities[i].value;
+  return -1;
+}
+
+bool
+net_log_to (const char *where, GError **error)
+{
+  bool is_syslog = g_str_has_prefix (where, "syslog");
+  const char *colon = is_syslog && where[6] == ':' ? where + 7 : NULL;
+  int facility = find_facility (colon != NULL ? colon : "daemon");
+  if ((is_syslog && where[6] != '\0' && (colon == NULL || facility < 0)) ||
+      (!is_syslog && strcmp (where, "stderr") != 0 && strcmp (where, "journal") != 0)) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "--log %s: expected stderr, journal, syslog, or syslog:FACILITY with daemon, user "
+                 "or local0 to local7",
+                 where);
+    return false;
+  }
+  told = true;
+  to_syslog = is_syslog;
+  to_journal = strcmp (where, "journal") == 0;
+  if (is_syslog)
+    openlog (NULL, LOG_PID, facility);
+  return true;
 }

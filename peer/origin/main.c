@@ -66,7 +66,8 @@ start (Program *self, GError **error)
                                   .no_peer_exchange = options->no_peer_exchange,
                                   .chunk_size = options->chunk_size,
                                   .chunks_per_signature = options->chunks_per_signature,
-                                  .window = options->window};
+                                  .window = options->window,
+                                  .peering = options->peering};
 
   self->pulls = g_ptr_array_new_with_free_func ((GDestroyNotify)origin_pull_free);
   self->state = origin_state_open (options->state, error);
@@ -134,10 +135,18 @@ on_reload (gpointer data)
       break;
     n++;
   }
+  if (options != NULL) {
+    origin_station_limit (self->station, options->peering);
+    NetPeering *old = self->options->peering;
+    self->options->peering = g_steal_pointer (&options->peering);
+    net_peering_free (old);
+  }
   if (error != NULL)
     g_warning ("reload: %s", error->message);
   else
-    g_message ("reload: %u new; what is on the air goes on, other options need a restart", n);
+    g_message ("reload: %u new; limits are as said, what is on the air goes on, other options "
+               "need a restart",
+               n);
   return G_SOURCE_CONTINUE;
 }
 

@@ -23,6 +23,7 @@ typedef struct {
   char **trackers, **announce, **channels, **pulls, **files, **untils;
   gboolean allow_plain, benign_network, no_peer_exchange, verbose, version;
   int chunk_size, per_signature, window, mtu, max_per_ip, loss_tolerance;
+  NetPeeringSaid peering;
 } Raw;
 
 static void
@@ -38,6 +39,7 @@ raw_clear (Raw *self)
   g_strfreev (self->pulls);
   g_strfreev (self->files);
   g_strfreev (self->untils);
+  net_peering_said_clear (&self->peering);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Raw, raw_clear)
@@ -204,7 +206,8 @@ fill (OriginOptions *self, Raw *raw, GError **error)
   self->verbose = raw->verbose;
   self->version = raw->version;
   self->entries = g_ptr_array_new_with_free_func ((GDestroyNotify)origin_entry_free);
-  return take_numbers (self, raw, error) &&
+  self->peering = net_peering_new (&raw->peering, error);
+  return self->peering != NULL && take_numbers (self, raw, error) &&
          net_options_max_per_ip (raw->max_per_ip, &self->max_per_ip, error) &&
          net_options_loss_tolerance (raw->loss_tolerance, &self->loss_tolerance, error) &&
          add_entries (self, ORIGIN_CHANNEL, raw->channels, error) &&
@@ -261,6 +264,8 @@ origin_options_parse (int *argc, char ***argv, GError **error)
        NET_OPTIONS_BENIGN_NETWORK_HELP, NULL},
       {"no-peer-exchange", 0, 0, G_OPTION_ARG_NONE, &raw.no_peer_exchange,
        NET_OPTIONS_NO_PEER_EXCHANGE_HELP, NULL},
+      NET_PEERING_ENTRIES (&raw.peering),
+      NET_PEERING_LIMIT_ENTRY (&raw.peering),
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &raw.config, "Key file with the same options",
        "FILE"},
       {"verbose", 0, 0, G_OPTION_ARG_NONE, &raw.verbose, "Log more", NULL},
@@ -290,5 +295,6 @@ origin_options_free (OriginOptions *self)
   g_strfreev (self->trackers);
   g_strfreev (self->announce);
   g_clear_pointer (&self->entries, g_ptr_array_unref);
+  g_clear_pointer (&self->peering, net_peering_free);
   g_free (self);
 }

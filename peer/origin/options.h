@@ -2,6 +2,7 @@
 /* What ppsp-origin was told: the command line, and a key file behind it. */
 #pragma once
 
+#include "peer/net/peering.h"
 #include "peer/origin/station.h"
 
 typedef struct {
@@ -13,6 +14,7 @@ typedef struct {
   unsigned max_per_ip;     /* 0 = the engine's default */
   uint32_t chunk_size, chunks_per_signature;
   uint64_t window; /* bytes */
+  NetPeering *peering;
 } OriginOptions;
 
 /* Takes what it knows out of argv. The error is one line. */

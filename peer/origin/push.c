@@ -226,15 +226,15 @@ is_from_here (SoupServerMessage *message)
   return host_is_local (soup_message_headers_get_one (headers, "Host"));
 }
 
-static bool
-is_allowed (SoupServerMessage *message, const char *token)
+bool
+origin_push_is_allowed (SoupServerMessage *message, const char *token)
 {
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
   const char *text = soup_message_headers_get_one (headers, "Authorization");
 
   if (is_from_here (message))
     return true;
-  if (text == NULL || g_ascii_strncasecmp (text, "Bearer ", 7) != 0)
+  if (text == NULL || token == NULL || g_ascii_strncasecmp (text, "Bearer ", 7) != 0)
     return false;
   return tokens_equal (text + 7 + strspn (text + 7, " "), token);
 }
@@ -391,7 +391,7 @@ decide (Session *session, const char *path)
            strcmp (method, "DELETE") != 0)
     refuse (session, SOUP_STATUS_METHOD_NOT_ALLOWED, "Allow: PUT, POST, DELETE\r\n",
             "An encoder comes with PUT or POST; DELETE ends a broadcast.\n");
-  else if (!is_allowed (message, origin_content_token (content)))
+  else if (!origin_push_is_allowed (message, origin_content_token (content)))
     refuse_told (session, content, SOUP_STATUS_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n",
                  "An encoder on another machine shows the channel's token: \"Authorization: Bearer "
                  "TOKEN\". The token is in the origin's state folder.\n");

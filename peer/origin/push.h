@@ -13,4 +13,7 @@ typedef struct OriginPush OriginPush;
 OriginPush *origin_push_new (SoupServer *server, OriginStation *station);
 void origin_push_free (OriginPush *self);
 
+/* From this machine and from no browser's page, or with this token; NULL = there is none. */
+bool origin_push_is_allowed (SoupServerMessage *message, const char *token);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (OriginPush, origin_push_free)

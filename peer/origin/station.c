@@ -57,6 +57,7 @@ struct OriginStation {
   NetUdp *udp;
   char **trackers;
   GArray *announce; /* PeerAddress */
+  NetPeering *peering;
   bool allow_plain_tracker;
   uint32_t chunk_size, chunks_per_signature;
   uint64_t window;
@@ -125,6 +126,36 @@ origin_entry_parse (OriginKind kind, const char *text, GError **error)
     return NULL;
   }
   return g_steal_pointer (&self);
+}
+
+/* --- limits --- */
+
+static void
+apply_limit (OriginContent *self)
+{
+  if (self->swarm != NULL)
+    net_peering_limit_swarm (self->station->peering, net_udp_engine (self->station->udp),
+                             self->swarm, self->id);
+}
+
+void
+origin_station_limit (OriginStation *self, NetPeering *peering)
+{
+  self->peering = peering;
+  net_peering_limit_engine (peering, net_udp_engine (self->udp));
+  for (guint i = 0; i < self->contents->len; i++)
+    apply_limit (g_ptr_array_index (self->contents, i));
+  net_udp_wake (self->udp);
+}
+
+bool
+origin_content_limit (OriginContent *self, const char *upload, const char *download, GError **error)
+{
+  if (!net_peering_set (self->station->peering, self->id, upload, download, error))
+    return false;
+  apply_limit (self);
+  net_udp_wake (self->station->udp);
+  return true;
 }
 
 /* --- trackers --- */
@@ -487,6 +518,7 @@ add_channel (OriginContent *self, GError **error)
   if (self->swarm == NULL)
     return false;
   options.swarm = self->swarm;
+  apply_limit (self);
   options.key = g_steal_pointer (&key);
   self->publisher = origin_publisher_new (&options);
   origin_publisher_set_limit (self->publisher, options.first + RESERVE);
@@ -608,7 +640,10 @@ join_file (Hashing *hashing, GError **error)
 
   self->content = hashing->metadata;
   self->swarm = peer_engine_join (net_udp_engine (self->station->udp), &join, error);
-  return self->swarm != NULL && begin_tracking (self, error);
+  if (self->swarm == NULL)
+    return false;
+  apply_limit (self);
+  return begin_tracking (self, error);
 }
 
 static void
@@ -727,6 +762,7 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
   engine.loss_tolerance = options->loss_tolerance;
   engine.benign = options->benign_network;
   engine.no_exchange = options->no_peer_exchange;
+  net_peering_options (options->peering, &engine);
   self->udp = net_udp_new (options->peer_address, &engine, NULL, NULL, error);
   if (self->udp == NULL)
     return NULL;

@@ -2,6 +2,7 @@
 /* All that this origin publishes: its channels and files, each with a swarm and a tracker. */
 #pragma once
 
+#include "peer/net/peering.h"
 #include "peer/net/udp.h"
 #include "peer/origin/ingest.h"
 #include "peer/origin/state.h"
@@ -35,6 +36,7 @@ typedef struct {
   uint32_t chunk_size;           /* of new channels; bytes */
   uint32_t chunks_per_signature; /* likewise */
   uint64_t window;               /* bytes of a live channel that are kept */
+  NetPeering *peering;           /* outlives the station, until another takes its place */
 } OriginStationOptions;
 
 typedef struct OriginStation OriginStation;
@@ -51,6 +53,11 @@ bool origin_station_add (OriginStation *self, const OriginEntry *entry, GError *
 OriginContent *origin_station_find (OriginStation *self, const char *id); /* NULL = unknown */
 GPtrArray *origin_station_contents (OriginStation *self);                 /* OriginContent */
 NetUdp *origin_station_udp (OriginStation *self);
+/* Other limits, for all contents at once. */
+void origin_station_limit (OriginStation *self, NetPeering *peering);
+/* For one, bit/s as text, until the options are read anew; NULL = as it is. */
+bool origin_content_limit (OriginContent *self, const char *upload, const char *download,
+                           GError **error);
 
 const char *origin_content_id (const OriginContent *self);
 const char *origin_content_name (const OriginContent *self);

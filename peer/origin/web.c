@@ -3,11 +3,15 @@
  * the list of channels is not. */
 #include "peer/origin/web.h"
 
+#include "peer/origin/push.h"
+
 #include "peer/net/metrics.h"
 #include "peer/origin/download.h"
 
 #include <json-glib/json-glib.h>
 #include <string.h>
+
+#define LIMIT "/limit"
 
 struct OriginWeb {
   SoupServer *server;
@@ -170,9 +174,46 @@ add_content (JsonBuilder *builder, SoupServerMessage *message, OriginContent *co
   add_number (builder, "peers", stats.swarm.channels);
   add_number (builder, "uploaded", stats.swarm.uploaded);
   add_number (builder, "upload_rate", stats.swarm.upload_rate);
+  add_number (builder, "upload_limit", stats.swarm.upload_limit);
+  add_number (builder, "download_limit", stats.swarm.download_limit);
+  add_number (builder, "choked", stats.swarm.choked);
   add_bool (builder, "registered", stats.registered);
   add_string (builder, "tracker_error", stats.tracker_error);
   json_builder_end_object (builder);
+}
+
+/* PUT /api/v1/channels/ID/limit?upload=RATE&download=RATE, bit/s; until the options are read anew. */
+static void
+set_limit (OriginWeb *self, SoupServerMessage *message, const char *path, GHashTable *query)
+{
+  static const char front[] = "/api/v1/channels/";
+  const char *up = query != NULL ? g_hash_table_lookup (query, "upload") : NULL;
+  const char *down = query != NULL ? g_hash_table_lookup (query, "download") : NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id = NULL;
+  OriginContent *content = NULL;
+
+  if (g_str_has_prefix (path, front) && strlen (path) > strlen (front) + strlen (LIMIT))
+    id = g_strndup (path + strlen (front), strlen (path) - strlen (front) - strlen (LIMIT));
+  if (id != NULL)
+    content = origin_station_find (self->station, id);
+  if (content == NULL) {
+    soup_server_message_set_status (message, SOUP_STATUS_NOT_FOUND, NULL);
+  } else if (soup_server_message_get_method (message) != SOUP_METHOD_PUT) {
+    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
+                                  "PUT");
+    soup_server_message_set_status (message, SOUP_STATUS_METHOD_NOT_ALLOWED, NULL);
+  } else if (!origin_push_is_allowed (message, origin_content_token (content))) {
+    soup_message_headers_replace (soup_server_message_get_response_headers (message),
+                                  "WWW-Authenticate", "Bearer");
+    soup_server_message_set_status (message, SOUP_STATUS_UNAUTHORIZED, NULL);
+  } else if (!origin_content_limit (content, up, down, &error)) {
+    soup_server_message_set_status (message, SOUP_STATUS_BAD_REQUEST, NULL);
+    soup_server_message_set_response (message, "text/plain", SOUP_MEMORY_COPY, error->message,
+                                      strlen (error->message));
+  } else {
+    soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+  }
 }
 
 static void
@@ -185,6 +226,10 @@ on_api (SoupServer *server, SoupServerMessage *message, const char *path, GHashT
   g_autoptr (JsonNode) root = NULL;
   g_autofree char *text = NULL;
 
+  if (g_str_has_suffix (path, LIMIT)) {
+    set_limit (self, message, path, query);
+    return;
+  }
   if (is_not_ours (message, path, "/api/v1/channels"))
     return;
   json_builder_begin_array (builder);

@@ -430,6 +430,16 @@ class Refusals(World):
         self.assertEqual(run.returncode, 1)
         self.assertIn(str(self.http).encode(), run.stderr)
 
+    def put(self, path, headers=None):
+        request = urllib.request.Request(f'http://127.0.0.1:{self.http}{path}', method='PUT',
+                                         headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
     def test_config_file_and_reload(self):
         path = self.path('origin.conf')
         with open(path, 'w', encoding='utf-8') as file:
@@ -438,9 +448,21 @@ class Refusals(World):
         self.assertEqual(self.channel('one')['name'], 'First')
         self.assertIsNotNone(self.channel('two'))
         with open(path, 'w', encoding='utf-8') as file:
-            file.write('[origin]\nchannel=one=First;two;three\n')
+            file.write('[origin]\nchannel=one=First;two;three\nlimit=two=8M,1M\n'
+                       'swarm-upload=4M\n')
         process.send_signal(signal.SIGHUP)
         wait_for('the third', lambda: self.channel('three'))
+        limits = {id: (self.channel(id)['upload_limit'], self.channel(id)['download_limit'])
+                  for id in ('one', 'two', 'three')}
+        self.assertEqual(limits, {'one': (500000, 0), 'two': (1000000, 125000),
+                                  'three': (500000, 0)})
+        self.assertEqual(self.put('/api/v1/channels/one/limit?upload=16M'), 204)
+        self.assertEqual(self.channel('one')['upload_limit'], 2000000)
+        self.assertEqual(self.put('/api/v1/channels/one/limit?upload=much'), 400)
+        self.assertEqual(self.put('/api/v1/channels/four/limit?upload=16M'), 404)
+        self.assertEqual(self.put('/api/v1/channels/one/limit', {'Origin': 'http://a'}), 401)
+        process.send_signal(signal.SIGHUP)
+        wait_for('the limits of the file', lambda: self.channel('one')['upload_limit'] == 500000)
         self.assertIsNotNone(self.channel('one'))
 
 

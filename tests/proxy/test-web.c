@@ -48,6 +48,7 @@ world_init (World *self)
   g_assert_no_error (error);
   self->catalog = proxy_catalog_open (NULL);
   self->options = (ProxySessionOptions){.udp = self->udp, .memory = 1 << 20};
+  self->options.peering = net_peering_new (&(NetPeeringSaid){0}, NULL);
   self->sessions = proxy_sessions_new (&self->options, 0);
   self->server = soup_server_new (NULL, NULL);
   self->listener = net_listener_new (self->server, &limits);
@@ -83,6 +84,7 @@ world_clear (World *self)
   net_listener_free (self->listener);
   g_object_unref (self->server);
   proxy_sessions_unref (self->sessions);
+  net_peering_free (self->options.peering);
   proxy_catalog_close (self->catalog);
   net_udp_free (self->udp);
 }
@@ -229,6 +231,43 @@ test_foreign_pages (void)
   g_assert_cmpuint (ask (&world, "OPTIONS", "/api/v1/channels",
                          (const char *[]){"Origin: http://evil.example", NULL}, NULL),
                     ==, 405);
+  world_clear (&world);
+}
+
+/* RFC 7574, 11.2.1: the limits of one swarm are set while it runs. */
+static void
+test_limit (void)
+{
+  World world;
+  world_init (&world);
+  static const char body[] =
+      "{\"link\":\"ppsp:"
+      "0d1a88c88615d437fbb8bf9e1942a1929f28562706ae6c2bd399e7b1bfb6d1e9e75b92b4aa429"
+      "17ae1c61b701ef035c3fe7be3009cbafe5a2f71316c902dcf0d00?ci=3&ca=4&cs=1128&ns=64\"}";
+  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, body), ==, 201);
+  const ProxyChannel *channel = proxy_catalog_list (world.catalog)->pdata[0];
+  g_autoptr (GError) error = NULL;
+  ProxySession *session = proxy_sessions_use (world.sessions, channel, &error);
+  g_assert_no_error (error);
+  g_autofree char *path =
+      g_strdup_printf ("/api/v1/channels/%s/limit?upload=1M&download=0", channel->id);
+  g_autofree char *one = g_strdup_printf ("/api/v1/channels/%s/limit?download=4M", channel->id);
+  g_autofree char *bad = g_strdup_printf ("/api/v1/channels/%s/limit?upload=x", channel->id);
+  g_assert_cmpuint (ask (&world, "GET", path, ours, NULL), ==, 405);
+  g_assert_cmpuint (ask (&world, "PUT", path, NULL, NULL), ==, 403);
+  g_assert_cmpuint (ask (&world, "PUT", bad, ours, NULL), ==, 400);
+  g_assert_cmpuint (ask (&world, "PUT", "/api/v1/channels/other/limit", ours, NULL), ==, 404);
+  ProxySessionStats stats;
+  proxy_session_stats (session, &stats);
+  g_assert_cmpuint (stats.swarm.upload_limit, ==, 0);
+  g_assert_cmpuint (ask (&world, "PUT", path, ours, NULL), ==, 204);
+  g_assert_cmpuint (ask (&world, "PUT", one, ours, NULL), ==, 204);
+  proxy_session_stats (session, &stats);
+  g_assert_cmpuint (stats.swarm.upload_limit, ==, 125000);
+  g_assert_cmpuint (stats.swarm.download_limit, ==, 500000);
+  g_assert_cmpuint (ask (&world, "GET", "/api/v1/status", NULL, NULL), ==, 200);
+  g_assert_nonnull (strstr (world.body, "\"up_limit\":125000"));
+  proxy_sessions_release (world.sessions, session);
   world_clear (&world);
 }
 
@@ -382,6 +421,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/web/page-is-small-and-strict", test_page);
   g_test_add_func ("/proxy/web/foreign-hosts-are-refused-everywhere", test_hosts);
   g_test_add_func ("/proxy/web/foreign-pages-change-nothing", test_foreign_pages);
+  g_test_add_func ("/proxy/web/limits-are-set-while-it-runs", test_limit);
   g_test_add_func ("/proxy/web/bad-bodies-get-a-sentence", test_bad_bodies);
   g_test_add_func ("/proxy/web/names-stay-text", test_evil_names);
   g_test_add_func ("/proxy/web/playlist-for-players", test_playlist);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What each program that speaks the peer protocol can be told of it, with the same words in all of
+ * them: limits, and when a peer is dead (RFC 7574, 11.1.6 and 11.2.1). */
+#pragma once
+
+#include "peer/engine.h"
+
+/* The texts, as said; NULL = not said. Rates are bits per second, "20M", "512k"; 0 = no limit. */
+typedef struct {
+  char *upload;         /* all datagrams together */
+  char *swarm_upload;   /* each swarm, unless limits say else */
+  char *swarm_download; /* likewise */
+  char **limits;        /* ID=UPLOAD or ID=UPLOAD,DOWNLOAD */
+  char *dead_peer;      /* seconds */
+  char *log;            /* as net_log_to() has it */
+} NetPeeringSaid;
+
+void net_peering_said_clear (NetPeeringSaid *self);
+
+/* Rows for a table of GOptionEntry. */
+#define NET_PEERING_ENTRIES(said)                                                                  \
+  {"upload",                                                                                       \
+   0,                                                                                              \
+   0,                                                                                              \
+   G_OPTION_ARG_STRING,                                                                            \
+   &(said)->upload,                                                                                \
+   "Limit of all that is sent, bit/s: 20M, 512k (none)",                                           \
+   "RATE"},                                                                                        \
+      {"swarm-upload",                                                                             \
+       0,                                                                                          \
+       0,                                                                                          \
+       G_OPTION_ARG_STRING,                                                                        \
+       &(said)->swarm_upload,                                                                      \
+       "Limit of what each swarm sends, bit/s (none)",                                             \
+       "RATE"},                                                                                    \
+      {"swarm-download",                                                                           \
+       0,                                                                                          \
+       0,                                                                                          \
+       G_OPTION_ARG_STRING,                                                                        \
+       &(said)->swarm_download,                                                                    \
+       "Limit of what each swarm fetches, bit/s (none)",                                           \
+       "RATE"},                                                                                    \
+      {"log",                                                                                      \
+       0,                                                                                          \
+       0,                                                                                          \
+       G_OPTION_ARG_STRING,                                                                        \
+       &(said)->log,                                                                               \
+       "stderr, journal, syslog or syslog:FACILITY (journal, if started by it; else stderr)",      \
+       "WHERE"},                                                                                   \
+  {                                                                                                \
+    "dead-peer", 0, 0, G_OPTION_ARG_STRING, &(said)->dead_peer,                                    \
+        "A peer that is silent so long, and left three datagrams unanswered, is dead (180)",       \
+        "SECONDS"                                                                                  \
+  }
+/* For programs whose swarms have names. */
+#define NET_PEERING_LIMIT_ENTRY(said)                                                              \
+  {                                                                                                \
+    "limit", 0, 0, G_OPTION_ARG_STRING_ARRAY, &(said)->limits,                                     \
+        "Limits of one swarm, bit/s; repeatable", "ID=UPLOAD[,DOWNLOAD]"                           \
+  }
+
+typedef struct NetPeering NetPeering;
+
+/* The log goes where it is said from now on. The error is one line: which option, and what is
+ * expected. */
+NetPeering *net_peering_new (const NetPeeringSaid *said, GError **error);
+void net_peering_free (NetPeering *self);
+
+/* In these two, self: NULL = nothing was said.
+ * Into the options of an engine that is to be made. */
+void net_peering_options (const NetPeering *self, PeerEngineOptions *out);
+/* Each time a swarm was joined, and when limits have changed. id: NULL = it has no name. */
+void net_peering_limit_swarm (const NetPeering *self, PeerEngine *engine, PeerSwarm *swarm,
+                              const char *id);
+/* At run time: the limit of the engine. */
+void net_peering_limit_engine (const NetPeering *self, PeerEngine *engine);
+/* Changes the limits of one swarm until the options are read anew; a NULL leaves what there was. */
+bool net_peering_set (NetPeering *self, const char *id, const char *upload, const char *download,
+                      GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (NetPeering, net_peering_free)
