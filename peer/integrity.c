@@ -250,6 +250,7 @@ settle_claim (PeerIntegrity *self, PeerPendingHashes *pending, const Claim *clai
 
 typedef struct {
   PeerHash path[MAX_HEIGHT + 1], uncles[MAX_HEIGHT + 1];
+  uint64_t chunk;
   unsigned height; /* of the believed node; path and uncles are those below it */
   uint8_t believed[PEER_HASH_MAX];
 } Climb;
@@ -259,6 +260,7 @@ static bool
 plan_climb (const PeerIntegrity *self, const PeerPendingHashes *pending, uint64_t chunk, Climb *out)
 {
   unsigned top = top_height (self);
+  out->chunk = chunk;
   for (unsigned height = 0; height <= top; height++) {
     PeerRange node = node_at (height, chunk);
     out->height = height;
@@ -309,6 +311,9 @@ keep_climb (PeerIntegrity *self, PeerPendingHashes *pending, const Climb *plan)
       peer_pending_hashes_remove (pending, uncle->chunks);
     }
   }
+  /* Those further up came again, since their sender did not know that we have them. */
+  for (unsigned height = plan->height; pending->n > 0 && height < top_height (self); height++)
+    peer_pending_hashes_remove (pending, next_to (node_at (height, plan->chunk)));
   /* Section 5.6.1: zeros stand for what is past the end. */
   for (unsigned height = 0; height < plan->height && !self->is_live; height++)
     if (!self->size_is_proven && is_empty_hash (self, plan->uncles[height].hash))
