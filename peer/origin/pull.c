@@ -52,6 +52,8 @@ again (OriginPull *self, const char *why)
   if (self->connected && g_get_monotonic_time () - self->began >= GOOD_TIME)
     self->wait = WAIT_FIRST;
   close_stream (self);
+  if (origin_content_has_ended (self->content))
+    return; /* a broadcast that is over takes nothing any more */
   if (!self->told)
     g_message ("channel %s: %s: %s; trying again", origin_content_id (self->content),
                origin_content_source (self->content), why);

@@ -545,9 +545,11 @@ origin_content_begin (OriginContent *self)
 OriginIngestResult
 origin_content_feed (OriginContent *self, const uint8_t *bytes, size_t n)
 {
-  OriginIngestResult result =
-      origin_ingest_feed (self->ingest, net_udp_now (self->station->udp), bytes, n);
+  OriginIngestResult result;
 
+  if (self->ended) /* by its time or the operator, under an encoder that goes on */
+    return ORIGIN_INGEST_FULL;
+  result = origin_ingest_feed (self->ingest, net_udp_now (self->station->udp), bytes, n);
   net_udp_wake (self->station->udp);
   schedule (self);
   reserve_ahead (self);

@@ -3,6 +3,7 @@
 """ppsp-peer as a program, with a real origin, over loopback."""
 
 import http.client
+import json
 import os
 import random
 import re
@@ -313,6 +314,11 @@ class TestBroadcast(unittest.TestCase):
         connection.close()
         return status
 
+    def state(self, name, port=None):
+        url = f'http://127.0.0.1:{port or self.world.http}/api/v1/channels'
+        with urllib.request.urlopen(url) as answer:
+            return {c['id']: c['state'] for c in json.load(answer)}.get(name)
+
     def film_link(self):
         """Of the broadcast that is over, from the origin's list."""
         with urllib.request.urlopen(f'http://127.0.0.1:{self.world.http}/channels.m3u') as answer:
@@ -377,6 +383,25 @@ class TestBroadcast(unittest.TestCase):
         self.assertEqual({rest[i:i + 3] for i in range(0, len(rest), 188)} | {b'\x47\x1f\xff'},
                          {b'\x47\x1f\xff'}, 'null packets alone fill it up')
 
+    def test_the_clock_ends_it(self):
+        port = free_port(socket.SOCK_STREAM)
+        until = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() + 2))
+        origin = subprocess.Popen(
+            [ORIGIN, '--http', f'127.0.0.1:{port}', '--peer', '127.0.0.1:0', '--state',
+             os.path.join(self.world.folder, 'soon'), '--channel', 'soon', '--channel', 'later',
+             '--until', until, '--until', 'later=2999-01-01T00:00:00+01:00'],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(origin.wait)
+        self.addCleanup(origin.kill)
+
+        def has_ended():
+            try:
+                return self.state('soon', port) == 'ended'
+            except OSError:
+                return False
+        wait_until('the clock has ended it', has_ended)
+        self.assertEqual(self.state('later', port), 'idle')
+
     def test_wrong_ends_are_told(self):
         for until, says in (('late=tomorrow', 'manual'), ('nosuch=manual', 'no such live channel'),
                             ('film=manual', 'no such live channel')):
@@ -386,7 +411,17 @@ class TestBroadcast(unittest.TestCase):
             self.assertRegex(done.stderr.decode(), rf'\Appsp-origin: --until {until}.*{says}.*\n\Z')
 
     def test_it_ends_once_and_for_ever(self):
-        self.assertEqual(self.end_it(), 200)
+        with socket.create_connection(('127.0.0.1', self.world.http), timeout=PATIENCE) as encoder:
+            encoder.sendall(b'PUT /ingest/late HTTP/1.1\r\nHost: 127.0.0.1\r\n'
+                            b'Content-Length: 100000000\r\n\r\n')
+            encoder.sendall(b''.join(Encoder.packet(i) for i in range(1000)))
+            wait_until('it is on the air', lambda: self.state('late') == 'live')
+            self.assertEqual(self.end_it(), 200)
+            with self.assertRaises(OSError):  # whoever goes on is cut off
+                for number in range(1_000_000):
+                    encoder.sendall(Encoder.packet(number))
+        wait_until('it is on demand', lambda: self.state('late-film') == 'seeding')
+        self.assertEqual(self.state('late'), 'ended')
         connection = http.client.HTTPConnection('127.0.0.1', self.world.http, timeout=PATIENCE)
         connection.request('PUT', '/ingest/late', b'x')
         self.assertEqual(connection.getresponse().status, 410)
