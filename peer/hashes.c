@@ -167,6 +167,20 @@ peer_pending_hashes_remove (PeerPendingHashes *self, PeerRange chunks)
 }
 
 void
+peer_pending_hashes_prune (PeerPendingHashes *self, uint64_t chunk)
+{
+  unsigned kept = 0;
+  for (unsigned i = 0; i < self->n; i++) {
+    uint64_t width = peer_range_size (self->hashes[i].chunks);
+    bool beside = ((chunk ^ self->hashes[i].chunks.first) & ~(width - 1)) == width;
+    if (!beside && kept != i)
+      self->hashes[kept] = self->hashes[i];
+    kept += !beside;
+  }
+  self->n = kept;
+}
+
+void
 peer_pending_hashes_clear (PeerPendingHashes *self)
 {
   self->n = 0;

@@ -25,6 +25,8 @@ void peer_pending_hashes_add (PeerPendingHashes *self, PeerRange chunks, const u
 /* NULL = it is not there. Borrowed until the next add or remove. */
 const uint8_t *peer_pending_hashes_find (const PeerPendingHashes *self, PeerRange chunks);
 void peer_pending_hashes_remove (PeerPendingHashes *self, PeerRange chunks);
+/* Chunk is believed, and so is all beside its way to the root: what of that came again goes. */
+void peer_pending_hashes_prune (PeerPendingHashes *self, uint64_t chunk);
 void peer_pending_hashes_clear (PeerPendingHashes *self);
 
 /* Where the hashes of a static tree lie. NULL as store = in memory, sparse, by subtrees that are

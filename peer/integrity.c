@@ -311,9 +311,7 @@ keep_climb (PeerIntegrity *self, PeerPendingHashes *pending, const Climb *plan)
       peer_pending_hashes_remove (pending, uncle->chunks);
     }
   }
-  /* Those further up came again, since their sender did not know that we have them. */
-  for (unsigned height = plan->height; pending->n > 0 && height < top_height (self); height++)
-    peer_pending_hashes_remove (pending, next_to (node_at (height, plan->chunk)));
+  peer_pending_hashes_prune (pending, plan->chunk);
   /* Section 5.6.1: zeros stand for what is past the end. */
   for (unsigned height = 0; height < plan->height && !self->is_live; height++)
     if (!self->size_is_proven && is_empty_hash (self, plan->uncles[height].hash))

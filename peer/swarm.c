@@ -351,6 +351,7 @@ on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
   }
   if (peer_chunks_has (self->have, chunk)) {
     core->counters.chunks_duplicate++;
+    peer_pending_hashes_prune (channel->hashes, chunk);
     owe_ack (self, channel, chunk, message->time, core->now);
     return;
   }

@@ -47,9 +47,10 @@ class Way:
 
 
 def contestants(folder, path, loss):
-    yield 'ppsp', lambda: throughput.Ours(folder, path)
+    alone = '--no-peer-exchange'  # the seeder names nobody, so it gives all itself
+    yield 'ppsp', lambda: throughput.Ours(folder, path, alone)
     if loss:
-        yield 'ppsp tolerant', lambda: throughput.Ours(folder, path, '--loss-tolerance', '2')
+        yield 'ppsp tolerant', lambda: throughput.Ours(folder, path, alone, '--loss-tolerance', '2')
     if throughput.has_libtorrent():
         yield 'libtorrent uTP', lambda: throughput.Torrent(folder, path, 'uTP')
 
