@@ -27,10 +27,12 @@ peer_uplink_judge (PeerUplink *self, int64_t now, int64_t queuing, uint64_t sent
   double seen = (double)(sent - self->sent) * 1e6 / (double)passed;
   self->sent = sent;
   self->at = now;
+  /* a pause, or what is said of a queue that is gone, tells nothing of what the line carries */
+  self->peak = MAX (seen, self->peak * 0.9);
   bool drains = queuing < self->queue - self->queue / 8; /* the last cut was enough */
   self->queue = MAX (queuing, 0);
   if (queuing >= LONG_QUEUE && !drains) {
-    double left = seen * (queuing >= FULL_QUEUE ? 0.6 : 0.85);
+    double left = self->peak * (queuing >= FULL_QUEUE ? 0.6 : 0.85);
     if (self->rate == 0 || left < (double)self->rate)
       self->rate = (uint64_t)MAX (left, LEAST_RATE);
   } else if (self->rate > 0 && queuing >= 0 && queuing < SHORT_QUEUE &&

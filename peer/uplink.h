@@ -11,6 +11,7 @@ typedef struct {
   uint64_t rate; /* bytes/s that may be sent; 0 = the line is not known to be short */
   uint64_t sent; /* bytes, until at */
   int64_t queue; /* us: that was seen last */
+  double peak;   /* bytes/s: the most that was sent of late */
   int64_t at;    /* us: when it was judged last */
 } PeerUplink;
 

@@ -31,7 +31,7 @@
 #define CHOICE_TIME 5000000     /* us between choices */
 #define TENURE 15000000         /* us that who won by lot stays in */
 #define LINE_CHANNELS 4         /* with fewer LEDBAT is enough */
-#define LINE_MEMORY 2000000     /* us that what a channel saw of the line is true for */
+#define LINE_MEMORY 1000000     /* us that what a channel saw of the line is true for */
 #define LEAST_SLOTS 4
 #define LEAST_SHARE 16384 /* bytes/s that make a slot worth having... */
 #define LIVE_SHARE 4      /* ...or this part of the bitrate of a live stream */
@@ -350,14 +350,15 @@ is_suitor (const PeerSwarm *swarm, const PeerChannel *channel)
   return false;
 }
 
-/* How many shares worth having the limits make. */
+/* How many shares worth having the owner's limits make. What our line was found to carry is shared
+ * among all: to choke a live swarm's newcomers for that would shut them out. */
 static size_t
 count_slots (const PeerSwarm *swarm)
 {
   const PeerCore *core = swarm->core;
   double rate = swarm->upload.rate > 0 ? (double)swarm->upload.rate : G_MAXDOUBLE;
-  if (core->upload.rate > 0)
-    rate = MIN (rate, (double)core->upload.rate / MAX (core->n_giving, 1));
+  if (core->allowed > 0)
+    rate = MIN (rate, (double)core->allowed / MAX (core->n_giving, 1));
   double share = MAX (swarm->bitrate / LIVE_SHARE, LEAST_SHARE);
   return (size_t)CLAMP (rate / share, LEAST_SLOTS, 65536);
 }
