@@ -34,6 +34,7 @@
 #define RETRY_OPEN 1000000 /* us between tries at a peer of ours that fell silent */
 #define RETRY_BASE 2000000 /* us; doubles up to RETRY_MAX for others */
 #define RETRY_MAX 120000000
+#define CROWD 24               /* peers of a live source */
 #define MIN_PEERS 4            /* below this more are asked for */
 #define NEED_INTERVAL 3000000  /* us */
 #define CONNECT_INTERVAL 50000 /* us between two looks at whom to connect with */
@@ -463,6 +464,12 @@ displaces (const PeerSwarm *self, const PeerChannel *other, const PeerChannel *f
   return MIN (fresh->local, fresh->remote) < MIN (other->local, other->remote);
 }
 
+bool
+peer_swarm_is_crowded (const PeerSwarm *self)
+{
+  return self->source && self->live && self->channels->len > CROWD;
+}
+
 void
 peer_swarm_opened (PeerSwarm *self, PeerChannel *channel)
 {
@@ -495,7 +502,7 @@ peer_swarm_opened (PeerSwarm *self, PeerChannel *channel)
     if (channel->state == PEER_CHANNEL_CLOSED)
       return;
   }
-  for (size_t i = 0; i < peer_chunks_n_runs (self->have); i++)
+  for (size_t i = 0; i < peer_chunks_n_runs (self->have) && !peer_swarm_is_crowded (self); i++)
     peer_chunks_add (channel->announce, peer_chunks_run (self->have, i));
   channel->announce_at = core->now;
   channel->hello = true; /* 12.1.2: the third datagram goes at once */

@@ -22,6 +22,9 @@ PeerChannel *peer_swarm_accept (PeerSwarm *self, const PeerAddress *from, uint32
 /* The second datagram's HANDSHAKE. false = a check failed, the channel is closed. */
 bool peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote,
                           const PeerOptions *options);
+/* A live source with so many peers that it cannot feed those who come: they are told what falls to
+ * them, and have the rest of the others. */
+bool peer_swarm_is_crowded (const PeerSwarm *self);
 void peer_swarm_opened (PeerSwarm *self, PeerChannel *channel);
 void peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye);
 void peer_swarm_ban (PeerSwarm *self, PeerChannel *channel);

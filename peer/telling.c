@@ -4,6 +4,7 @@
 #include "peer/telling.h"
 
 #define FIRST_COPIES 1        /* peers that a source tells of a unit at once */
+#define CROWDED_COPIES 4      /* likewise, when there are many to pass it on to */
 #define FIRST_UNIT 16         /* chunks */
 #define WITHHOLD_STEP 200000  /* us; by then the first one has it, if all goes well */
 #define WITHHOLD_STEPS 7      /* until it tells all */
@@ -81,6 +82,12 @@ draw_channel (PeerSwarm *self)
   return peer_channel_backlog (drawn[1]) < peer_channel_backlog (drawn[0]) ? drawn[1] : drawn[0];
 }
 
+static unsigned
+first_copies (const PeerSwarm *self)
+{
+  return peer_swarm_is_crowded (self) ? CROWDED_COPIES : FIRST_COPIES;
+}
+
 /* A source that tells everybody of its newest chunks at once is asked by everybody. It tells a few
  * of each unit, and all when those have had the time to tell the others (3.2: a peer tells those
  * whom it wants to allow to download). */
@@ -93,7 +100,7 @@ peer_swarm_announce_first (PeerSwarm *self, PeerRange munro)
   }
   for (PeerRange unit = {munro.first, munro.first}; unit.first < munro.end; unit.first = unit.end) {
     unit.end = MIN (unit.first + FIRST_UNIT, munro.end);
-    for (unsigned i = 0; i < FIRST_COPIES; i++)
+    for (unsigned i = 0; i < first_copies (self); i++)
       announce_to (self, draw_channel (self), unit, 0);
     PeerWithheld withheld = {unit, self->core->now + WITHHOLD_STEP, 0};
     g_array_append_val (self->withheld, withheld);
@@ -143,7 +150,9 @@ peer_swarm_announce_withheld (PeerSwarm *self)
     if (withheld.steps < WITHHOLD_STEPS)
       withheld.steps++;
     if (withheld.steps == WITHHOLD_STEPS && !busy) {
-      peer_swarm_announce (self, withheld.chunks, NULL, 0);
+      /* in a crowd nobody knows only us, and all would come for what is old already */
+      if (!peer_swarm_is_crowded (self))
+        peer_swarm_announce (self, withheld.chunks, NULL, 0);
       continue;
     }
     if (self->edge.end - withheld.chunks.end >= self->discard_window)

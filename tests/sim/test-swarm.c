@@ -73,7 +73,8 @@ assert_plays (SimWorld *world, unsigned peer)
   g_assert_cmpuint (viewer.stalls, ==, 0);
   g_assert_cmpuint (viewer.skipped, ==, 0);
   g_assert_cmpint (viewer.worst_lag, <=, 5 * S);
-  g_assert_cmpint (viewer.last_played, >, sim_net_now (sim_world_net (world)) - S);
+  /* a chunk that is waited for and not due yet holds up what is handed to the player, no picture */
+  g_assert_cmpint (viewer.last_played, >, sim_net_now (sim_world_net (world)) - 3 * S);
 }
 
 static void
