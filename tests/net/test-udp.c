@@ -251,6 +251,7 @@ typedef struct {
   uint64_t made;
   PeerRange edge;
   unsigned edges;
+  bool done;
 } Live;
 
 #define LIVE_CHUNK 188
@@ -278,6 +279,8 @@ static void
 on_viewer_event (const PeerEvent *event, gpointer data)
 {
   Live *self = data;
+  if (self->done) /* what came in the same turn of the loop as the last chunk that we wanted */
+    return;
   if (event->type == PEER_EVENT_EDGE) {
     self->edges++;
     if (event->chunks.first < self->edge.first)
@@ -287,8 +290,10 @@ on_viewer_event (const PeerEvent *event, gpointer data)
     peer_engine_want (net_udp_engine (self->viewer), self->watching, &want, 1);
   }
   if (event->type == PEER_EVENT_CHUNKS && self->edges >= 10 &&
-      peer_chunks_has_all (peer_swarm_chunks (self->watching), self->edge))
+      peer_chunks_has_all (peer_swarm_chunks (self->watching), self->edge)) {
+    self->done = true;
     g_main_loop_quit (loop);
+  }
 }
 
 static PeerSwarm *
