@@ -16,6 +16,8 @@
 #define DOWNLOAD_BURST 500000         /* us of a download limit that may be asked for at once... */
 #define LEAST_BUDGET 16               /* chunks; ...and these */
 #define BUDGET_TIME 20000             /* us until more may be asked for */
+#define BUSY_LOAD 90                  /* percent */
+#define SPARED 8                      /* who had better be spared counts as so many times slower */
 #define SUSPECT_TIME INT64_C (800000) /* us: a keep-alive is due each 500 ms */
 #define DOUBT 300000       /* us that who has not proven itself, or has just missed, seems slower */
 #define AVOID_TIME 3000000 /* us without requests for who did not answer three */
@@ -41,6 +43,16 @@ peer_swarm_unask (PeerSwarm *self, uint64_t chunk, PeerChannel *except)
       peer_core_ready (self->core, channel);
     }
   }
+}
+
+/* Chunks that may be asked for at once. Who had better be spared says so: peer/STATUS.md. */
+static uint32_t
+ask_quota (const PeerChannel *channel)
+{
+  const PeerStatus *status = &channel->status;
+  bool spared = status->power == PEER_POWER_LOW || status->access_link == PEER_LINK_CELLULAR ||
+                (status->load >= BUSY_LOAD && status->load <= 100);
+  return (uint32_t)(spared ? MAX (channel->quota / SPARED, 1) : channel->quota);
 }
 
 static double
@@ -73,7 +85,7 @@ static bool
 may_ask (const PeerSwarm *self, const PeerChannel *channel)
 {
   return channel->state == PEER_CHANNEL_OPEN && !channel->choked && !may_be_gone (self, channel) &&
-         peer_channel_n_asks (channel) < channel->quota &&
+         peer_channel_n_asks (channel) < ask_quota (channel) &&
          channel->avoid_until <= self->core->now && !peer_swarm_is_silent (self, channel);
 }
 
@@ -141,7 +153,7 @@ peer_swarm_pick (PeerSwarm *self)
     if (!may_ask (self, channel))
       continue;
     double per_chunk = time_per_chunk (self, channel);
-    uint32_t room = (uint32_t)channel->quota - asks;
+    uint32_t room = ask_quota (channel) - asks;
     able[n] = (PeerPickChannel){
         .have = channel->have,
         .oldest = peer_channel_oldest (channel),

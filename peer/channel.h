@@ -91,6 +91,9 @@ typedef struct {
   /* theirs */
   uint64_t window; /* chunks; their discard window (section 7.9); UINT64_MAX = all */
   uint8_t supported[32];
+  PeerStatus status; /* what they told of themselves */
+  bool takes_status; /* they set its bit */
+  bool status_owed;
   PeerChunks *have;
   uint64_t have_end; /* one past the newest chunk they told of */
   uint64_t told_end; /* one past the run that they told of last, when it was new... */

@@ -30,6 +30,7 @@ typedef struct {
   int64_t dead_time;   /* us */
   uint32_t max_per_ip; /* inbound channels of one public address, in a swarm */
   uint32_t n_unproven; /* channels that answer an address not proven yet */
+  PeerStatus status;   /* ours */
   PeerLimit upload;    /* of all datagrams: what the owner allows, or our line carries */
   uint64_t allowed;    /* bytes/s that the owner allows; 0 = no limit */
   PeerUplink uplink;

@@ -211,6 +211,22 @@ peer_engine_drop (PeerEngine *self, PeerSwarm *swarm, PeerRange run)
 }
 
 void
+peer_engine_set_status (PeerEngine *self, const PeerStatus *status)
+{
+  PeerCore *core = &self->core;
+  core->status = *status;
+  for (guint i = 0; i < self->swarms->len; i++) {
+    PeerSwarm *swarm = g_ptr_array_index (self->swarms, i);
+    for (guint k = 0; k < swarm->channels->len; k++) {
+      PeerChannel *channel = g_ptr_array_index (swarm->channels, k);
+      channel->status_owed = channel->takes_status;
+      if (channel->status_owed && channel->state == PEER_CHANNEL_OPEN)
+        peer_core_ready (core, channel);
+    }
+  }
+}
+
+void
 peer_engine_limit (PeerEngine *self, uint64_t upload)
 {
   peer_uploads_allow (&self->core, upload);

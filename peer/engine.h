@@ -19,6 +19,7 @@
 #include "peer/event.h"
 #include "peer/integrity.h"
 #include "peer/picker.h"
+#include "peer/status.h"
 #include "peer/store.h"
 #include "peer/swarm.h"
 #include "peer/trace.h"
@@ -63,6 +64,8 @@ typedef struct {
 PeerSwarm *peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **error);
 /* Sends closing handshakes with the next peer_engine_send()s; swarm is gone at once. */
 void peer_engine_leave (PeerEngine *self, PeerSwarm *swarm);
+/* Tells it to all peers that want to know (peer/STATUS.md), and to those that come. */
+void peer_engine_set_status (PeerEngine *self, const PeerStatus *status);
 /* Bytes/s of all datagrams, from now on; 0 = no limit. */
 void peer_engine_limit (PeerEngine *self, uint64_t upload);
 /* Of one swarm: its datagrams, and the chunks that come; 0 = no limit. What is left of the upload is

@@ -289,12 +289,12 @@ peer_swarm_options (const PeerSwarm *self, const PeerAddress *to, bool initiator
       .has_chunk_size = true,
       .chunk_size = content->chunk_size,
   };
-  static const PeerMessageType supported[] = {
-      PEER_MESSAGE_HANDSHAKE, PEER_MESSAGE_DATA,
-      PEER_MESSAGE_ACK,       PEER_MESSAGE_HAVE,
-      PEER_MESSAGE_INTEGRITY, PEER_MESSAGE_REQUEST,
-      PEER_MESSAGE_CANCEL,    PEER_MESSAGE_CHOKE,
-      PEER_MESSAGE_UNCHOKE,   PEER_MESSAGE_SIGNED_INTEGRITY};
+  static const PeerMessageType supported[] = {PEER_MESSAGE_HANDSHAKE, PEER_MESSAGE_DATA,
+                                              PEER_MESSAGE_ACK,       PEER_MESSAGE_HAVE,
+                                              PEER_MESSAGE_INTEGRITY, PEER_MESSAGE_REQUEST,
+                                              PEER_MESSAGE_CANCEL,    PEER_MESSAGE_CHOKE,
+                                              PEER_MESSAGE_UNCHOKE,   PEER_MESSAGE_SIGNED_INTEGRITY,
+                                              PEER_MESSAGE_STATUS};
   for (size_t i = 0; i < G_N_ELEMENTS (supported); i++)
     out->supported[supported[i] / 8] |= 0x80 >> supported[i] % 8;
   peer_exchange_supported (&self->gossip, self->source, to, out->supported);
@@ -335,6 +335,11 @@ take_options (PeerChannel *channel, const PeerOptions *options)
 {
   if (options->has_supported)
     memcpy (channel->supported, options->supported, sizeof channel->supported);
+  const PeerStatus *status = &channel->swarm->core->status;
+  channel->takes_status =
+      options->has_supported && peer_options_supports (options, PEER_MESSAGE_STATUS);
+  channel->status_owed =
+      channel->takes_status && (status->access_link > 0 || status->power > 0 || status->load > 0);
   if (!options->has_discard_window)
     return;
   channel->window = options->discard_window;

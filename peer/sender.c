@@ -226,6 +226,14 @@ say_run (Talk *talk, PeerMessage message, PeerRange *run)
 }
 
 static void
+say_status (Talk *talk)
+{
+  PeerMessage message = {.type = PEER_MESSAGE_STATUS, .status = talk->swarm->core->status};
+  if (talk->channel->status_owed && say (talk, &message))
+    talk->channel->status_owed = false;
+}
+
+static void
 say_choke (Talk *talk)
 {
   PeerMessage message = {.type =
@@ -520,6 +528,7 @@ say_all (Talk *talk)
   PeerChannel *channel = talk->channel;
   int64_t now = talk->swarm->core->now;
   say_choke (talk);
+  say_status (talk);
   /* whatever is said takes along what is waiting, and so do chunks */
   bool chunks = peer_chunks_count (channel->waiting) > 0 && peer_channel_window_left (channel) > 0;
   bool due = talk->open || chunks || channel->hello || channel->to_request->len > 0 ||

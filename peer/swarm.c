@@ -652,6 +652,9 @@ on_message (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
   case PEER_MESSAGE_PEX_RES_CERT:
     peer_gossip_receive (self, channel, message);
     return;
+  case PEER_MESSAGE_STATUS:
+    channel->status = message->status;
+    return;
   }
 }
 

@@ -653,6 +653,9 @@ read_message (PeerReader *self, const PeerWireFormat *format, PeerMessage *out)
     return read_pex_v6 (self, out);
   case PEER_MESSAGE_PEX_RES_CERT:
     return read_certificate (self, out);
+  case PEER_MESSAGE_STATUS:
+    return peer_reader_u8 (self, &out->status.access_link) &&
+           peer_reader_u8 (self, &out->status.power) && peer_reader_u8 (self, &out->status.load);
   }
   return false;
 }
@@ -660,7 +663,7 @@ read_message (PeerReader *self, const PeerWireFormat *format, PeerMessage *out)
 static bool
 is_known (PeerMessageType type)
 {
-  return type <= PEER_MESSAGE_PEX_RES_CERT;
+  return type <= PEER_MESSAGE_PEX_RES_CERT || type == PEER_MESSAGE_STATUS;
 }
 
 PeerWireResult
@@ -743,6 +746,10 @@ write_message (PeerWriter *self, const PeerWireFormat *format, const PeerMessage
   case PEER_MESSAGE_PEX_RES_CERT:
     return message->bytes.left > 0 && message->bytes.left <= UINT16_MAX &&
            peer_writer_u16 (self, (uint16_t)message->bytes.left) && write_bytes (self, message);
+  case PEER_MESSAGE_STATUS:
+    return peer_writer_u8 (self, message->status.access_link) &&
+           peer_writer_u8 (self, message->status.power) &&
+           peer_writer_u8 (self, message->status.load);
   }
   return false;
 }
@@ -789,6 +796,8 @@ peer_wire_size (const PeerWireFormat *format, const PeerMessage *message)
     return 1 + 16 + 2;
   case PEER_MESSAGE_PEX_RES_CERT:
     return 1 + 2 + message->bytes.left;
+  case PEER_MESSAGE_STATUS:
+    return 1 + 3;
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 #include "peer/address.h"
 #include "peer/chunks.h"
 #include "peer/content.h"
+#include "peer/status.h"
 
 typedef struct {
   const uint8_t *data;
@@ -47,6 +48,7 @@ typedef enum {
   PEER_MESSAGE_UNCHOKE = 11,
   PEER_MESSAGE_PEX_RES_V6 = 12,
   PEER_MESSAGE_PEX_RES_CERT = 13,
+  PEER_MESSAGE_STATUS = 112, /* not of the RFC: peer/STATUS.md */
 } PeerMessageType;
 
 /* What the bytes of a swarm mean. Its metadata settles it, the same for all its peers
@@ -67,6 +69,7 @@ typedef struct {
                         * with their end option, PEX_RES_CERT: certificate */
   uint32_t channel;    /* HANDSHAKE: the sender's */
   PeerAddress address; /* PEX_RES_V4, PEX_RES_V6 */
+  PeerStatus status;   /* STATUS */
 } PeerMessage;
 
 typedef enum {

@@ -395,6 +395,8 @@ test_bad_messages (void)
   bytes[0] = PEER_MESSAGE_PEX_RES_CERT; /* a certificate of no bytes */
   g_assert_false (reads (bytes, sizeof bytes, &none));
   for (unsigned type = PEER_MESSAGE_PEX_RES_CERT + 1; type < 256; type++) {
+    if (type == PEER_MESSAGE_STATUS)
+      continue;               /* ours */
     bytes[0] = (uint8_t)type; /* Table 7: not assigned, or reserved */
     g_assert_cmpint (peer_wire_read (&(PeerReader){bytes, sizeof bytes}, &none, &(PeerMessage){0}),
                      ==, PEER_WIRE_UNKNOWN);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What peers tell of themselves (peer/STATUS.md; RFC 6972, PP.REQ-8). */
+#include "tests/peer/engines.h"
+
+#define SECOND INT64_C (1000000)
+
+static unsigned told; /* datagrams with a STATUS, of whatever engine */
+static PeerContent content;
+static bool strip; /* nobody's handshake sets the bit */
+
+static bool
+watch (Net *net, Datagram *datagram)
+{
+  PeerWireFormat format = peer_wire_format (&content);
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  while (peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE) {
+    told += message.type == PEER_MESSAGE_STATUS;
+    /* the last byte of the bitmap: message types 112 to 119 */
+    if (message.type == PEER_MESSAGE_HANDSHAKE && strip)
+      for (size_t i = 0; i + 16 < message.bytes.left; i++)
+        if (message.bytes.data[i] == 8 && message.bytes.data[i + 1] == 15)
+          datagram->bytes[message.bytes.data + i + 16 - datagram->bytes] = 0;
+  }
+  return true;
+}
+
+static void
+test_round_trip (void)
+{
+  uint8_t bytes[8];
+  PeerWireFormat format = {.addressing = PEER_ADDRESSING_CHUNKS32, .chunk_size = 1024};
+  PeerMessage message = {.type = PEER_MESSAGE_STATUS, .status = {PEER_LINK_WIRELESS, 3, 77}}, got;
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  static const uint8_t expected[] = {112, 2, 3, 77};
+  g_assert_true (peer_wire_write (&writer, &format, &message));
+  g_assert_cmpmem (bytes, writer.used, expected, sizeof expected);
+  g_assert_cmpint (peer_wire_read (&(PeerReader){bytes, 4}, &format, &got), ==, PEER_WIRE_MESSAGE);
+  g_assert_cmpuint (got.status.load, ==, 77);
+  g_assert_cmpint (peer_wire_read (&(PeerReader){bytes, 3}, &format, &got), ==,
+                   PEER_WIRE_MALFORMED);
+}
+
+/* Two have the film. Who says that its battery is nearly empty gives less than the other; where the
+ * bit is not set nothing is said, and all goes on as ever. */
+static void
+test_spared (gconstpointer data)
+{
+  Net net;
+  Film film, twin;
+  strip = *(const bool *)data;
+  told = 0;
+  net_init (&net, 3);
+  make_film (&film, 2000, CHUNK);
+  make_film (&twin, 2000, CHUNK);
+  content = film.content;
+  seed (&net, 0, &film);
+  seed (&net, 2, &twin);
+  peer_engine_set_status (net.engines[2], &(PeerStatus){.power = PEER_POWER_LOW});
+  net.tamper = watch;
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 2000);
+  PeerAddress second = address_of (2);
+  peer_engine_add_peer (net.engines[1], swarm, &second);
+  net_run (&net, net.now + SECOND);
+  want (&net, 1, swarm, (PeerRange){0, 2000});
+  net_run (&net, net.now + 20 * SECOND);
+  assert_has (swarm, (PeerRange){0, 2000}, CHUNK);
+  uint64_t by_first = peer_engine_counters (net.engines[0])->chunks_sent;
+  uint64_t by_second = peer_engine_counters (net.engines[2])->chunks_sent;
+  g_test_message ("%u told; %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " chunks", told, by_first,
+                  by_second);
+  if (strip) {
+    g_assert_cmpuint (told, ==, 0);
+  } else {
+    g_assert_cmpuint (told, >=, 1);
+    g_assert_cmpuint (by_second * 2, <, by_first);
+  }
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->messages_unknown, ==, 0);
+  net_clear (&net);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const bool with = false, without = true;
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/peer/status/three-bytes", test_round_trip);
+  g_test_add_data_func ("/peer/status/low-battery-is-spared", &with, test_spared);
+  g_test_add_data_func ("/peer/status/nothing-is-said-without-the-bit", &without, test_spared);
+  return g_test_run ();
+}
