@@ -773,6 +773,26 @@ test_large_tree_is_sparse (void)
   film_clear (&film);
 }
 
+/* What came again with a chunk that is believed goes; what other chunks wait for stays, in order. */
+static void
+test_prune (void)
+{
+  static const PeerRange nodes[] = {{4, 5}, {6, 8}, {0, 4}, {8, 16}, {5, 6}, {16, 17}, {0, 16}};
+  PeerPendingHashes pending = {0};
+  uint8_t hash[32] = {0};
+  for (unsigned i = 0; i < G_N_ELEMENTS (nodes); i++) {
+    hash[0] = (uint8_t)i;
+    peer_pending_hashes_add (&pending, nodes[i], hash, sizeof hash);
+  }
+  peer_pending_hashes_prune (&pending, 5); /* beside its way: 4, 6 to 8, 0 to 4, 8 to 16 */
+  g_assert_cmpuint (pending.n, ==, 3);
+  for (unsigned i = 0; i < 3; i++) {
+    g_assert_cmpuint (pending.hashes[i].chunks.first, ==, nodes[4 + i].first);
+    g_assert_cmpuint (pending.hashes[i].chunks.end, ==, nodes[4 + i].end);
+    g_assert_cmpuint (pending.hashes[i].hash[0], ==, 4 + i);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -795,6 +815,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/integrity/zeros-prove-nothing", test_zeros_prove_nothing);
   g_test_add_func ("/peer/integrity/what-passes-is-the-content", test_random_hashes);
   g_test_add_func ("/peer/integrity/pending-is-bounded", test_pending_is_bounded);
+  g_test_add_func ("/peer/integrity/hashes-that-came-again-are-pruned", test_prune);
   g_test_add_func ("/peer/integrity/large-tree-is-sparse", test_large_tree_is_sparse);
   return g_test_run ();
 }
