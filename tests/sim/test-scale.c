@@ -164,10 +164,54 @@ run_by_options (int *argc, char ***argv)
   return one;
 }
 
+static void
+check (const Options *options, double least_played, double least_from_viewers, const char *title)
+{
+  g_autoptr (SimWorld) world = large_swarm (options, NULL);
+  sim_world_run (world, options->seconds * S);
+  sim_world_print (world, title);
+  SimReport report;
+  sim_world_report (world, &report);
+  g_assert_cmpuint (report.viewers, >=, (unsigned)options->peers);
+  g_assert_cmpuint (report.started * 10, >=, report.viewers * 9);
+  g_assert_cmpfloat ((double)report.played, >=,
+                     least_played * (double)(report.played + report.skipped));
+  g_assert_cmpfloat (report.from_viewers, >=, least_from_viewers);
+  g_assert_cmpint (report.lag_p95, <=, 6 * S);
+}
+
+/* They come faster than the source could feed them, and feed each other. */
+static void
+test_swarm_lives_through_a_rush (void)
+{
+  Options options = default_options;
+  options.peers = 60;
+  options.joining = 2;
+  options.seconds = 12;
+  options.neighbours = 8;
+  check (&options, 0.85, 0.8, "rush");
+}
+
+static void
+test_churn_loss_and_new_ports_are_borne (void)
+{
+  Options options = default_options;
+  options.peers = 25;
+  options.seconds = 25;
+  options.neighbours = 8;
+  options.loss = 0.02;
+  options.churn = 0.02;
+  options.rebind = 0.02;
+  check (&options, 0.9, 0.7, "churn");
+}
+
 int
 main (int argc, char **argv)
 {
   if (run_by_options (&argc, &argv))
     return 0;
+  g_test_add_func ("/sim/scale/swarm-lives-through-a-rush", test_swarm_lives_through_a_rush);
+  g_test_add_func ("/sim/scale/churn-loss-and-new-ports-are-borne",
+                   test_churn_loss_and_new_ports_are_borne);
   return g_test_run ();
 }
