@@ -314,10 +314,13 @@ class TestBroadcast(unittest.TestCase):
         connection.close()
         return status
 
-    def state(self, name, port=None):
+    def channels(self, port=None):
         url = f'http://127.0.0.1:{port or self.world.http}/api/v1/channels'
         with urllib.request.urlopen(url) as answer:
-            return {c['id']: c['state'] for c in json.load(answer)}.get(name)
+            return {channel['id']: channel for channel in json.load(answer)}
+
+    def state(self, name, port=None):
+        return self.channels(port).get(name, {}).get('state')
 
     def film_link(self):
         """Of the broadcast that is over, from the origin's list."""
@@ -416,7 +419,8 @@ class TestBroadcast(unittest.TestCase):
                             b'Content-Length: 1000000000\r\n\r\n')
             packets = b''.join(Encoder.packet(i) for i in range(1000))
             encoder.sendall(packets)
-            wait_until('it is on the air', lambda: self.state('late') == 'live')
+            wait_until('it is on the air', lambda: self.channels()['late']['chunks'] > 0)
+            self.assertEqual(self.state('late'), 'live')
             self.assertEqual(self.end_it(), 200)
             with self.assertRaises(OSError):  # whoever goes on is cut off
                 for _ in range(5000):
