@@ -306,3 +306,23 @@ peer_swarm_next_pick (const PeerSwarm *self)
   return MAX (self->picked_at + (self->live ? PICK_INTERVAL_LIVE : PICK_INTERVAL),
               self->pick_after);
 }
+
+void
+peer_swarm_tell_late (PeerSwarm *self)
+{
+  for (guint i = 0; i < self->wants->len; i++) {
+    const PeerWant *want = &g_array_index (self->wants, PeerWant, i);
+    if (!self->live || want->deadline > self->core->now || want->chunk_time == 0)
+      continue;
+    PeerRange due = want->window;
+    due.first = MAX (due.first, self->late_told);
+    due.end = MIN (due.end, want->window.first +
+                                (uint64_t)(self->core->now - want->deadline) / want->chunk_time);
+    PeerRange gap = peer_chunks_gap (self->have, due);
+    if (peer_range_is_empty (due) || peer_range_is_empty (gap))
+      continue;
+    self->late_told = gap.end;
+    PeerEvent event = {.type = PEER_EVENT_LATE, .swarm = self, .chunks = gap};
+    peer_event_queue_push (self->core->events, &event);
+  }
+}

@@ -19,3 +19,5 @@ void peer_swarm_earn_double (PeerSwarm *self);
 void peer_swarm_ask_again (PeerSwarm *self, PeerChannel *channel, uint64_t urgent);
 /* Asks what this channel claims to have as its newest, to learn where a live channel is. */
 void peer_swarm_sound_out (PeerSwarm *self, PeerChannel *channel);
+/* Says LATE of what is due now and not here. */
+void peer_swarm_tell_late (PeerSwarm *self);

@@ -758,25 +758,6 @@ peer_swarm_receive (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
 /* --- time --- */
 
 static void
-tell_late (PeerSwarm *self)
-{
-  for (guint i = 0; i < self->wants->len; i++) {
-    const PeerWant *want = &g_array_index (self->wants, PeerWant, i);
-    if (!self->live || want->deadline > self->core->now || want->chunk_time == 0)
-      continue;
-    PeerRange due = want->window;
-    due.first = MAX (due.first, self->late_told);
-    due.end = MIN (due.end, want->window.first +
-                                (uint64_t)(self->core->now - want->deadline) / want->chunk_time);
-    PeerRange gap = peer_chunks_gap (self->have, due);
-    if (peer_range_is_empty (due) || peer_range_is_empty (gap))
-      continue;
-    self->late_told = gap.end;
-    tell (self, PEER_EVENT_LATE, gap);
-  }
-}
-
-static void
 tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
 {
   PeerCore *core = self->core;
@@ -873,7 +854,7 @@ peer_swarm_tick (PeerSwarm *self)
   peer_swarm_reap (self);
   measure_rates (self);
   peer_uploads_tick (self);
-  tell_late (self);
+  peer_swarm_tell_late (self);
   next = MIN (next, peer_swarm_announce_withheld (self));
   next = MIN (next, peer_gossip_tick (self));
   if (self->pick && self->wants->len > 0) {
