@@ -49,6 +49,7 @@ typedef struct {
   char uri[PEER_CERTIFICATE_TEXT];
   int64_t not_before, not_after;         /* s, Unix time */
   uint8_t fingerprint[PEER_FINGERPRINT]; /* of the key in it, which is the one that signs it */
+  bool is_signed;                        /* by that key */
 } PeerCertificate;
 
 /* Those whom it is about have no key of their own, so the certificate carries the key that signs
@@ -58,11 +59,9 @@ GBytes *peer_key_certify (PeerKey *self, const char *uri, int64_t not_before, in
                           const uint8_t *serial);
 /* Of the public half, out: PEER_FINGERPRINT bytes. */
 bool peer_key_fingerprint (const PeerKey *self, uint8_t *out);
-/* What a certificate says; the signature is not looked at. false = it is none that we take: X.509v3
- * with a P-256 key, UTCTime, and one subjectAltName, critical, of one URI. */
+/* What a certificate says. false = it is none that we take: X.509v3 with a P-256 key, UTCTime, and one
+ * subjectAltName, critical, of one URI. */
 bool peer_certificate_read (const uint8_t *bytes, size_t n, PeerCertificate *out);
-/* Has the key in it signed it? */
-bool peer_certificate_is_signed (const uint8_t *bytes, size_t n);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerHasher, peer_hasher_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerKey, peer_key_free)

@@ -23,7 +23,8 @@
 #define ASK_SAME 60000000    /* us until the same peer is asked again */
 #define SOME_PEERS 8         /* channels */
 #define ANSWER_TIME 30000000 /* us that an answer may take */
-#define CHECKS_IN_ALL 20.0   /* certificates of all peers that are looked at, a second */
+#define CHECKS_IN_ALL 5.0    /* certificates that are looked at, of all peers, a second... */
+#define CHECKS_BURST 20.0    /* ...and at once; one takes as long as four signatures */
 #define MAX_BAD 2            /* defective certificates; the rest is not looked at (12.2.2) */
 #define MAX_CERTIFICATES 6   /* in one answer: two datagrams or three */
 
@@ -159,6 +160,13 @@ is_known (const PeerExchange *exchange, const PeerReader *bytes)
   return n == bytes->left && memcmp (known, bytes->data, n) == 0;
 }
 
+static bool
+has_time_to_check (PeerCore *core)
+{
+  return peer_core_take (&core->certificate_tokens, &core->certificate_tokens_at, core->now,
+                         CHECKS_IN_ALL, CHECKS_BURST, 1);
+}
+
 /* 12.2.2: "check a few of the certificates sent and discard the rest if they are defective". */
 static bool
 may_check (PeerSwarm *self, PeerChannel *channel)
@@ -168,8 +176,7 @@ may_check (PeerSwarm *self, PeerChannel *channel)
   return self->gossip.has_tracker_key && !self->gossip.off && exchange->bad < MAX_BAD &&
          peer_core_take (&exchange->checks, &exchange->checks_at, core->now,
                          PEER_EXCHANGE_CHECKS / 60.0, PEER_EXCHANGE_CHECKS, 1) &&
-         peer_core_take (&core->certificate_tokens, &core->certificate_tokens_at, core->now,
-                         CHECKS_IN_ALL, CHECKS_IN_ALL, 1);
+         has_time_to_check (core);
 }
 
 static PeerMembershipResult
@@ -316,7 +323,7 @@ peer_gossip_add_certified (PeerSwarm *self, const PeerAddress *address, const ui
 {
   PeerReader reader = {bytes, n};
   PeerMembership membership;
-  if (!self->gossip.has_tracker_key || self->gossip.off ||
+  if (!self->gossip.has_tracker_key || self->gossip.off || !has_time_to_check (self->core) ||
       check (self, reader, &membership) != PEER_MEMBERSHIP_GOOD ||
       is_own (self, &membership.address) || !peer_address_equal (&membership.address, address))
     return false;

@@ -41,8 +41,8 @@ read_uri (const char *uri, PeerAddress *address, const char **swarm_id)
 }
 
 PeerMembershipResult
-peer_membership_read (const uint8_t *bytes, size_t n, const PeerContent *content,
-                      const uint8_t *tracker_key, int64_t wall, PeerMembership *out)
+peer_membership_check (const uint8_t *bytes, size_t n, const PeerContent *content,
+                       const uint8_t *tracker_key, int64_t wall, PeerMembership *out)
 {
   PeerCertificate certificate;
   const char *swarm_id;
@@ -61,24 +61,14 @@ peer_membership_read (const uint8_t *bytes, size_t n, const PeerContent *content
   if (wall != INT64_MIN &&
       (wall < out->not_before - PEER_MEMBERSHIP_SKEW || wall >= out->not_after))
     return PEER_MEMBERSHIP_EXPIRED;
-  return PEER_MEMBERSHIP_GOOD;
-}
-
-PeerMembershipResult
-peer_membership_check (const uint8_t *bytes, size_t n, const PeerContent *content,
-                       const uint8_t *tracker_key, int64_t wall, PeerMembership *out)
-{
-  PeerMembershipResult result = peer_membership_read (bytes, n, content, tracker_key, wall, out);
-  if (result == PEER_MEMBERSHIP_GOOD && !peer_certificate_is_signed (bytes, n))
-    return PEER_MEMBERSHIP_FORGED;
-  return result;
+  return certificate.is_signed ? PEER_MEMBERSHIP_GOOD : PEER_MEMBERSHIP_FORGED;
 }
 
 bool
 peer_membership_tracker (const uint8_t *bytes, size_t n, uint8_t *out)
 {
   PeerCertificate certificate;
-  if (!peer_certificate_read (bytes, n, &certificate) || !peer_certificate_is_signed (bytes, n))
+  if (!peer_certificate_read (bytes, n, &certificate) || !certificate.is_signed)
     return false;
   memcpy (out, certificate.fingerprint, PEER_FINGERPRINT);
   return true;

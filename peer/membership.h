@@ -36,13 +36,8 @@ typedef enum {
 GBytes *peer_membership_issue (PeerKey *tracker, const char *swarm_id, const PeerAddress *address,
                                int64_t wall, const uint8_t *serial);
 
-/* Everything but the signature: is it of this tracker (the SHA-256 of its key; NULL = any), of this
- * swarm, and valid at the time wall (us, Unix time; INT64_MIN = nobody knows the time)? Cheap: this
- * comes first. */
-PeerMembershipResult peer_membership_read (const uint8_t *bytes, size_t n,
-                                           const PeerContent *content, const uint8_t *tracker_key,
-                                           int64_t wall, PeerMembership *out);
-/* The same, and the signature. */
+/* Is it of this tracker (the SHA-256 of its key; NULL = any), of this swarm, valid at the time wall (us,
+ * Unix time; INT64_MIN = nobody knows the time), and signed? out is filled for GOOD. */
 PeerMembershipResult peer_membership_check (const uint8_t *bytes, size_t n,
                                             const PeerContent *content, const uint8_t *tracker_key,
                                             int64_t wall, PeerMembership *out);

@@ -378,7 +378,7 @@ certificate_scene (void)
   gsize n;
   const uint8_t *der = g_bytes_get_data (bytes, &n);
   bool is_read = peer_certificate_read (der, n, &read);
-  bool is_signed = peer_certificate_is_signed (der, n);
+  bool is_signed = is_read && read.is_signed;
   g_assert_true ((known && is_read && is_signed) || fault.at > 0);
   if (is_read) /* what is told is right, whatever failed */
     g_assert_cmpstr (read.uri, ==, uri);
