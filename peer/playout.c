@@ -110,7 +110,9 @@ measure_chunk_time (PeerPlayout *self)
   unsigned n = 0;
   for (unsigned i = 1; i < self->n; i++) {
     const Mark *before = &self->marks[i - 1], *mark = &self->marks[i];
-    if (before->munro.end == mark->munro.first && mark->wall > before->wall)
+    /* of a group that is not whole yet, the input that made it tells more than the time */
+    bool whole = peer_range_size (mark->munro) == self->per_mark;
+    if (before->munro.end == mark->munro.first && mark->wall > before->wall && whole)
       times[n++] = (mark->wall - before->wall) / (int64_t)peer_range_size (mark->munro);
   }
   if (n == 0)
@@ -227,7 +229,9 @@ peer_playout_want (const PeerPlayout *self, int64_t now, PeerWant *out)
     return false;
   const Mark *last = newest (self);
   if (!self->tuned_in) {
-    uint64_t before = MIN (last->munro.first, self->per_mark);
+    /* the munro before the newest; of groups, the newest is seldom whole */
+    unsigned n = self->per_mark > self->options.chunks_per_signature ? 2 : 1;
+    uint64_t before = MIN (last->munro.first, n * self->per_mark);
     *out = (PeerWant){{last->munro.first - before, last->munro.end}, now, 0};
     return true;
   }

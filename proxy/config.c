@@ -45,7 +45,8 @@ static const Option options[] = {
     {"max-per-ip", COUNT, AT (max_per_ip), "N",
      "peers that one public address may connect to a swarm (32)"},
     {"benign-network", FLAG, AT (benign_network), NULL,
-     "peers may name each other without certificates; for closed networks only"},
+     "peers may name each other without certificates, and channels use Sign All; for closed "
+     "networks only"},
     {"no-peer-exchange", FLAG, AT (no_peer_exchange), NULL,
      "peers are not named to each other at all"},
     {"upload", TEXT, AT (said.upload), "RATE",

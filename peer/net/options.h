@@ -17,7 +17,8 @@ bool net_options_read_file (const char *path, const GOptionEntry *entries, GErro
 /* Options that several programs have. */
 #define NET_OPTIONS_MAX_PER_IP_HELP "Peers that one public address may connect to a swarm (32)"
 #define NET_OPTIONS_BENIGN_NETWORK_HELP                                                            \
-  "Peers may name each other without certificates; for closed networks only"
+  "Peers may name each other without certificates, and channels use Sign All; for closed "         \
+  "networks only"
 #define NET_OPTIONS_NO_PEER_EXCHANGE_HELP "Peers are not named to each other at all"
 #define NET_OPTIONS_LOSS_TOLERANCE_HELP                                                            \
   "Loss that is no sign of a full path, if no queue is seen; at most 10 (0)"

@@ -64,8 +64,8 @@ start (Program *self, GError **error)
                                   .loss_tolerance = options->loss_tolerance,
                                   .benign_network = options->benign_network,
                                   .no_peer_exchange = options->no_peer_exchange,
-                                  .chunk_size = options->chunk_size,
-                                  .chunks_per_signature = options->chunks_per_signature,
+                                  .channel = options->channel,
+                                  .file = options->file,
                                   .window = options->window,
                                   .peering = options->peering};
 

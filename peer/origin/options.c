@@ -5,6 +5,7 @@
 #include "peer/media/mpegts.h"
 #include "peer/net/options.h"
 #include "peer/net/tracker.h"
+#include "peer/origin/algorithms.h"
 
 #include <string.h>
 
@@ -22,7 +23,9 @@ typedef struct {
   char *http, *peer, *state, *config;
   char **trackers, **announce, **channels, **pulls, **files, **untils;
   gboolean allow_plain, benign_network, no_peer_exchange, verbose, version;
-  int chunk_size, per_signature, window, mtu, max_per_ip, loss_tolerance;
+  char *chunk_size;
+  OriginAlgorithms algorithms;
+  int per_signature, window, mtu, file_chunk_size, max_per_ip, loss_tolerance;
   NetPeeringSaid peering;
 } Raw;
 
@@ -40,6 +43,11 @@ raw_clear (Raw *self)
   g_strfreev (self->files);
   g_strfreev (self->untils);
   net_peering_said_clear (&self->peering);
+  g_free (self->chunk_size);
+  g_free (self->algorithms.integrity);
+  g_free (self->algorithms.hash);
+  g_free (self->algorithms.signature);
+  g_free (self->algorithms.addressing);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Raw, raw_clear)
@@ -108,10 +116,55 @@ add_untils (OriginOptions *self, const Raw *raw, GError **error)
   return true;
 }
 
+/* Chunks must fit the packets that all ways take. */
+static bool
+fits (const char *option, int64_t chunk_size, int mtu, int unit, GError **error)
+{
+  if (chunk_size <= mtu - HEADERS)
+    return true;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+               "%s %" G_GINT64_FORMAT ": with its headers it does not fit a packet of %d bytes; "
+               "give %d at most, or the --mtu of all ways to your viewers",
+               option, chunk_size, mtu, (mtu - HEADERS) / unit * unit);
+  return false;
+}
+
+static bool
+take_chunk_sizes (OriginOptions *self, const Raw *raw, int mtu, GError **error)
+{
+  guint64 size = self->channel.chunk_size;
+
+  if (g_strcmp0 (raw->chunk_size, "variable") == 0) {
+    self->channel.chunk_size = PEER_CHUNK_VARIABLE;
+  } else {
+    if (raw->chunk_size != NULL &&
+        (!g_ascii_string_to_unsigned (raw->chunk_size, 10, 1, PEER_CHUNK_MAX, &size, NULL) ||
+         size % MEDIA_TS_PACKET != 0)) {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "--chunk-size %s: give 188, 376, 564, 752, 940, 1128 or 1316: whole packets; or "
+                   "variable",
+                   raw->chunk_size);
+      return false;
+    }
+    if (!fits ("--chunk-size", (int64_t)size, mtu, MEDIA_TS_PACKET, error))
+      return false;
+    self->channel.chunk_size = (uint32_t)size;
+  }
+  if (raw->file_chunk_size < 0)
+    return true;
+  if (raw->file_chunk_size < 128) { /* less than its own hashes */
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "--file-chunk-size %d: give 128 bytes at least; 512 or more are advised",
+                 raw->file_chunk_size);
+    return false;
+  }
+  self->file.chunk_size = (uint32_t)raw->file_chunk_size;
+  return fits ("--file-chunk-size", raw->file_chunk_size, mtu, 1, error);
+}
+
 static bool
 take_numbers (OriginOptions *self, const Raw *raw, GError **error)
 {
-  int chunk_size = raw->chunk_size < 0 ? 6 * MEDIA_TS_PACKET : raw->chunk_size;
   int per_signature = raw->per_signature < 0 ? 64 : raw->per_signature;
   int window = raw->window < 0 ? DEFAULT_WINDOW : raw->window;
   int mtu = raw->mtu < 0 ? DEFAULT_MTU : raw->mtu;
@@ -119,19 +172,6 @@ take_numbers (OriginOptions *self, const Raw *raw, GError **error)
   if (mtu < MTU_MIN || mtu > MTU_MAX) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "--mtu %d: give %d to %d bytes",
                  mtu, MTU_MIN, MTU_MAX);
-    return false;
-  }
-  if (chunk_size == 0 || chunk_size % MEDIA_TS_PACKET != 0) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                 "--chunk-size %d: give 188, 376, 564, 752, 940, 1128 or 1316: whole packets",
-                 chunk_size);
-    return false;
-  }
-  if (chunk_size > mtu - HEADERS) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                 "--chunk-size %d: with its headers it does not fit a packet of %d bytes; give %d "
-                 "at most, or the --mtu of all ways to your viewers",
-                 chunk_size, mtu, (mtu - HEADERS) / MEDIA_TS_PACKET * MEDIA_TS_PACKET);
     return false;
   }
   if (per_signature < 2 || per_signature > 4096 || (per_signature & (per_signature - 1)) != 0) {
@@ -144,10 +184,12 @@ take_numbers (OriginOptions *self, const Raw *raw, GError **error)
                  window);
     return false;
   }
-  self->chunk_size = (uint32_t)chunk_size;
-  self->chunks_per_signature = (uint32_t)per_signature;
   self->window = (uint64_t)window * 1024 * 1024;
-  return true;
+  peer_content_init_live (&self->channel);
+  peer_content_init_static (&self->file);
+  self->channel.chunks_per_signature = (uint32_t)per_signature;
+  return take_chunk_sizes (self, raw, mtu, error) &&
+         origin_algorithms_apply (&raw->algorithms, &self->channel, &self->file, error);
 }
 
 static char *
@@ -219,10 +261,10 @@ fill (OriginOptions *self, Raw *raw, GError **error)
 OriginOptions *
 origin_options_parse (int *argc, char ***argv, GError **error)
 {
-  g_auto (Raw) raw = {.chunk_size = -1,
-                      .per_signature = -1,
+  g_auto (Raw) raw = {.per_signature = -1,
                       .window = -1,
                       .mtu = -1,
+                      .file_chunk_size = -1,
                       .max_per_ip = -1,
                       .loss_tolerance = -1};
   g_autoptr (OriginOptions) self = g_new0 (OriginOptions, 1);
@@ -249,8 +291,20 @@ origin_options_parse (int *argc, char ***argv, GError **error)
        "/ingest/ID ends it; repeatable",
        "[ID=]TIME"},
       {"state", 0, 0, G_OPTION_ARG_FILENAME, &raw.state, "Folder of keys and hash trees", "DIR"},
-      {"chunk-size", 0, 0, G_OPTION_ARG_INT, &raw.chunk_size,
-       "Of new channels, bytes; default 1128, six packets", "N"},
+      {"integrity", 0, 0, G_OPTION_ARG_STRING, &raw.algorithms.integrity,
+       "Of new channels: unified-merkle, or sign-all in a benign network", "METHOD"},
+      {"hash", 0, 0, G_OPTION_ARG_STRING, &raw.algorithms.hash,
+       "Of files and new channels: sha1, sha224, sha256 (default), sha384, sha512", "NAME"},
+      {"signature", 0, 0, G_OPTION_ARG_STRING, &raw.algorithms.signature,
+       "Of new channels: rsasha1, rsasha256, ecdsap256sha256 (default), ecdsap384sha384", "NAME"},
+      {"addressing", 0, 0, G_OPTION_ARG_STRING, &raw.algorithms.addressing,
+       "Of files and new channels: bins32, bytes64, chunks32 (files' default), bins64, chunks64 "
+       "(channels' default)",
+       "NAME"},
+      {"chunk-size", 0, 0, G_OPTION_ARG_STRING, &raw.chunk_size,
+       "Of new channels, bytes, or variable; default 1128, six packets", "N"},
+      {"file-chunk-size", 0, 0, G_OPTION_ARG_INT, &raw.file_chunk_size,
+       "Of files, bytes; default 1024", "N"},
       {"chunks-per-signature", 0, 0, G_OPTION_ARG_INT, &raw.per_signature,
        "Of new channels; default 64", "N"},
       {"mtu", 0, 0, G_OPTION_ARG_INT, &raw.mtu,

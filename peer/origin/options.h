@@ -10,10 +10,10 @@ typedef struct {
   char **trackers, **announce;
   GPtrArray *entries; /* OriginEntry */
   bool allow_plain_tracker, benign_network, no_peer_exchange, verbose, version;
-  unsigned loss_tolerance; /* percent */
-  unsigned max_per_ip;     /* 0 = the engine's default */
-  uint32_t chunk_size, chunks_per_signature;
-  uint64_t window; /* bytes */
+  unsigned loss_tolerance;   /* percent */
+  unsigned max_per_ip;       /* 0 = the engine's default */
+  PeerContent channel, file; /* the metadata of new ones */
+  uint64_t window;           /* bytes */
   NetPeering *peering;
 } OriginOptions;
 

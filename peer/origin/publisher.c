@@ -5,7 +5,8 @@
  *   chunks    ▬▬▬▬▬▬▬▬▬▬▬▬|▬▬▬▬           the open subtree; nobody gets it before it is signed
  *
  * A stream that pauses would leave its last picture in the open subtree, so after a while it is
- * filled up with null packets, which any receiver drops (ISO/IEC 13818-1, 2.4.1).
+ * filled up with null packets, which any receiver drops (ISO/IEC 13818-1, 2.4.1). Chunks of variable
+ * size need one of them each, where the others need to be full.
  *
  * Nothing is appended past the limit. It is a multiple of the chunks per signature, so an open
  * subtree can always be filled up. */
@@ -15,12 +16,16 @@
 
 #include <string.h>
 
+#define VARIABLE_CHUNK (6 * MEDIA_TS_PACKET) /* bytes: fits an IPv6 minimum MTU with its headers */
+
 struct OriginPublisher {
   PeerEngine *engine;
   PeerSwarm *swarm;
   PeerKey *key;
-  uint32_t chunk_size, per_signature;
-  uint64_t limit;
+  uint32_t chunk_size; /* bytes; of variable chunks, the most */
+  uint32_t fill_size;  /* bytes that a chunk of null packets must have */
+  uint32_t per_signature;
+  uint64_t limit, max_chunks;
   size_t n_open; /* bytes of the open chunk */
   uint8_t *open;
   int64_t last; /* us; when the last packet came */
@@ -32,12 +37,15 @@ origin_publisher_new (const OriginPublisherOptions *options)
 {
   OriginPublisher *self = g_new0 (OriginPublisher, 1);
   const PeerContent *content = peer_swarm_content (options->swarm);
+  bool variable = peer_content_is_variable (content);
 
   self->engine = options->engine;
   self->swarm = options->swarm;
   self->key = options->key;
-  self->chunk_size = content->chunk_size;
+  self->chunk_size = variable ? VARIABLE_CHUNK : content->chunk_size;
+  self->fill_size = variable ? MEDIA_TS_PACKET : content->chunk_size;
   self->per_signature = content->chunks_per_signature;
+  self->max_chunks = peer_content_max_chunks (content);
   self->open = g_malloc (self->chunk_size);
   self->stats.next = options->first;
   g_assert (self->chunk_size % MEDIA_TS_PACKET == 0);
@@ -57,6 +65,7 @@ origin_publisher_free (OriginPublisher *self)
 void
 origin_publisher_set_limit (OriginPublisher *self, uint64_t end)
 {
+  end = MIN (end, self->max_chunks);
   self->limit = end - end % self->per_signature;
 }
 
@@ -76,7 +85,7 @@ n_appended (const OriginPublisher *self)
 static void
 publish_chunk (OriginPublisher *self, int64_t now)
 {
-  uint64_t chunk = peer_engine_append (self->engine, self->swarm, self->open, self->chunk_size);
+  uint64_t chunk = peer_engine_append (self->engine, self->swarm, self->open, self->n_open);
 
   g_assert (chunk == self->stats.next);
   self->n_open = 0;
@@ -134,7 +143,7 @@ origin_publisher_flush (OriginPublisher *self, int64_t now)
     return;
   self->stats.fills++;
   do {
-    while (self->n_open < self->chunk_size) {
+    while (self->n_open < self->fill_size) {
       media_ts_null_packet (self->open + self->n_open);
       self->n_open += MEDIA_TS_PACKET;
       self->stats.null_packets++;

@@ -19,7 +19,8 @@ typedef struct OriginPublisher OriginPublisher;
 OriginPublisher *origin_publisher_new (const OriginPublisherOptions *options);
 void origin_publisher_free (OriginPublisher *self);
 
-/* Chunks below end are reserved (state.h) and may be signed; 0 at first. */
+/* Chunks below end are reserved (state.h) and may be signed; 0 at first. It ends with the numbers
+ * that the addressing has (RFC 7574, section 4), before they would begin anew. */
 void origin_publisher_set_limit (OriginPublisher *self, uint64_t end);
 uint64_t origin_publisher_limit (const OriginPublisher *self);
 

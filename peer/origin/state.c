@@ -3,7 +3,8 @@
  *
  *   ID.key      the private key, PEM, mode 0600
  *   ID.token    the encoder's token, mode 0600
- *   ID.channel  swarm ID, chunk size, chunks per signature, and how far chunk numbers are reserved
+ *   ID.channel  swarm ID, chunk size, chunks per signature, integrity, hash and addressing by their
+ *               numbers in the RFC, and how far chunk numbers are reserved
  *
  * Every write goes to a temporary file, is brought to the disk, and takes the old one's place by a
  * rename that is brought to the disk as well: after a crash there is the old file or the new one.
@@ -205,6 +206,9 @@ origin_state_reserve (OriginState *self, const char *id, const PeerContent *cont
   g_key_file_set_string (file, GROUP, "swarm", swarm);
   g_key_file_set_uint64 (file, GROUP, "chunk-size", content->chunk_size);
   g_key_file_set_uint64 (file, GROUP, "chunks-per-signature", content->chunks_per_signature);
+  g_key_file_set_uint64 (file, GROUP, "integrity", content->method);
+  g_key_file_set_uint64 (file, GROUP, "hash", content->hash);
+  g_key_file_set_uint64 (file, GROUP, "addressing", content->addressing);
   g_key_file_set_uint64 (file, GROUP, "reserved", end);
   text = g_key_file_to_data (file, NULL, NULL);
   return write_file (self, name, text, error);
@@ -222,12 +226,40 @@ number (GKeyFile *file, const char *key, uint64_t *out, GError **error)
   return false;
 }
 
+/* Records of before there was a choice leave it out. */
+static bool
+number_or (GKeyFile *file, const char *key, uint64_t otherwise, uint64_t *out, GError **error)
+{
+  *out = otherwise;
+  return !g_key_file_has_key (file, GROUP, key, NULL) || number (file, key, out, error);
+}
+
+static bool
+read_algorithms (GKeyFile *file, PeerContent *content, GError **error)
+{
+  PeerContent live;
+  uint64_t method, hash, addressing;
+
+  peer_content_init_live (&live);
+  if (!number_or (file, "integrity", live.method, &method, error) ||
+      !number_or (file, "hash", live.hash, &hash, error) ||
+      !number_or (file, "addressing", live.addressing, &addressing, error))
+    return false;
+  if (MAX (method, MAX (hash, addressing)) > UINT8_MAX)
+    method = hash = addressing = UINT8_MAX; /* of which there is none: the check says so */
+  content->method = (PeerMethod)method;
+  content->hash = (PeerHashFunction)hash;
+  content->addressing = (PeerAddressing)addressing;
+  return true;
+}
+
 /* The record of a channel whose swarm ID stands in content. */
 static bool
 read_record (const char *text, PeerContent *content, uint64_t *first, GError **error)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
   g_autofree char *swarm = NULL, *expected = peer_content_swarm_id_hex (content);
+  const PeerContent asked = *content;
   uint64_t chunk_size, per_signature, reserved, rest;
 
   if (!g_key_file_load_from_data (file, text, strlen (text), G_KEY_FILE_NONE, error))
@@ -235,18 +267,21 @@ read_record (const char *text, PeerContent *content, uint64_t *first, GError **e
   swarm = g_key_file_get_string (file, GROUP, "swarm", error);
   if (swarm == NULL || !number (file, "chunk-size", &chunk_size, error) ||
       !number (file, "chunks-per-signature", &per_signature, error) ||
-      !number (file, "reserved", &reserved, error))
+      !number (file, "reserved", &reserved, error) || !read_algorithms (file, content, error))
     return false;
-  if (strcmp (swarm, expected) != 0 || chunk_size > PEER_CHUNK_MAX || per_signature == 0 ||
+  if (strcmp (swarm, expected) != 0 || chunk_size > UINT32_MAX || per_signature == 0 ||
       per_signature > UINT32_MAX || reserved > UINT64_MAX / 2) {
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                          "it does not fit the channel's key");
     return false;
   }
-  if (chunk_size != content->chunk_size || per_signature != content->chunks_per_signature)
-    g_message ("the channel keeps the %u bytes a chunk and %u chunks a signature with which it was "
-               "made",
-               (unsigned)chunk_size, (unsigned)per_signature);
+  if (chunk_size != asked.chunk_size || per_signature != asked.chunks_per_signature ||
+      content->method != asked.method || content->hash != asked.hash ||
+      content->addressing != asked.addressing)
+    g_message ("the channel keeps what it was made with: %u bytes a chunk, %u chunks a signature, "
+               "integrity %d, hash %d, addressing %d",
+               (unsigned)chunk_size, (unsigned)per_signature, (int)content->method,
+               (int)content->hash, (int)content->addressing);
   content->chunk_size = (uint32_t)chunk_size;
   content->chunks_per_signature = (uint32_t)per_signature;
   rest = reserved % per_signature;
@@ -267,7 +302,7 @@ static PeerKey *
 make_channel (OriginState *self, const char *id, PeerContent *content, GError **error)
 {
   g_autofree char *name = g_strconcat (id, ".key", NULL);
-  g_autoptr (PeerKey) key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, error);
+  g_autoptr (PeerKey) key = peer_key_generate (content->signature, error);
   char *pem = NULL;
   bool ok;
 

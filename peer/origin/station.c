@@ -59,7 +59,7 @@ struct OriginStation {
   GArray *announce; /* PeerAddress */
   NetPeering *peering;
   bool allow_plain_tracker;
-  uint32_t chunk_size, chunks_per_signature;
+  PeerContent channel, file; /* the metadata of new ones */
   uint64_t window;
   GPtrArray *contents;
   GQueue to_hash; /* OriginContent; the first is being hashed */
@@ -271,6 +271,15 @@ on_reserved (GObject *source, GAsyncResult *result, gpointer data)
   self->reserve_again = g_get_monotonic_time () + RESERVE_RETRY;
 }
 
+/* One past the last chunk that can be named and signed (RFC 7574, section 4). */
+static uint64_t
+last_number (const OriginContent *self)
+{
+  uint64_t end = peer_content_max_chunks (&self->content);
+
+  return end - end % self->content.chunks_per_signature;
+}
+
 static void
 reserve_ahead (OriginContent *self)
 {
@@ -279,7 +288,8 @@ reserve_ahead (OriginContent *self)
   g_autoptr (GTask) task = NULL;
 
   origin_publisher_stats (self->publisher, &stats);
-  if (self->reserving || stats.next + RESERVE / 2 < origin_publisher_limit (self->publisher))
+  if (self->reserving || stats.next + RESERVE / 2 < origin_publisher_limit (self->publisher) ||
+      origin_publisher_limit (self->publisher) >= last_number (self))
     return;
   if (self->reserve_failed && g_get_monotonic_time () < self->reserve_again)
     return;
@@ -288,7 +298,11 @@ reserve_ahead (OriginContent *self)
   reservation = g_new0 (Reservation, 1);
   reservation->content = self;
   reservation->metadata = self->content;
-  reservation->end = stats.next + RESERVE;
+  reservation->end = MIN (stats.next + RESERVE, last_number (self));
+  if (reservation->end == last_number (self))
+    g_warning ("channel %s: its addressing has no chunk numbers after the next %" G_GUINT64_FORMAT
+               ", and it stops there; begin a new channel with --addressing chunks64",
+               self->id, reservation->end - stats.next);
   task = g_task_new (NULL, NULL, on_reserved, NULL);
   g_task_set_task_data (task, reservation, g_free);
   g_task_run_in_thread (task, reserve_in_thread);
@@ -403,9 +417,7 @@ add_ended (OriginContent *self, GError **error)
   GStatBuf status;
   uint64_t first;
 
-  peer_content_init_live (&self->content);
-  self->content.chunk_size = self->station->chunk_size;
-  self->content.chunks_per_signature = self->station->chunks_per_signature;
+  self->content = self->station->channel;
   key = origin_state_channel (self->station->state, self->id, &self->content, &first, error);
   if (key == NULL)
     return false;
@@ -461,13 +473,21 @@ show_token (OriginState *state, const OriginContent *self)
 static PeerStore *
 open_live_store (OriginContent *self, uint64_t first, uint64_t *window, GError **error)
 {
-  uint32_t chunk_size = self->content.chunk_size, n = self->content.chunks_per_signature;
+  uint32_t chunk_size = peer_content_chunk_max (&self->content);
+  uint32_t n = self->content.chunks_per_signature;
   g_autofree char *path = NULL;
 
   if (self->until == 0) {
     *window = MAX (self->station->window / chunk_size, 4 * (uint64_t)n);
     /* The open subtree is in the store as well, and is in nobody's window yet. */
     return peer_store_memory_new (chunk_size, *window + 2 * n);
+  }
+  if (peer_content_is_variable (&self->content) || self->content.method == PEER_METHOD_SIGN_ALL) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                 "channel %s: a broadcast that becomes a film needs --integrity unified-merkle and "
+                 "chunks of one size",
+                 self->id);
+    return NULL;
   }
   *window = UINT64_MAX;
   self->from_start = first == 0;
@@ -486,18 +506,26 @@ add_channel (OriginContent *self, GError **error)
   OriginPublisherOptions options = {.engine = net_udp_engine (station->udp)};
   PeerJoin join = {.content = &self->content, .source = true};
   g_autoptr (PeerKey) key = NULL;
+  uint64_t reserved;
   bool made;
 
-  peer_content_init_live (&self->content);
-  self->content.chunk_size = station->chunk_size;
-  self->content.chunks_per_signature = station->chunks_per_signature;
+  self->content = station->channel;
   key = origin_state_channel (station->state, self->id, &self->content, &options.first, error);
   if (key == NULL)
     return false;
-  if (self->content.chunk_size % MEDIA_TS_PACKET != 0) {
+  if (!peer_content_is_variable (&self->content) &&
+      self->content.chunk_size % MEDIA_TS_PACKET != 0) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                  "channel %s: its record says chunks of %u bytes, which are no whole packets",
                  self->id, self->content.chunk_size);
+    return false;
+  }
+  if (options.first >= last_number (self)) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                 "channel %s: all chunk numbers that its addressing has are signed; remove %s.key "
+                 "and %s.channel from the state folder to begin a new channel, with --addressing "
+                 "chunks64",
+                 self->id, self->id, self->id);
     return false;
   }
   if (self->kind == ORIGIN_CHANNEL) {
@@ -507,8 +535,8 @@ add_channel (OriginContent *self, GError **error)
     if (made)
       show_token (station->state, self);
   }
-  if (!origin_state_reserve (station->state, self->id, &self->content, options.first + RESERVE,
-                             error))
+  reserved = MIN (options.first + RESERVE, last_number (self));
+  if (!origin_state_reserve (station->state, self->id, &self->content, reserved, error))
     return false;
 
   join.store = open_live_store (self, options.first, &join.discard_window, error);
@@ -521,7 +549,7 @@ add_channel (OriginContent *self, GError **error)
   apply_limit (self);
   options.key = g_steal_pointer (&key);
   self->publisher = origin_publisher_new (&options);
-  origin_publisher_set_limit (self->publisher, options.first + RESERVE);
+  origin_publisher_set_limit (self->publisher, reserved);
   self->ingest = origin_ingest_new (self->publisher, options.first > 0);
   if (self->until > 0 && self->until < INT64_MAX)
     self->until_timer = g_idle_add (on_until, self);
@@ -684,7 +712,7 @@ hash_next (OriginStation *self)
   hashing->hashes_path = origin_content_hashes_path (content);
   content->hashing = hashing;
   hashing->tty = isatty (STDERR_FILENO);
-  peer_content_init_static (&hashing->metadata);
+  hashing->metadata = self->file;
   if (content->film.chunk_size > 0) {
     hashing->metadata.chunk_size = content->film.chunk_size;
     hashing->metadata.hash = content->film.hash;
@@ -745,8 +773,8 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
   self->trackers = g_strdupv ((char **)options->trackers);
   self->announce = g_array_new (FALSE, FALSE, sizeof (PeerAddress));
   self->allow_plain_tracker = options->allow_plain_tracker;
-  self->chunk_size = options->chunk_size;
-  self->chunks_per_signature = options->chunks_per_signature;
+  self->channel = options->channel;
+  self->file = options->file;
   self->window = options->window;
   self->contents = g_ptr_array_new_with_free_func (content_free);
   for (const char *const *text = options->announce; *text != NULL; text++) {

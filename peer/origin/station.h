@@ -31,12 +31,11 @@ typedef struct {
   const char *const *announce; /* NULL-terminated ADDR:PORT for the links */
   bool allow_plain_tracker;
   bool benign_network, no_peer_exchange;
-  unsigned loss_tolerance;       /* percent */
-  unsigned max_per_ip;           /* 0 = the engine's default */
-  uint32_t chunk_size;           /* of new channels; bytes */
-  uint32_t chunks_per_signature; /* likewise */
-  uint64_t window;               /* bytes of a live channel that are kept */
-  NetPeering *peering;           /* outlives the station, until another takes its place */
+  unsigned loss_tolerance;   /* percent */
+  unsigned max_per_ip;       /* 0 = the engine's default */
+  PeerContent channel, file; /* the metadata of new ones */
+  uint64_t window;           /* bytes of a live channel that are kept */
+  NetPeering *peering;       /* outlives the station, until another takes its place */
 } OriginStationOptions;
 
 typedef struct OriginStation OriginStation;

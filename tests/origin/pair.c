@@ -39,7 +39,7 @@ static PeerSwarm *
 join (PeerEngine *engine, const PeerContent *content, bool source)
 {
   PeerJoin options = {.content = content,
-                      .store = peer_store_memory_new (content->chunk_size, STORE),
+                      .store = peer_store_memory_new (peer_content_chunk_max (content), STORE),
                       .discard_window = STORE / 2,
                       .source = source};
   g_autoptr (GError) error = NULL;

@@ -171,6 +171,59 @@ test_limit (void)
   pair_clear (&pair);
 }
 
+/* 32-bit bins name 2^31 chunks: whatever is reserved, the one after the last is never made, and what
+ * was made arrives. */
+static void
+test_last_number (void)
+{
+  const uint64_t end = UINT64_C (1) << 31;
+  g_autoptr (GByteArray) packets = make_packets (6 * 40, 0);
+  g_autoptr (OriginPublisher) publisher = NULL;
+  PeerContent content;
+  PeerKey *key = make_content (&content, 16);
+  Pair pair;
+
+  content.addressing = PEER_ADDRESSING_BINS32;
+  pair_init (&pair, &content);
+  publisher = make_publisher (&pair, key, end - 32, end + 65536);
+  g_assert_cmpuint (origin_publisher_limit (publisher), ==, end);
+  pair_run (&pair, 500000);
+  g_assert_false (origin_publisher_write (publisher, pair.now, packets->data, packets->len));
+  g_assert_cmpuint (stats_of (publisher).next, ==, end);
+  g_assert_cmpuint (stats_of (publisher).signatures, ==, 2);
+  g_assert_cmpuint (peer_engine_open_chunks (pair.origin, pair.origin_swarm), ==, 0);
+  pair_run (&pair, 3000000);
+  g_assert_cmpuint (pair.next, ==, end);
+  g_assert_cmpuint (pair.got->len, >=, 16 * CHUNK); /* from where it tuned in */
+  g_assert_cmpmem (pair.got->data, pair.got->len, packets->data + 32 * CHUNK - pair.got->len,
+                   pair.got->len);
+  pair_clear (&pair);
+}
+
+/* Chunks of variable size: what is open goes out as long as it is, and one null packet fills each
+ * chunk that the subtree still takes. */
+static void
+test_variable (void)
+{
+  g_autoptr (GByteArray) packets = make_packets (6 * 3 + 2, 0);
+  g_autoptr (OriginPublisher) publisher = NULL;
+  PeerContent content;
+  PeerKey *key = make_content (&content, 16);
+  Pair pair;
+
+  content.chunk_size = PEER_CHUNK_VARIABLE;
+  pair_init (&pair, &content);
+  publisher = make_publisher (&pair, key, 0, 1 << 16);
+  pair_run (&pair, 500000);
+  g_assert_true (origin_publisher_write (publisher, pair.now, packets->data, packets->len));
+  origin_publisher_flush (publisher, pair.now);
+  pair_run (&pair, 2000000);
+  g_assert_cmpuint (stats_of (publisher).null_packets, ==, 12);
+  g_assert_cmpuint (pair.got->len, ==, packets->len + 12 * MEDIA_TS_PACKET);
+  g_assert_cmpmem (pair.got->data, packets->len, packets->data, packets->len);
+  pair_clear (&pair);
+}
+
 /* One life of an origin: from its state folder, as the program does it. Returns the next chunk. */
 static uint64_t
 live_once (Pair *pair, const char *folder, bool first_life, bool honest, unsigned n_packets,
@@ -267,5 +320,7 @@ main (int argc, char **argv)
   g_test_add_func ("/origin/publisher/nothing-past-the-reservation", test_limit);
   g_test_add_func ("/origin/publisher/restart-never-signs-twice", test_restart);
   g_test_add_func ("/origin/publisher/fork-is-seen", test_dishonest_restart);
+  g_test_add_func ("/origin/publisher/numbers-end-before-they-begin-anew", test_last_number);
+  g_test_add_func ("/origin/publisher/chunks-of-variable-size", test_variable);
   return g_test_run ();
 }

@@ -111,6 +111,62 @@ test_keeps_key (Fixture *self, gconstpointer data)
   g_assert_cmpuint (at, ==, 1024); /* past the reservation, at the next signature */
 }
 
+/* Made with other algorithms than the defaults, and opened as if there were only these. */
+static void
+test_keeps_algorithms (Fixture *self, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  PeerContent made, content;
+  uint64_t at;
+
+  peer_content_init_live (&made);
+  made.method = PEER_METHOD_SIGN_ALL;
+  made.chunks_per_signature = 1;
+  made.hash = PEER_HASH_SHA384;
+  made.signature = PEER_SIGNATURE_ECDSAP384SHA384;
+  made.addressing = PEER_ADDRESSING_BINS64;
+  made.chunk_size = PEER_CHUNK_VARIABLE;
+  peer_key_free (origin_state_channel (self->state, "demo", &made, &at, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (made.swarm_id_size, ==, 97);
+  peer_key_free (open_channel (self, &content, &at, &error));
+  g_assert_no_error (error);
+  g_assert_cmpmem (made.swarm_id, made.swarm_id_size, content.swarm_id, content.swarm_id_size);
+  g_assert_cmpint (content.method, ==, made.method);
+  g_assert_cmpint (content.hash, ==, made.hash);
+  g_assert_cmpint (content.signature, ==, made.signature);
+  g_assert_cmpint (content.addressing, ==, made.addressing);
+  g_assert_cmpuint (content.chunk_size, ==, made.chunk_size);
+  g_assert_cmpuint (content.chunks_per_signature, ==, 1);
+}
+
+/* A record of before there was a choice, and one that chooses what there is not. */
+static void
+test_reads_old_records (Fixture *self, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id = NULL, *old = NULL, *odd = NULL;
+  PeerContent content;
+  uint64_t at;
+
+  peer_key_free (open_channel (self, &content, &at, &error));
+  g_assert_no_error (error);
+  id = peer_content_swarm_id_hex (&content);
+  old = g_strdup_printf ("[channel]\nswarm=%s\nchunk-size=1128\nchunks-per-signature=64\n"
+                         "reserved=128\n",
+                         id);
+  overwrite (self, "demo.channel", old);
+  peer_key_free (open_channel (self, &content, &at, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (at, ==, 128);
+  g_assert_cmpint (content.method, ==, PEER_METHOD_UNIFIED_MERKLE);
+  g_assert_cmpint (content.addressing, ==, PEER_ADDRESSING_CHUNKS64);
+  odd = g_strconcat (old, "hash=256\n", NULL);
+  overwrite (self, "demo.channel", odd);
+  g_assert_null (open_channel (self, &content, &at, &error));
+  g_assert_error (error, PEER_ERROR, PEER_ERROR_BAD_CONTENT);
+}
+
 /* A link says the chunk size: an option that changed later must not break it. */
 static void
 test_keeps_metadata (Fixture *self, gconstpointer data)
@@ -285,6 +341,8 @@ main (int argc, char **argv)
   g_test_add_func ("/origin/state/ids", test_ids);
   ADD ("key-is-kept-and-secret", test_keeps_key);
   ADD ("metadata-is-kept", test_keeps_metadata);
+  ADD ("algorithms-are-kept", test_keeps_algorithms);
+  ADD ("old-records-are-read", test_reads_old_records);
   ADD ("key-open-to-others-is-closed", test_open_to_others);
   ADD ("bad-record-is-no-guess", test_bad_record);
   ADD ("bad-key-is-said", test_bad_key);

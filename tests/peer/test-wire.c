@@ -358,6 +358,52 @@ test_bad_ranges (void)
   assert_malformed (5, "\x03\0\0\0\x01\0\0\0\x02", 9);
 }
 
+/* A content of 4 chunks, the last of 2 bytes: whatever names chunk 3 ends where the content does.
+ * The node [2, 4) is filled, and [4, 8), beside which it stands, is not, and has no end to share
+ * (RFC 7574, 4.1.2 and 5.1). */
+static void
+test_short_last_chunk (void)
+{
+  static const struct {
+    PeerRange chunks;
+    uint64_t first, last;
+  } rows[] = {{{0, 4}, 0, 3 * CHUNK + 1},         {{3, 4}, 3 * CHUNK, 3 * CHUNK + 1},
+              {{2, 4}, 2 * CHUNK, 3 * CHUNK + 1}, {{0, 3}, 0, 3 * CHUNK - 1},
+              {{0, 8}, 0, 8 * CHUNK - 1},         {{4, 8}, 4 * CHUNK, 8 * CHUNK - 1}};
+  static const PeerMessageType types[] = {PEER_MESSAGE_HAVE, PEER_MESSAGE_ACK, PEER_MESSAGE_REQUEST,
+                                          PEER_MESSAGE_CANCEL, PEER_MESSAGE_INTEGRITY};
+  PeerWireFormat format = golden_format (PEER_ADDRESSING_BYTES64);
+  uint8_t bytes[256], hash[PEER_HASH_MAX] = {7};
+
+  format.length = 3 * CHUNK + 2;
+  for (size_t i = 0; i < G_N_ELEMENTS (rows) * G_N_ELEMENTS (types); i++) {
+    PeerRange chunks = rows[i % G_N_ELEMENTS (rows)].chunks;
+    PeerMessageType type = types[i / G_N_ELEMENTS (rows)];
+    PeerMessage message = {.type = type, .chunks = chunks}, back;
+    PeerWriter writer = {bytes, 0, sizeof bytes};
+    uint64_t first, last;
+
+    if (type == PEER_MESSAGE_INTEGRITY)
+      message.bytes = (PeerReader){hash, format.hash_size};
+    g_assert_true (peer_wire_write (&writer, &format, &message));
+    PeerReader numbers = {bytes + 1, writer.used - 1}, reader = {bytes, writer.used};
+    g_assert_true (peer_reader_u64 (&numbers, &first) && peer_reader_u64 (&numbers, &last));
+    g_assert_cmpuint (first, ==, rows[i % G_N_ELEMENTS (rows)].first);
+    g_assert_cmpuint (last, ==, rows[i % G_N_ELEMENTS (rows)].last);
+    g_assert_cmpint (peer_wire_read (&reader, &format, &back), ==, PEER_WIRE_MESSAGE);
+    g_assert_cmpuint (back.chunks.first, ==, chunks.first);
+    g_assert_cmpuint (back.chunks.end, ==, chunks.end);
+  }
+  /* any other byte inside a chunk is no end of anything, once the length is known */
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  peer_writer_u8 (&writer, PEER_MESSAGE_HAVE);
+  peer_writer_u64 (&writer, 0);
+  peer_writer_u64 (&writer, 3 * CHUNK);
+  g_assert_false (reads (bytes, writer.used, &format));
+  format.length = 0;
+  g_assert_true (reads (bytes, writer.used, &format));
+}
+
 static void
 test_edge_ranges (void)
 {
@@ -740,5 +786,6 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/wire/parts-are-few", test_parts_are_few);
   add_for_addressings ("mutations-read-as-they-write", test_mutations);
   g_test_add_func ("/peer/wire/mutations-of-hash-and-chunk", test_mutations_of_data);
+  g_test_add_func ("/peer/wire/byte-ranges-end-with-the-content", test_short_last_chunk);
   return g_test_run ();
 }

@@ -4,6 +4,7 @@
  * and a peer that knows only that peer, over lines that lose and reorder. What arrives is compared
  * to the byte; what was changed on the way is refused. */
 #include "peer/engine.h"
+#include "peer/swarm-state.h"
 #include "peer/wire.h"
 #include "tests/sim/net.h"
 
@@ -43,6 +44,7 @@ typedef struct {
   PeerKey *key; /* borrowed */
   Tamper tamper;
   unsigned tampered, bad_peers;
+  unsigned split; /* datagrams in which one delay is told in several ACKs */
 } World;
 
 /* --- contents --- */
@@ -163,6 +165,30 @@ tamper (World *self, uint8_t *datagram, size_t n)
   }
 }
 
+/* One sample of the delay for each DATA, in whatever number of ACKs it is told (8.7). */
+static void
+check_samples (World *self, const uint8_t *datagram, size_t n)
+{
+  PeerWireFormat format = peer_wire_format (&self->content);
+  PeerReader reader = {datagram + 4, n - 4};
+  PeerMessage message;
+  uint64_t delay = 0;
+  bool again = false;
+  while (peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE) {
+    again = again || (message.type == PEER_MESSAGE_ACK && message.time == delay);
+    delay = message.type == PEER_MESSAGE_ACK ? message.time : 0;
+  }
+  self->split += again;
+  for (guint i = 0; i < self->swarms[0]->channels->len; i++) {
+    const PeerChannel *channel = g_ptr_array_index (self->swarms[0]->channels, i);
+    const PeerLedbat *ledbat = &channel->ledbat;
+    for (unsigned a = 0; a < ledbat->n_current; a++)
+      for (unsigned b = 0; b < a; b++)
+        g_assert_false (ledbat->current_times[a] == ledbat->current_times[b] &&
+                        ledbat->current_delays[a] == ledbat->current_delays[b]);
+  }
+}
+
 static void
 receive (gpointer data, unsigned host, const PeerAddress *from, const uint8_t *bytes, size_t n)
 {
@@ -171,6 +197,8 @@ receive (gpointer data, unsigned host, const PeerAddress *from, const uint8_t *b
   if (self->tamper != NOTHING && host == 1)
     tamper (self, copy, n);
   peer_engine_receive (self->engines[host], sim_net_now (self->net), from, copy, n);
+  if (host == 0 && self->content.method == PEER_METHOD_MERKLE)
+    check_samples (self, bytes, n);
   turn (self, host);
 }
 
@@ -255,8 +283,13 @@ static void
 world_init (World *self, const Row *row, Tamper what)
 {
   static const SimNetClass class = {receive, timer};
-  const SimLine line = {
-      .delay = 8000, .jitter = 2000, .loss = 0.03, .reorder = 0.03, .duplicate = 0.01};
+  /* a rate and no jitter, so that no two chunks take the same time */
+  const SimLine line = {.up = 4000000,
+                        .queue = 1 << 20,
+                        .delay = 8000,
+                        .loss = 0.03,
+                        .reorder = 0.03,
+                        .duplicate = 0.01};
   *self = (World){.random = {7}, .tamper = what};
   self->net = sim_net_new (&class, self, 11);
   make_content (self, row);
@@ -323,6 +356,10 @@ check_delivery (const Row *row)
   for (unsigned host = 1; host < N_HOSTS; host++)
     g_assert_cmpuint (compare (&world, host), ==, N_CHUNKS);
   g_assert_cmpuint (world.bad_peers, ==, 0);
+  bool bins =
+      row->addressing == PEER_ADDRESSING_BINS32 || row->addressing == PEER_ADDRESSING_BINS64;
+  if (bins && row->method == PEER_METHOD_MERKLE)
+    g_assert_cmpuint (world.split, >, 0);
   for (unsigned host = 0; host < N_HOSTS; host++) {
     const PeerCounters *counters = peer_engine_counters (world.engines[host]);
     g_assert_cmpuint (counters->chunks_bad, ==, 0);
