@@ -258,6 +258,22 @@ fill (OriginOptions *self, Raw *raw, GError **error)
          check (self, error);
 }
 
+/* The command line, and the key file that it may name. */
+static bool
+read_all (GOptionContext *context, const GOptionEntry *entries, int *argc, char ***argv,
+          char **config, GError **error)
+{
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, argc, argv, error))
+    return false;
+  if (*argc > 1) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "\"%s\" is no option; see --help",
+                 (*argv)[1]);
+    return false;
+  }
+  return *config == NULL || net_options_read_file (*config, entries, error);
+}
+
 OriginOptions *
 origin_options_parse (int *argc, char ***argv, GError **error)
 {
@@ -326,15 +342,7 @@ origin_options_parse (int *argc, char ***argv, GError **error)
       {"version", 0, 0, G_OPTION_ARG_NONE, &raw.version, "Say the version and end", NULL},
       {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
 
-  g_option_context_add_main_entries (context, entries, NULL);
-  if (!g_option_context_parse (context, argc, argv, error))
-    return NULL;
-  if (*argc > 1) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "\"%s\" is no option; see --help",
-                 (*argv)[1]);
-    return NULL;
-  }
-  if (raw.config != NULL && !net_options_read_file (raw.config, entries, error))
+  if (!read_all (context, entries, argc, argv, &raw.config, error))
     return NULL;
   return fill (self, &raw, error) ? g_steal_pointer (&self) : NULL;
 }

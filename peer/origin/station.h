@@ -4,26 +4,11 @@
 
 #include "peer/net/peering.h"
 #include "peer/net/udp.h"
+#include "peer/origin/entry.h"
 #include "peer/origin/ingest.h"
 #include "peer/origin/state.h"
 
 #include <gio/gio.h>
-
-typedef enum { ORIGIN_CHANNEL, ORIGIN_PULL, ORIGIN_FILE } OriginKind;
-
-/* What the operator asked for. */
-typedef struct {
-  OriginKind kind;
-  char *id, *name;
-  char *source; /* PULL: URI; FILE: path */
-  int64_t
-      until; /* us since 1970: a broadcast that ends then; INT64_MAX = when the operator ends it;
-                  * 0 = a channel without an end */
-} OriginEntry;
-
-/* "ID", "ID=NAME", and for PULL and FILE "...,SOURCE". The error says what is wrong. */
-OriginEntry *origin_entry_parse (OriginKind kind, const char *text, GError **error);
-void origin_entry_free (OriginEntry *self);
 
 typedef struct {
   const char *peer_address;    /* ADDR:PORT of the peer protocol */
@@ -99,5 +84,4 @@ void origin_content_count_refused (OriginContent *self);
 /* NULL = packets come. Copied. */
 void origin_content_set_source_error (OriginContent *self, const char *why);
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (OriginEntry, origin_entry_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (OriginStation, origin_station_free)
