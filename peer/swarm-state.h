@@ -64,7 +64,8 @@ struct PeerSwarm {
   int64_t connect_at;    /* us: when it is looked whom to connect with, if nothing changes */
 
   uint64_t next_chunk; /* source: the number of the next one */
-  uint64_t open_first; /* source: first chunk of the subtree that is not signed yet */
+  uint64_t open_first; /* source: first chunk of the subtree that is not signed yet... */
+  PeerChunks *open;    /* ...and what the store has kept of it */
   GArray *withheld;    /* PeerWithheld, in the order of due */
   PeerRange edge;      /* newest munro */
   bool size_told, length_told;

@@ -54,6 +54,7 @@ peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
   self->gossip.silent =
       g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, g_free);
   self->have = peer_chunks_new (0);
+  self->open = peer_chunks_new (0);
   self->forked = peer_chunks_new (MAX_FORKED);
   self->requested = peer_chunks_new (0);
   self->wants = g_array_new (FALSE, FALSE, sizeof (PeerWant));
@@ -78,6 +79,7 @@ peer_swarm_free (PeerSwarm *self)
   g_hash_table_unref (self->gossip.silent);
   g_clear_pointer (&self->gossip.certificate, g_bytes_unref);
   peer_chunks_free (self->have);
+  peer_chunks_free (self->open);
   peer_chunks_free (self->forked);
   peer_chunks_free (self->requested);
   g_array_unref (self->wants);
@@ -898,7 +900,9 @@ peer_swarm_append (PeerSwarm *self, const uint8_t *bytes, size_t n)
 {
   uint64_t chunk = self->next_chunk++;
   peer_integrity_append (self->integrity, bytes, n);
-  if (self->store->class->write (self->store, chunk, bytes, n) != PEER_STORE_OK)
+  if (self->store->class->write (self->store, chunk, bytes, n) == PEER_STORE_OK)
+    peer_chunks_add (self->open, (PeerRange){chunk, chunk + 1});
+  else
     self->core->counters.store_failures++;
   return chunk;
 }
@@ -912,11 +916,15 @@ peer_swarm_sign (PeerSwarm *self, PeerKey *key)
   if (!peer_integrity_sign (self->integrity, key, ntp) ||
       !peer_integrity_newest_munro (self->integrity, &munro))
     return false;
-  /* 6.1.2.3: only now may the subtree be told of */
+  /* 6.1.2.3: only now may the subtree be told of; and what the store failed to keep is not had (3.2) */
   self->open_first = munro.chunks.end;
-  peer_chunks_add (self->have, munro.chunks);
+  for (size_t i = 0; i < peer_chunks_n_runs (self->open); i++)
+    peer_chunks_add (self->have, peer_chunks_run (self->open, i));
+  peer_chunks_clear (self->open);
   new_munro (self, munro.chunks, ntp);
-  peer_swarm_announce_first (self, munro.chunks);
+  PeerRange run, rest = munro.chunks;
+  for (; !peer_range_is_empty (run = peer_chunks_next (self->have, rest)); rest.first = run.end)
+    peer_swarm_announce_first (self, run);
   return true;
 }
 

@@ -92,14 +92,14 @@ first_copies (const PeerSwarm *self)
  * of each unit, and all when those have had the time to tell the others (3.2: a peer tells those
  * whom it wants to allow to download). */
 void
-peer_swarm_announce_first (PeerSwarm *self, PeerRange munro)
+peer_swarm_announce_first (PeerSwarm *self, PeerRange run)
 {
   if (self->channels->len <= FIRST_COPIES + 1) {
-    peer_swarm_announce (self, munro, NULL, 0);
+    peer_swarm_announce (self, run, NULL, 0);
     return;
   }
-  for (PeerRange unit = {munro.first, munro.first}; unit.first < munro.end; unit.first = unit.end) {
-    unit.end = MIN (unit.first + FIRST_UNIT, munro.end);
+  for (PeerRange unit = {run.first, run.first}; unit.first < run.end; unit.first = unit.end) {
+    unit.end = MIN (unit.first + FIRST_UNIT, run.end);
     for (unsigned i = 0; i < first_copies (self); i++)
       announce_to (self, draw_channel (self), unit, 0);
     PeerWithheld withheld = {unit, self->core->now + WITHHOLD_STEP, 0};

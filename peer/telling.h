@@ -8,8 +8,8 @@
 void peer_swarm_announce (PeerSwarm *self, PeerRange run, const PeerChannel *except, int64_t delay);
 /* us that the news of a chunk may wait for more of them. */
 int64_t peer_swarm_have_delay (const PeerSwarm *self, uint64_t chunk);
-/* A source has signed these. */
-void peer_swarm_announce_first (PeerSwarm *self, PeerRange munro);
+/* A source has signed these, and has them. */
+void peer_swarm_announce_first (PeerSwarm *self, PeerRange run);
 /* The next step for what it has not told all. Returns when the next one is due, or PEER_NEVER. */
 int64_t peer_swarm_announce_withheld (PeerSwarm *self);
 /* Nothing was said to this channel for long: what it does not seem to know is said again. */

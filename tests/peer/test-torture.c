@@ -222,6 +222,28 @@ test_film_hashes (void)
 #define MUNROS 5
 #define LIVE_MUNRO 4
 
+static struct {
+  PeerSwarm *swarm;
+  unsigned haves; /* that it has told */
+} source;
+
+/* RFC 7574, 3.2: nobody says HAVE of what it does not have. */
+static bool
+tells_what_it_has (Net *net, Datagram *datagram)
+{
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  if (datagram->from != 0)
+    return true;
+  PeerWireFormat format = peer_wire_format (peer_swarm_content (source.swarm));
+  while (peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE)
+    if (message.type == PEER_MESSAGE_HAVE) {
+      g_assert_true (peer_chunks_has_all (peer_swarm_chunks (source.swarm), message.chunks));
+      source.haves++;
+    }
+  return true;
+}
+
 static PeerSwarm *
 watch (Net *net, unsigned i, const PeerContent *content, GError **error)
 {
@@ -258,6 +280,7 @@ play (Net *net, PeerSwarm **swarms, PeerKey *key)
       break;
     net_run (net, net->now + 1000000);
   }
+  g_assert_cmpuint (source.haves, >=, MUNROS - 1);
   Kind kind = fault.kind;
   fault.kind = NOTHING;
   /* What the source could not keep is nowhere; what it could not sign it signs the next time, and
@@ -266,6 +289,7 @@ play (Net *net, PeerSwarm **swarms, PeerKey *key)
   uint64_t lost = is_unsigned ? LIVE_MUNRO : 0;
   if (fault.at > 0 && kind == STORE_WRITE && fault.store == peer_swarm_store (swarms[0]))
     lost = 1;
+  g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (swarms[0])), ==, next - lost);
   g_assert_cmpuint (unsigned_subtrees, <=, fault.at > 0 && kind == CRYPTO ? 1 : 0);
   for (unsigned i = 1; i < 3; i++) {
     uint64_t n = peer_chunks_count (peer_swarm_chunks (swarms[i]));
@@ -296,6 +320,9 @@ live_scene (void)
   if (swarms[2] != NULL) {
     g_assert_no_error (error);
     peer_engine_start (net.engines[0], swarms[0], 0);
+    source.swarm = swarms[0];
+    source.haves = 0;
+    net.tamper = tells_what_it_has;
     play (&net, swarms, key);
   } else {
     g_assert_nonnull (error);
