@@ -210,7 +210,7 @@ peer_swarm_sound_out (PeerSwarm *self, PeerChannel *channel)
 {
   uint64_t n = self->content.chunks_per_signature;
   bool newcomer = peer_range_is_empty (self->edge);
-  if (!self->live || self->source || channel->have_end == 0)
+  if (!self->live || self->source || channel->have_end == 0 || channel->choked) /* 3.9 */
     return;
   if (self->sign_all ? channel->have_end <= self->edge.end || !may_ask (self, channel)
                      : channel->sounded || !newcomer)

@@ -355,7 +355,8 @@ lose (PeerChannel *self, int64_t now, guint index)
   self->flight_bytes -= flight.bytes;
   peer_chunks_remove (self->in_flight, (PeerRange){flight.chunk, flight.chunk + 1});
   peer_chunks_add (self->resend, (PeerRange){flight.chunk, flight.chunk + 1});
-  peer_channel_unget_request (self, flight.chunk);
+  if (!self->choking) /* 3.9: old requests are void */
+    peer_channel_unget_request (self, flight.chunk);
   peer_path_lost (&self->path, now, flight.bytes);
 }
 

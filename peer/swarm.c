@@ -231,14 +231,16 @@ avoid (PeerSwarm *self, PeerChannel *channel)
 }
 
 /* The hashes did not come, so nothing is known of the chunk. It is asked for once more, upon which
- * the sender must send all its hashes; if they are missing again somebody else is asked. */
+ * the sender must send all its hashes; if they are missing again, or it has choked us meanwhile
+ * (3.9), somebody else is asked. */
 static void
 unproven (PeerSwarm *self, PeerChannel *channel, uint64_t chunk)
 {
   PeerCore *core = self->core;
   PeerRange run = {chunk, chunk + 1};
   core->counters.chunks_unproven++;
-  if (!peer_chunks_has (channel->unproven, chunk) && peer_chunks_add (channel->unproven, run)) {
+  if (!channel->choked && !peer_chunks_has (channel->unproven, chunk) &&
+      peer_chunks_add (channel->unproven, run)) {
     peer_chunks_add (self->requested, run);
     peer_chunks_add (channel->reasked, run);
     peer_channel_ask (channel, core->now, run);
