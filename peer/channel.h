@@ -172,7 +172,7 @@ typedef struct {
   PeerSignatures *signatures; /* Sign All: likewise; else NULL */
   double signature_tokens;
   int64_t signature_tokens_at;
-  unsigned malformed, unknown; /* datagrams with such messages */
+  unsigned unknown; /* datagrams with messages of unknown types */
   uint64_t chunks_received;
   PeerExchange exchange;
   bool hearsay; /* we began, since another peer had named it */

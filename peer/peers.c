@@ -20,6 +20,7 @@
 #define HEARSAY_SILENT 3600000000 /* us until an address where nobody answered is believed again */
 #define MAX_SILENT 1024
 #define MAX_BANNED 1024
+#define MAX_UNKNOWN 16 /* datagrams with messages of unknown types */
 #define MAX_STRIKES 4096
 #define BAN_DOUBLINGS 7              /* a day */
 #define BAN_TIME INT64_C (600000000) /* us */
@@ -246,7 +247,7 @@ peer_swarm_ban (PeerSwarm *self, PeerChannel *channel)
                self->core->now + ban_time (self, &channel->address));
   PeerEvent event = {.type = PEER_EVENT_BAD_PEER, .swarm = self, .address = channel->address};
   peer_event_queue_push (self->core->events, &event);
-  peer_swarm_close (self, channel, false);
+  peer_swarm_close (self, channel, true); /* 3.1.1, step 8 */
 }
 
 /* --- handshake --- */
@@ -615,6 +616,30 @@ peer_swarm_failed (PeerSwarm *self, PeerChannel *channel)
   }
   peer_swarm_close (self, channel, false);
 }
+
+/* --- nonsense (section 3) --- */
+
+void
+peer_swarm_on_malformed (PeerSwarm *self, PeerChannel *channel)
+{
+  self->core->counters.malformed++;
+  if (channel->state == PEER_CHANNEL_OPEN)
+    peer_swarm_ban (self, channel);
+  else if (channel->state == PEER_CHANNEL_ANSWERING)
+    peer_swarm_close (self, channel, false);
+}
+
+void
+peer_swarm_on_unknown (PeerSwarm *self, PeerChannel *channel)
+{
+  self->core->counters.messages_unknown++;
+  if (++channel->unknown < MAX_UNKNOWN || channel->state != PEER_CHANNEL_OPEN)
+    return;
+  peer_swarm_close (self, channel, true); /* 3.1.1, step 8 */
+  peer_swarm_failed (self, channel);
+}
+
+/* --- who is connected with --- */
 
 /* How many channels there are, of each kind. */
 typedef struct {

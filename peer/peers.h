@@ -28,6 +28,12 @@ bool peer_swarm_is_crowded (const PeerSwarm *self);
 void peer_swarm_opened (PeerSwarm *self, PeerChannel *channel);
 void peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye);
 void peer_swarm_ban (PeerSwarm *self, PeerChannel *channel);
+/* Section 3: we stop talking to who says what is invalid, and never begin if it was said with the
+ * first datagram. */
+void peer_swarm_on_malformed (PeerSwarm *self, PeerChannel *channel);
+/* A type that is not assigned yet is no nonsense, it is an extension said to somebody who did not
+ * list it (7.10): who does so now and then is kept, who goes on is left, and not banned. */
+void peer_swarm_on_unknown (PeerSwarm *self, PeerChannel *channel);
 /* It said goodbye, does not fit, or never answered: it is not tried again at once. */
 void peer_swarm_failed (PeerSwarm *self, PeerChannel *channel);
 void peer_swarm_connect (PeerSwarm *self);

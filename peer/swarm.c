@@ -26,8 +26,6 @@
 #define PUSHED_LEAST 1048576  /* bytes that anybody may send unasked */
 #define MAX_FORKED 64         /* runs of munros */
 #define CHOKE_TIME 2000000    /* us for who asks for more than it can get */
-#define MALFORMED_LIMIT 1     /* section 3: stop talking to who sends nonsense */
-#define UNKNOWN_LIMIT 16      /* datagrams with messages of unknown types */
 #define RATE_INTERVAL 1000000 /* us */
 #define LOOK_INTERVAL 16000   /* us between two looks at a channel that was asked for something */
 
@@ -670,17 +668,6 @@ is_light (const PeerMessage *message)
          message->type == PEER_MESSAGE_CHOKE;
 }
 
-/* Section 3: the rest of the datagram is discarded, and we should stop talking to the peer. But a
- * type that is not assigned yet is no nonsense, it is an extension said to somebody who did not list
- * it (7.10): who does so now and then is kept, who goes on is left, and not banned. */
-static void
-unknown_message (PeerSwarm *self, PeerChannel *channel)
-{
-  self->core->counters.messages_unknown++;
-  if (++channel->unknown >= UNKNOWN_LIMIT && channel->state == PEER_CHANNEL_OPEN)
-    peer_swarm_failed (self, channel);
-}
-
 /* Bins say one interval in several messages, each with the one delay that was measured. They are put
  * together again: LEDBAT takes one sample for each DATA, in whatever addressing. false = it is no
  * part of what was put together so far. */
@@ -728,12 +715,9 @@ peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *
     judge_held (self, channel);
   channel->learned = false;
   if (result == PEER_WIRE_UNKNOWN)
-    unknown_message (self, channel);
-  if (result != PEER_WIRE_MALFORMED)
-    return;
-  self->core->counters.malformed++;
-  if (++channel->malformed >= MALFORMED_LIMIT && channel->state == PEER_CHANNEL_OPEN)
-    peer_swarm_ban (self, channel);
+    peer_swarm_on_unknown (self, channel);
+  if (result == PEER_WIRE_MALFORMED)
+    peer_swarm_on_malformed (self, channel);
 }
 
 void
@@ -745,7 +729,7 @@ peer_swarm_receive (PeerSwarm *self, PeerChannel *channel, PeerReader *datagram)
   channel->look_at = self->core->now;
   if (datagram->left > 0 && datagram->data[0] == PEER_MESSAGE_HANDSHAKE) {
     if (peer_wire_read (datagram, &self->format, &message) != PEER_WIRE_MESSAGE) {
-      self->core->counters.malformed++;
+      peer_swarm_on_malformed (self, channel);
       return;
     }
     on_handshake (self, channel, &message);
