@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What RFC 7574 says of one datagram or the next, held against what an engine sends: in the first
+ * part a stranger is written by hand, in the second what two engines say is looked at. */
+#include "tests/peer/engines.h"
+
+#include <string.h>
+
+#define STRANGER 5000 /* its channel ID */
+#define N_CHUNKS 40
+#define SECOND INT64_C (1000000)
+
+/* --- a stranger, and engine 0 --- */
+
+typedef struct {
+  PeerMessage message; /* its bytes are gone */
+  unsigned datagram;
+  size_t size; /* of the datagram */
+} Heard;
+
+static GArray *heard; /* Heard: what engine 0 has said */
+static PeerWireFormat format;
+static uint32_t theirs; /* engine 0's channel ID; 0 = it has not told one */
+static unsigned n_datagrams;
+
+static bool
+listen (Net *net, Datagram *datagram)
+{
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  if (datagram->from != 0)
+    return true;
+  n_datagrams++;
+  while (peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE) {
+    Heard one = {message, n_datagrams, datagram->size};
+    if (message.type == PEER_MESSAGE_HANDSHAKE && message.channel != 0)
+      theirs = message.channel;
+    g_array_append_val (heard, one);
+  }
+  if (datagram->size == 4) {
+    Heard one = {{.type = PEER_MESSAGE_HANDSHAKE, .channel = UINT32_MAX}, n_datagrams, 4};
+    g_array_append_val (heard, one);
+  }
+  return net != NULL;
+}
+
+static unsigned
+count (PeerMessageType type)
+{
+  unsigned n = 0;
+  for (guint i = 0; i < heard->len; i++)
+    n += g_array_index (heard, Heard, i).message.type == type;
+  return n;
+}
+
+/* Engine 0 alone; of engine 1 there is the address. */
+static void
+scene_begin (Net *net, const PeerContent *content)
+{
+  net_init (net, 2);
+  peer_engine_free (net->engines[1]);
+  net->engines[1] = NULL;
+  net->tamper = listen;
+  format = peer_wire_format (content);
+  heard = g_array_new (FALSE, TRUE, sizeof (Heard));
+  theirs = n_datagrams = 0;
+}
+
+static void
+scene_end (Net *net)
+{
+  g_array_unref (heard);
+  net_clear (net);
+}
+
+static void
+put_handshake (PeerWriter *writer, const PeerContent *content)
+{
+  uint8_t bytes[PEER_SWARM_ID_MAX];
+  PeerWriter list = {bytes, 0, sizeof bytes};
+  bool live = peer_content_is_live (content);
+  PeerOptions options = {
+      .has_version = true,
+      .version = 1,
+      .has_minimum_version = true,
+      .minimum_version = 1,
+      .has_swarm_id = true,
+      .swarm_id = {content->swarm_id, content->swarm_id_size},
+      .has_method = true,
+      .method = content->method,
+      .has_hash = true,
+      .hash = content->hash,
+      .has_signature = live,
+      .signature = content->signature,
+      .has_addressing = true,
+      .addressing = content->addressing,
+      .has_discard_window = live,
+      .discard_window = UINT64_MAX,
+      .has_chunk_size = true,
+      .chunk_size = content->chunk_size,
+  };
+  g_assert_true (peer_options_write (&list, &options));
+  PeerMessage message = {
+      .type = PEER_MESSAGE_HANDSHAKE, .channel = STRANGER, .bytes = {bytes, list.used}};
+  g_assert_true (peer_wire_write (writer, NULL, &message));
+}
+
+/* One datagram of n messages. first: it opens the channel. */
+static void
+put (Net *net, const PeerContent *first, const PeerMessage *messages, size_t n)
+{
+  uint8_t bytes[PEER_DATAGRAM_MAX];
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  g_assert_true (first != NULL || theirs != 0);
+  peer_writer_u32 (&writer, first != NULL && theirs == 0 ? 0 : theirs);
+  if (first != NULL)
+    put_handshake (&writer, first);
+  for (size_t i = 0; i < n; i++)
+    g_assert_true (peer_wire_write (&writer, &format, &messages[i]));
+  net_send (net, 1, 0, bytes, writer.used);
+}
+
+/* Likewise, and its answer comes. */
+static void
+say (Net *net, const PeerContent *first, const PeerMessage *messages, size_t n)
+{
+  put (net, first, messages, n);
+  net_run (net, net->now + 2 * DELAY);
+}
+
+static void
+keep_alive (Net *net)
+{
+  say (net, NULL, NULL, 0);
+}
+
+static PeerMessage
+of (PeerMessageType type, uint64_t first, uint64_t end)
+{
+  return (PeerMessage){.type = type, .chunks = {first, end}};
+}
+
+static void
+make_live (PeerContent *content, PeerKey **key)
+{
+  peer_content_init_live (content);
+  *key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, NULL);
+  peer_key_swarm_id (*key, content);
+  content->chunk_size = CHUNK;
+  content->chunks_per_signature = MUNRO;
+}
+
+/* Engine 0 joins, and knows nobody. */
+static PeerSwarm *
+join (Net *net, const PeerContent *content, bool source)
+{
+  PeerJoin join = {.content = content,
+                   .store = peer_store_memory_new (CHUNK, 1024),
+                   .discard_window = 1024,
+                   .source = source};
+  PeerSwarm *swarm = peer_engine_join (net->engines[0], &join, NULL);
+  g_assert_nonnull (swarm);
+  return swarm;
+}
+
+/* --- section 3 --- */
+
+/* Engine 0 has a film, and a stranger has come. */
+static void
+with_film (Net *net, Film *film)
+{
+  make_film (film, N_CHUNKS, CHUNK);
+  scene_begin (net, &film->content);
+  seed (net, 0, film);
+  say (net, &film->content, NULL, 0);
+  keep_alive (net);
+  g_array_set_size (heard, 0);
+}
+
+static void
+test_order (void)
+{
+  Net net;
+  Film film;
+  with_film (&net, &film);
+  PeerMessage there = of (PEER_MESSAGE_REQUEST, 0, 2), back = of (PEER_MESSAGE_CANCEL, 0, 2);
+  say (&net, NULL, (PeerMessage[]){there, back}, 2);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 0);
+  say (&net, NULL, (PeerMessage[]){back, there}, 2);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 2);
+  scene_end (&net);
+}
+
+/* 3.8: "the HAVE message acts as an implicit CANCEL". */
+static void
+test_have_cancels (void)
+{
+  Net net;
+  Film film;
+  with_film (&net, &film);
+  say (&net, NULL, (PeerMessage[]){of (PEER_MESSAGE_REQUEST, 0, 3), of (PEER_MESSAGE_HAVE, 0, 2)},
+       2);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 1);
+  scene_end (&net);
+}
+
+/* A HAVE whose range is inverted; what is before it counts, what is behind it does not. */
+static void
+test_invalid (void)
+{
+  Net net;
+  Film film;
+  uint8_t bytes[64];
+  static const uint8_t bad[] = {PEER_MESSAGE_HAVE, 0, 0, 0, 2, 0, 0, 0, 1};
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  PeerMessage request = of (PEER_MESSAGE_REQUEST, 0, 1);
+  with_film (&net, &film);
+  peer_writer_u32 (&writer, theirs);
+  peer_writer_bytes (&writer, bad, sizeof bad);
+  g_assert_true (peer_wire_write (&writer, &format, &request));
+  net_send (&net, 1, 0, bytes, writer.used);
+  net_run (&net, net.now + SECOND);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 0);
+  /* 3.1.1, step 8: who is left is told so */
+  g_assert_cmpuint (heard->len, ==, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_HANDSHAKE), ==, 1);
+  g_assert_cmpuint (g_array_index (heard, Heard, 0).message.channel, ==, 0);
+  scene_end (&net);
+}
+
+static void
+test_invalid_first (void)
+{
+  Net net;
+  Film film;
+  uint8_t bytes[PEER_DATAGRAM_MAX];
+  static const uint8_t bad[] = {PEER_MESSAGE_HAVE, 0, 0, 0, 2, 0, 0, 0, 1};
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  make_film (&film, N_CHUNKS, CHUNK);
+  scene_begin (&net, &film.content);
+  seed (&net, 0, &film);
+  peer_writer_u32 (&writer, 0);
+  put_handshake (&writer, &film.content);
+  size_t good = writer.used;
+  peer_writer_bytes (&writer, bad, sizeof bad);
+  net_send (&net, 1, 0, bytes, writer.used);
+  net_run (&net, net.now + 5 * SECOND);
+  g_assert_cmpuint (n_datagrams, ==, 0);
+  net_send (&net, 1, 0, bytes, good); /* nobody is banned for what anybody can have said */
+  net_run (&net, net.now + SECOND);
+  g_assert_cmpuint (n_datagrams, >, 0);
+  scene_end (&net);
+}
+
+/* 3.12, 8.14: to who has nothing to be told. */
+static void
+test_keep_alive (void)
+{
+  Net net;
+  Film film;
+  unsigned n = 0;
+  with_film (&net, &film);
+  PeerMessage all = of (PEER_MESSAGE_HAVE, 0, N_CHUNKS);
+  say (&net, NULL, &all, 1);
+  g_array_set_size (heard, 0);
+  for (unsigned i = 0; i < 60; i++) {
+    net_run (&net, net.now + SECOND);
+    keep_alive (&net);
+  }
+  for (guint i = 0; i < heard->len; i++)
+    n += g_array_index (heard, Heard, i).size == 4;
+  g_assert_cmpuint (n, >=, 2);
+  g_assert_cmpuint (n, ==, heard->len); /* 3.2: no HAVE to who has all */
+  scene_end (&net);
+}
+
+/* --- CHOKE (3.9) --- */
+
+static void
+test_choked_static (void)
+{
+  Net net;
+  Film film;
+  PeerMessage choke = {.type = PEER_MESSAGE_CHOKE}, unchoke = {.type = PEER_MESSAGE_UNCHOKE};
+  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, N_CHUNKS);
+  make_film (&film, N_CHUNKS, CHUNK);
+  scene_begin (&net, &film.content);
+  PeerSwarm *swarm = join (&net, &film.content, false);
+  want (&net, 0, swarm, (PeerRange){0, N_CHUNKS});
+  say (&net, &film.content, (PeerMessage[]){have, choke}, 2);
+  for (unsigned i = 0; i < 5; i++) {
+    net_run (&net, net.now + SECOND);
+    say (&net, NULL, &have, 1); /* does not unchoke */
+  }
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 0);
+  say (&net, NULL, &unchoke, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), >, 0);
+
+  /* a chunk without its hashes is asked for again, but not of who has choked us meanwhile */
+  uint8_t bytes[CHUNK];
+  chunk_bytes (0, bytes);
+  PeerMessage data = of (PEER_MESSAGE_DATA, 0, 1);
+  data.bytes = (PeerReader){bytes, sizeof bytes};
+  say (&net, NULL, &data, 1);
+  say (&net, NULL, &choke, 1);
+  g_array_set_size (heard, 0);
+  net_run (&net, net.now + 2 * SECOND);
+  g_assert_cmpuint (peer_engine_counters (net.engines[0])->chunks_unproven, ==, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 0);
+  peer_integrity_free (film.integrity);
+  peer_store_free (film.store);
+  scene_end (&net);
+}
+
+static void
+test_choked_live (void)
+{
+  Net net;
+  PeerContent content;
+  PeerKey *key;
+  PeerMessage choke = {.type = PEER_MESSAGE_CHOKE}, unchoke = {.type = PEER_MESSAGE_UNCHOKE};
+  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, 4 * MUNRO);
+  make_live (&content, &key);
+  scene_begin (&net, &content);
+  join (&net, &content, false);
+  say (&net, &content, (PeerMessage[]){have, choke}, 2);
+  say (&net, NULL, &have, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 0);
+  say (&net, NULL, &unchoke, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), >, 0);
+  peer_key_free (key);
+  scene_end (&net);
+}
+
+/* Who asks for too much is choked, is told so again if it goes on (12.6.8), and what it had asked for
+ * is void when it is unchoked. */
+static void
+test_choking (void)
+{
+  Net net;
+  Film film;
+  make_film (&film, 2000, CHUNK);
+  scene_begin (&net, &film.content);
+  seed (&net, 0, &film);
+  say (&net, &film.content, NULL, 0);
+  for (uint64_t k = 0; k < 4; k++) {
+    PeerMessage requests[100];
+    for (uint64_t i = 0; i < 100; i++)
+      requests[i] = of (PEER_MESSAGE_REQUEST, 4 * (100 * k + i), 4 * (100 * k + i) + 1);
+    put (&net, NULL, requests, 100);
+    net_run (&net, net.now + 100);
+  }
+  net_run (&net, net.now + DELAY);
+  g_assert_cmpuint (count (PEER_MESSAGE_CHOKE), >, 0);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), >, 0);
+  g_array_set_size (heard, 0);
+  PeerMessage request = of (PEER_MESSAGE_REQUEST, 1, 2);
+  say (&net, NULL, &request, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_CHOKE), ==, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 0);
+  /* nothing was acknowledged: all that was on its way is lost */
+  net_run (&net, net.now + 10 * SECOND);
+  g_assert_cmpuint (count (PEER_MESSAGE_UNCHOKE), >, 0);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 0);
+  say (&net, NULL, &request, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 1);
+  scene_end (&net);
+}
+
+/* --- the newest munro (6.1.2.4) --- */
+
+static void
+sign_munro (Net *net, PeerSwarm *swarm, PeerKey *key, uint64_t first)
+{
+  uint8_t bytes[CHUNK];
+  for (uint64_t chunk = first; chunk < first + MUNRO; chunk++) {
+    chunk_bytes (chunk, bytes);
+    g_assert_cmpuint (peer_engine_append (net->engines[0], swarm, bytes, CHUNK), ==, chunk);
+  }
+  g_assert_true (peer_engine_sign (net->engines[0], swarm, key, net->now));
+}
+
+/* 6.1.2.3: a signature directly behind its hash, in one datagram. */
+static unsigned
+count_signed (unsigned datagram)
+{
+  unsigned n = 0;
+  for (guint i = 0; i < heard->len; i++) {
+    const Heard *one = &g_array_index (heard, Heard, i);
+    if (one->datagram != datagram || one->message.type != PEER_MESSAGE_SIGNED_INTEGRITY)
+      continue;
+    g_assert_cmpuint (i, >, 0);
+    g_assert_cmpint (one[-1].message.type, ==, PEER_MESSAGE_INTEGRITY);
+    g_assert_cmpuint (one[-1].datagram, ==, datagram);
+    g_assert_cmpuint (one[-1].message.chunks.first, ==, one->message.chunks.first);
+    g_assert_cmpuint (one[-1].message.chunks.end, ==, one->message.chunks.end);
+    n++;
+  }
+  return n;
+}
+
+static void
+test_munro_of_who_begins (void)
+{
+  Net net;
+  PeerContent content;
+  PeerKey *key;
+  PeerAddress stranger = address_of (1);
+  make_live (&content, &key);
+  scene_begin (&net, &content);
+  PeerSwarm *swarm = join (&net, &content, true);
+  peer_engine_start (net.engines[0], swarm, 0);
+  sign_munro (&net, swarm, key, 0);
+  peer_engine_add_peer (net.engines[0], swarm, &stranger);
+  net_run (&net, net.now + DELAY);
+  g_assert_cmpuint (n_datagrams, ==, 1);
+  g_assert_cmpuint (count_signed (1), ==, 0);
+  say (&net, &content, NULL, 0); /* the second */
+  g_assert_cmpuint (n_datagrams, >=, 2);
+  for (unsigned i = 0; i < 4; i++) { /* keep-alives among them */
+    keep_alive (&net);
+    net_run (&net, net.now + SECOND);
+  }
+  g_assert_cmpuint (n_datagrams, >=, 6);
+  for (unsigned i = 2; i <= n_datagrams; i++)
+    g_assert_cmpuint (count_signed (i), ==, 1);
+  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, 1);
+  unsigned before = n_datagrams;
+  say (&net, NULL, &have, 1);
+  net_run (&net, net.now + SECOND);
+  g_assert_cmpuint (n_datagrams, >, before);
+  for (unsigned i = before + 1; i <= n_datagrams; i++)
+    g_assert_cmpuint (count_signed (i), ==, 0);
+  peer_key_free (key);
+  scene_end (&net);
+}
+
+/* --- what two engines say --- */
+
+static PeerSwarm *receiver; /* of engine 1 */
+static unsigned n_data, n_acks, n_sorted;
+static bool peaks_seen;
+
+/* 5.6.2: the peaks of 7 chunks, left to right, and uncles behind them. */
+static void
+check_peaks (const PeerRange *hashes, unsigned n)
+{
+  g_assert_cmpuint (n, >=, 3);
+  g_assert_cmpuint (hashes[0].first, ==, 0);
+  g_assert_cmpuint (hashes[0].end, ==, 4);
+  g_assert_cmpuint (hashes[1].end, ==, 6);
+  g_assert_cmpuint (hashes[2].end, ==, 7);
+}
+
+/* 5.4: "sorted in order of the tree height of the nodes, descending". */
+static void
+check_heights (const PeerRange *hashes, unsigned n)
+{
+  for (unsigned i = 1; i < n; i++)
+    g_assert_cmpuint (peer_range_size (hashes[i]), <, peer_range_size (hashes[i - 1]));
+  n_sorted += n > 1;
+}
+
+/* 4.3.1, 4.3.2: the biggest interval that is complete. */
+static void
+check_interval (PeerRange run)
+{
+  PeerRange biggest = peer_chunks_around (peer_swarm_chunks (receiver), run.first);
+  g_assert_cmpuint (run.first, ==, biggest.first);
+  g_assert_cmpuint (run.end, ==, biggest.end);
+}
+
+static bool
+check_datagram (Net *net, Datagram *datagram)
+{
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  PeerRange hashes[64];
+  unsigned n = 0, at = 0, handshakes = 0, heavy = 0;
+  bool data = false;
+  for (; peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE; at++) {
+    g_assert_false (data); /* 8.6: it is the last */
+    if (message.type == PEER_MESSAGE_HANDSHAKE) {
+      g_assert_cmpuint (at, ==, 0); /* 3.1 */
+      handshakes++;
+    } else if (message.type == PEER_MESSAGE_INTEGRITY) {
+      g_assert_cmpuint (n, <, G_N_ELEMENTS (hashes));
+      hashes[n++] = message.chunks;
+      heavy++;
+    } else if (message.type == PEER_MESSAGE_DATA) {
+      g_assert_cmpuint (message.time, !=, 0); /* 3.3 */
+      data = true;
+      heavy++;
+    } else if (datagram->from == 1 && message.type == PEER_MESSAGE_ACK) {
+      check_interval (message.chunks);
+      n_acks++;
+    } else if (datagram->from == 1 && message.type == PEER_MESSAGE_HAVE) {
+      check_interval (message.chunks);
+    } else if (message.type == PEER_MESSAGE_REQUEST) {
+      g_assert_false (peer_chunks_has (peer_swarm_chunks (receiver), message.chunks.first));
+    }
+  }
+  g_assert_true (handshakes == 0 || heavy == 0); /* 3.1.1 */
+  n_data += data;
+  if (data && !peaks_seen)
+    check_peaks (hashes, n);
+  else if (data)
+    check_heights (hashes, n);
+  peaks_seen |= data;
+  return net != NULL;
+}
+
+static void
+exchange (uint64_t n_chunks, double loss)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, n_chunks, 100);
+  format = peer_wire_format (&film.content);
+  seed (&net, 0, &film);
+  PeerContent content = film.content;
+  content.length = 0;
+  receiver = leech (&net, 1, &content, n_chunks);
+  net.tamper = check_datagram;
+  net.loss = loss;
+  want (&net, 1, receiver, (PeerRange){0, n_chunks});
+  net_run (&net, net.now + 60 * SECOND);
+  assert_has (receiver, (PeerRange){0, n_chunks}, 100);
+  net_clear (&net);
+}
+
+static void
+test_peaks (void)
+{
+  peaks_seen = false;
+  n_data = 0;
+  exchange (7, 0);
+  g_assert_cmpuint (n_data, ==, 7);
+}
+
+static void
+test_datagrams (void)
+{
+  peaks_seen = true; /* those of 300 are not looked at: 2^8 + 2^5 + 2^3 + 2^2 are sorted as well */
+  n_data = n_acks = n_sorted = 0;
+  exchange (300, 0.05);
+  g_assert_cmpuint (n_data, >=, 300);
+  g_assert_cmpuint (n_acks, >, 20);
+  g_assert_cmpuint (n_sorted, >, 20);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, function) g_test_add_func ("/peer/letter/" name, function)
+  ADD ("messages-are-taken-in-their-order", test_order);
+  ADD ("have-cancels-requests", test_have_cancels);
+  ADD ("what-follows-an-invalid-message-is-discarded", test_invalid);
+  ADD ("invalid-first-datagram-is-not-answered", test_invalid_first);
+  ADD ("keep-alive-is-four-bytes", test_keep_alive);
+  ADD ("who-is-choked-asks-nothing", test_choked_static);
+  ADD ("who-is-choked-asks-nothing-to-tune-in", test_choked_live);
+  ADD ("choke-is-said-again-and-voids-requests", test_choking);
+  ADD ("newest-munro-of-who-begins", test_munro_of_who_begins);
+  ADD ("peaks-come-with-the-first-chunk", test_peaks);
+  ADD ("datagrams-are-well-formed", test_datagrams);
+  return g_test_run ();
+}
