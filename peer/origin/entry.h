@@ -8,6 +8,9 @@
 
 typedef enum { ORIGIN_CHANNEL, ORIGIN_PULL, ORIGIN_FILE } OriginKind;
 
+/* A broadcast that has ended is on demand under the ID of its channel and this. */
+#define ORIGIN_FILM "-film"
+
 /* What the operator asked for. */
 typedef struct {
   OriginKind kind;

@@ -6,6 +6,7 @@
 #include "peer/net/options.h"
 #include "peer/net/tracker.h"
 #include "peer/origin/algorithms.h"
+#include "peer/origin/state.h"
 
 #include <string.h>
 
@@ -204,12 +205,41 @@ or_none (char ***texts)
   return *texts != NULL ? g_steal_pointer (texts) : g_new0 (char *, 1);
 }
 
+/* The ID of each, and of the film that a broadcast becomes, belongs to it alone. */
+static bool
+check_ids (const OriginOptions *self, GError **error)
+{
+  g_autoptr (GHashTable) ids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (guint i = 0; i < self->entries->len; i++) {
+    const OriginEntry *entry = g_ptr_array_index (self->entries, i);
+
+    if (!g_hash_table_add (ids, g_strdup (entry->id))) {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "the ID \"%s\" is used twice", entry->id);
+      return false;
+    }
+  }
+  for (guint i = 0; i < self->entries->len; i++) {
+    const OriginEntry *entry = g_ptr_array_index (self->entries, i);
+    char *film = entry->until != 0 ? g_strconcat (entry->id, ORIGIN_FILM, NULL) : NULL;
+    bool valid = film == NULL || origin_id_is_valid (film);
+
+    if (film == NULL || (g_hash_table_add (ids, film) && valid))
+      continue;
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                 "--until: the broadcast of \"%s\" is to become \"%s" ORIGIN_FILM "\", which is %s",
+                 entry->id, entry->id,
+                 valid ? "used already: give one of them another ID"
+                       : "longer than 64 characters: give the channel a shorter ID");
+    return false;
+  }
+  return true;
+}
+
 /* Before anything is made that lasts, a key or a token for one. */
 static bool
 check (const OriginOptions *self, GError **error)
 {
-  g_autoptr (GHashTable) ids = g_hash_table_new (g_str_hash, g_str_equal);
-
   for (char **tracker = self->trackers; *tracker != NULL; tracker++)
     if (!net_tracker_check (*tracker, self->allow_plain_tracker, error))
       return false;
@@ -222,15 +252,7 @@ check (const OriginOptions *self, GError **error)
       return false;
     }
   }
-  for (guint i = 0; i < self->entries->len; i++) {
-    const OriginEntry *entry = g_ptr_array_index (self->entries, i);
-
-    if (!g_hash_table_add (ids, entry->id)) {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "the ID \"%s\" is used twice", entry->id);
-      return false;
-    }
-  }
-  return true;
+  return check_ids (self, error);
 }
 
 static bool

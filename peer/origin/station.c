@@ -268,7 +268,7 @@ add_film (OriginStation *self, const OriginContent *channel, GError **error)
 
   film->station = self;
   film->kind = ORIGIN_FILE;
-  film->id = g_strconcat (channel->id, "-film", NULL);
+  film->id = g_strconcat (channel->id, ORIGIN_FILM, NULL);
   film->name = g_strdup (channel->name);
   film->source = broadcast_path (channel, ".ts");
   film->film = channel->content;
@@ -309,7 +309,8 @@ origin_content_finish (OriginContent *self, GError **error)
   else if (!self->from_start)
     g_message ("channel %s: the broadcast is over", self->id);
   else if (add_film (self->station, self, error))
-    g_message ("channel %s: the broadcast is over, and on demand as %s-film", self->id, self->id);
+    g_message ("channel %s: the broadcast is over, and on demand as %s" ORIGIN_FILM, self->id,
+               self->id);
   else
     return false;
   net_udp_wake (self->station->udp);
@@ -364,7 +365,8 @@ add_ended (OriginContent *self, GError **error)
     g_message ("channel %s: its broadcast is over, and was not kept here", self->id);
     return true;
   }
-  g_message ("channel %s: its broadcast is over, and on demand as %s-film", self->id, self->id);
+  g_message ("channel %s: its broadcast is over, and on demand as %s" ORIGIN_FILM, self->id,
+             self->id);
   return add_film (self->station, self, error);
 }
 

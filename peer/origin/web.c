@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All of this only reads, so it needs no credential. It must not be cached: a link is for ever, but
- * the list of channels is not. */
+/* What only reads needs no credential; a limit is set as an encoder pushes, from loopback or with the
+ * channel's token. Nothing may be cached: a link is for ever, but the list of channels is not. */
 #include "peer/origin/web.h"
 
 #include "peer/origin/push.h"

@@ -110,6 +110,36 @@ test_refused (void)
   }
 }
 
+/* A broadcast becomes content of another ID, which nobody else may have. */
+static void
+test_film_ids (void)
+{
+  g_autofree char *longest = g_strnfill (59, 'a');
+  g_autofree char *fits = g_strdup_printf ("--until manual --channel %s --channel two", longest);
+  g_autofree char *too_long = g_strdup_printf ("--until manual --channel %sa", longest);
+  const struct {
+    const char *line, *said;
+  } cases[] = {
+      {"--channel one --file one-film,/a", NULL},
+      {fits, NULL},
+      {"--channel one --until manual --file one-film,/a", "another ID"},
+      {"--channel one-film --channel one --until one=manual", "another ID"},
+      {"--channel one --pull one,http://a/", "\"one\" is used twice"},
+      {too_long, "shorter ID"},
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (OriginOptions) options = parse (cases[i].line, &error);
+
+    g_assert_cmpint (options == NULL, ==, cases[i].said != NULL);
+    if (cases[i].said == NULL)
+      g_assert_no_error (error);
+    else
+      g_assert_nonnull (strstr (error->message, cases[i].said));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -118,5 +148,6 @@ main (int argc, char **argv)
   g_test_add_func ("/origin/options/every-algorithm-has-a-name", test_algorithms);
   g_test_add_func ("/origin/options/chunks-of-variable-size", test_variable);
   g_test_add_func ("/origin/options/what-cannot-be-is-refused", test_refused);
+  g_test_add_func ("/origin/options/film-has-an-id-of-its-own", test_film_ids);
   return g_test_run ();
 }
