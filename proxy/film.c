@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A reader's window begins at its place and reaches 2 MiB ahead: enough for a second of a film in
  * high definition on a path of 100 ms, little enough that a viewer who looks into a film and leaves
- * has fetched no more than that; less in a cache that is small. The first chunk is due at once, and the rest as if the reader took
- * 4 MiB a second, which puts the nearest first for all readers together. */
+ * has fetched no more than that; less in a cache that is small. The first chunk is due at once, and
+ * the rest as if the reader took 4 MiB a second, which puts the nearest first for all readers
+ * together. */
 #include "proxy/film.h"
 #include "peer/recency.h"
 

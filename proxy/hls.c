@@ -159,7 +159,7 @@ serve_segment (ProxyHls *self, const char *id, uint64_t number, SoupServerMessag
   self->n_bytes += head ? 0 : (uint64_t)n;
 }
 
-/* rest: what follows /media/. Anything that is not ours is left to the next handler. */
+/* Anything that is not ours is left to the next handler, which is the media server. */
 static void
 on_request (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
             gpointer data)

@@ -3,6 +3,10 @@
  * behind, or where its run of chunks ends. Each carries its tables in front, so that a player can
  * begin with any. A new run, and a clock that jumps, make a discontinuity (4.3.2.3).
  *
+ * The target duration grows when key frames come further apart than ever before. RFC 8216, 6.2.1,
+ * forbids that; 4.3.3.1 forbids the other way out, a segment that is longer than it, and players
+ * stall on that one.
+ *
  * The ring may let go of a segment at any moment, so the oldest third is served to those who know
  * of it but named to nobody new: a player has the time that it takes to fetch what it was told. */
 #include "proxy/segments.h"
