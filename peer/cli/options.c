@@ -108,9 +108,9 @@ parse_size (const char *text, uint64_t *out)
 static bool
 fill_cache (CliOptions *self, Said *said, GError **error)
 {
-  if (self->output != NULL || self->seed) {
+  if (self->output != NULL || self->seed || said->keep) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                 "--cache keeps and gives on by itself: leave out --output and --seed");
+                 "--cache keeps and gives on by itself: leave out --output, --seed and --keep");
     return false;
   }
   if (!parse_size (said->quota != NULL ? said->quota : DEFAULT_QUOTA, &self->quota)) {

@@ -115,6 +115,7 @@ test_cache (void)
   REFUSED ("nothing to cache", "--cache", "d");
   REFUSED ("leave out --output", "--cache", "d", "--output", "f", TRACKED);
   REFUSED ("leave out --output", "--cache", "d", "--seed", TRACKED);
+  REFUSED ("--keep", "--cache", "d", "--keep", TRACKED);
   REFUSED ("--quota 3M is no size", "--cache", "d", "--quota", "3M", TRACKED);
   REFUSED ("--quota many is no size", "--cache", "d", "--quota", "many", TRACKED);
   REFUSED ("--quota 5MB is no size", "--cache", "d", "--quota", "5MB", TRACKED);
