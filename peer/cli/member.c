@@ -14,8 +14,6 @@
 #include "peer/playout.h"
 #include "peer/recency.h"
 
-#include <glib/gstdio.h>
-
 #define LIVE_BYTES (32 << 20)  /* kept of a live channel, in memory */
 #define AHEAD_BYTES (16 << 20) /* fetched ahead of a peer */
 #define READ_RATE (8 << 20)    /* bytes/s: how fast a peer is thought to go on */
@@ -119,13 +117,9 @@ oldest (gpointer data)
 static void
 begin_anew (CliMember *self)
 {
-  static const char *const endings[] = {"", ".hashes", ".have"};
   g_autoptr (GError) error = NULL;
   leave (self);
-  for (size_t i = 0; i < G_N_ELEMENTS (endings); i++) {
-    g_autofree char *path = g_strconcat (self->path, endings[i], NULL);
-    g_unlink (path);
-  }
+  net_cache_delete (self->path);
   if (!join_file (self, &error))
     g_warning ("swarm %s is left: %s", self->id, error->message);
   else if (self->tracker != NULL)

@@ -125,13 +125,13 @@ read_folder (const NetCache *self)
   return contents;
 }
 
-static void
-delete_content (const Content *content)
+void
+net_cache_delete (const char *path)
 {
   /* The bytes last: without them the rest would never be found again. */
   for (size_t i = G_N_ELEMENTS (companions); i-- > 0;) {
-    g_autofree char *path = g_strconcat (content->path, companions[i], NULL);
-    g_unlink (path);
+    g_autofree char *name = g_strconcat (path, companions[i], NULL);
+    g_unlink (name);
   }
 }
 
@@ -196,7 +196,7 @@ net_cache_fit (NetCache *self)
     const Content *content = contents->pdata[i];
     if (is_taken (self, content->swarm_id))
       continue;
-    delete_content (content);
+    net_cache_delete (content->path);
     used -= content->size;
   }
   if (used <= limit)

@@ -25,6 +25,8 @@ typedef struct {
 char *net_cache_take (NetCache *self, const PeerContent *content, const NetCacheUser *user,
                       gpointer data, GError **error);
 void net_cache_release (NetCache *self, const PeerContent *content, gpointer data);
+/* All that lies at such a path: the content, its tree and its record. Nobody may have it open. */
+void net_cache_delete (const char *path);
 /* Files have grown: makes room until all is under the quota, and the disk is not full. To be called
  * when they have grown by a 32nd of the quota, or by a megabyte if that is less. */
 void net_cache_fit (NetCache *self);
