@@ -13,11 +13,10 @@
  * would be later yet. */
 #define DOUBLES_SHARE 0.1
 #define DOUBLES_MAX 32.0
-#define DOWNLOAD_BURST 500000         /* us of a download limit that may be asked for at once... */
-#define LEAST_BUDGET 16               /* chunks; ...and these */
-#define BUDGET_TIME 20000             /* us until more may be asked for */
-#define BUSY_LOAD 90                  /* percent */
-#define SPARED 8                      /* who had better be spared counts as so many times slower */
+#define DOWNLOAD_BURST 500000 /* us of a download limit that may be asked for at once... */
+#define LEAST_BUDGET 16       /* chunks; ...and these */
+#define BUDGET_TIME 20000     /* us until more may be asked for */
+#define SPARED 8 /* of what others have, this part of the usual is asked of who is spared */
 #define SUSPECT_TIME INT64_C (800000) /* us: a keep-alive is due each 500 ms */
 #define DOUBT 300000       /* us that who has not proven itself, or has just missed, seems slower */
 #define AVOID_TIME 3000000 /* us without requests for who did not answer three */
@@ -43,16 +42,6 @@ peer_swarm_unask (PeerSwarm *self, uint64_t chunk, PeerChannel *except)
       peer_core_ready (self->core, channel);
     }
   }
-}
-
-/* Chunks that may be asked for at once. Who had better be spared says so: peer/STATUS.md. */
-static uint32_t
-ask_quota (const PeerChannel *channel)
-{
-  const PeerStatus *status = &channel->status;
-  bool spared = status->power == PEER_POWER_LOW || status->access_link == PEER_LINK_CELLULAR ||
-                (status->load >= BUSY_LOAD && status->load <= 100);
-  return (uint32_t)(spared ? MAX (channel->quota / SPARED, 1) : channel->quota);
 }
 
 static double
@@ -81,11 +70,12 @@ time_until_ready (const PeerSwarm *self, const PeerChannel *channel)
   return (double)channel->latency + queue + doubt + (double)DOUBT * channel->misses;
 }
 
+/* even_full: it may have been asked for as much as it can take. */
 static bool
-may_ask (const PeerSwarm *self, const PeerChannel *channel)
+may_ask (const PeerSwarm *self, const PeerChannel *channel, bool even_full)
 {
   return channel->state == PEER_CHANNEL_OPEN && !channel->choked && !may_be_gone (self, channel) &&
-         peer_channel_n_asks (channel) < ask_quota (channel) &&
+         (even_full || peer_channel_n_asks (channel) < (uint32_t)channel->quota) &&
          channel->avoid_until <= self->core->now && !peer_swarm_is_silent (self, channel);
 }
 
@@ -133,6 +123,37 @@ within_budget (PeerSwarm *self, PeerRange run, uint64_t *budget)
   return run;
 }
 
+/* Of whom something can be asked now. Who needs not be spared is among them even if it cannot take
+ * more, as long as somebody is spared for its sake. */
+static size_t
+able_channels (const PeerSwarm *self, PeerPickChannel *able, PeerChannel **who)
+{
+  size_t n = 0;
+  bool sparing = false;
+  for (guint i = 0; i < self->channels->len && !sparing; i++)
+    sparing = peer_status_is_spared (&((PeerChannel *)self->channels->pdata[i])->status);
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    bool spared = sparing && peer_status_is_spared (&channel->status);
+    uint32_t quota = (uint32_t)channel->quota, asks = peer_channel_n_asks (channel);
+    if (!may_ask (self, channel, sparing && !spared))
+      continue;
+    uint32_t room = quota - MIN (quota, asks);
+    able[n] = (PeerPickChannel){
+        .have = channel->have,
+        .oldest = peer_channel_oldest (channel),
+        .ready = time_until_ready (self, channel),
+        .per_chunk = time_per_chunk (self, channel),
+        .room = room,
+        .reserve = MIN (room, quota / (spared ? 4 * SPARED : 4)),
+        .spared = spared,
+        .alone = spared ? quota - MAX (quota / SPARED, 1) : 0,
+    };
+    who[n++] = channel;
+  }
+  return n;
+}
+
 void
 peer_swarm_pick (PeerSwarm *self)
 {
@@ -146,24 +167,7 @@ peer_swarm_pick (PeerSwarm *self)
   }
   g_autofree PeerPickChannel *able = g_new (PeerPickChannel, self->channels->len);
   g_autofree PeerChannel **who = g_new (PeerChannel *, self->channels->len);
-  size_t n = 0;
-  for (guint i = 0; i < self->channels->len; i++) {
-    PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    guint asks = peer_channel_n_asks (channel);
-    if (!may_ask (self, channel))
-      continue;
-    double per_chunk = time_per_chunk (self, channel);
-    uint32_t room = ask_quota (channel) - asks;
-    able[n] = (PeerPickChannel){
-        .have = channel->have,
-        .oldest = peer_channel_oldest (channel),
-        .ready = time_until_ready (self, channel),
-        .per_chunk = per_chunk,
-        .room = room,
-        .reserve = MIN (room, (uint32_t)channel->quota / 4),
-    };
-    who[n++] = channel;
-  }
+  size_t n = able_channels (self, able, who);
   PeerPick picks[MAX_PICKS];
   PeerPickInput input = {
       .wants = &g_array_index (self->wants, PeerWant, 0),
@@ -212,7 +216,7 @@ peer_swarm_sound_out (PeerSwarm *self, PeerChannel *channel)
   bool newcomer = peer_range_is_empty (self->edge);
   if (!self->live || self->source || channel->have_end == 0 || channel->choked) /* 3.9 */
     return;
-  if (self->sign_all ? channel->have_end <= self->edge.end || !may_ask (self, channel)
+  if (self->sign_all ? channel->have_end <= self->edge.end || !may_ask (self, channel, false)
                      : channel->sounded || !newcomer)
     return;
   channel->sounded = true;
@@ -276,7 +280,7 @@ double_asks (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
     for (guint i = 0; i < self->channels->len; i++) {
       PeerChannel *other = g_ptr_array_index (self->channels, i);
       double ready = time_until_ready (self, other);
-      if (other != channel && may_ask (self, other) && peer_channel_has (other, chunk) &&
+      if (other != channel && may_ask (self, other, false) && peer_channel_has (other, chunk) &&
           !peer_channel_has_ask (other, chunk) && (best == NULL || ready < best_ready)) {
         best = other;
         best_ready = ready;

@@ -226,6 +226,32 @@ peer_engine_set_status (PeerEngine *self, const PeerStatus *status)
   }
 }
 
+const PeerStatus *
+peer_engine_status (const PeerEngine *self)
+{
+  return &self->core.status;
+}
+
+void
+peer_engine_told (const PeerEngine *self, PeerStatusCounts *out)
+{
+  *out = (PeerStatusCounts){0};
+  for (guint i = 0; i < self->swarms->len; i++) {
+    const PeerSwarm *swarm = g_ptr_array_index (self->swarms, i);
+    for (guint k = 0; k < swarm->channels->len; k++) {
+      const PeerChannel *channel = g_ptr_array_index (swarm->channels, k);
+      if (channel->state == PEER_CHANNEL_OPEN)
+        peer_status_count (&channel->status, out);
+    }
+  }
+}
+
+uint64_t
+peer_engine_upload (const PeerEngine *self)
+{
+  return self->core.upload.rate;
+}
+
 void
 peer_engine_limit (PeerEngine *self, uint64_t upload)
 {

@@ -66,6 +66,11 @@ PeerSwarm *peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **er
 void peer_engine_leave (PeerEngine *self, PeerSwarm *swarm);
 /* Tells it to all peers that want to know (peer/STATUS.md), and to those that come. */
 void peer_engine_set_status (PeerEngine *self, const PeerStatus *status);
+const PeerStatus *peer_engine_status (const PeerEngine *self); /* as it was set */
+/* What the peers of all swarms told of themselves. */
+void peer_engine_told (const PeerEngine *self, PeerStatusCounts *out);
+/* Bytes/s that may be sent in all: the limit, or what our line was seen to carry; 0 = not known. */
+uint64_t peer_engine_upload (const PeerEngine *self);
 /* Bytes/s of all datagrams, from now on; 0 = no limit. */
 void peer_engine_limit (PeerEngine *self, uint64_t upload);
 /* Of one swarm: its datagrams, and the chunks that come; 0 = no limit. What is left of the upload is

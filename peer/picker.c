@@ -43,6 +43,26 @@ channel_has (const PeerPickChannel *channel, uint64_t chunk)
   return chunk >= channel->oldest && peer_chunks_has (channel->have, chunk);
 }
 
+/* Has somebody chunk who need not be spared, even if no more can be asked of it now? */
+static bool
+others_have (const PeerPickInput *input, uint64_t chunk)
+{
+  for (size_t i = 0; i < input->n_channels; i++)
+    if (!input->channels[i].spared && channel_has (&input->channels[i], chunk))
+      return true;
+  return false;
+}
+
+/* Who is spared is asked for a little of what others have, and like anybody else for what none of
+ * them has: it may be the source. */
+static uint32_t
+room_for (const PeerPickInput *input, const PeerPickChannel *channel, uint64_t chunk)
+{
+  if (channel->alone == 0 || !others_have (input, chunk))
+    return channel->room;
+  return channel->room - MIN (channel->room, channel->alone);
+}
+
 /* Who would bring chunk first? n_channels = nobody can. */
 static size_t
 best_channel (const PeerPickInput *input, uint64_t chunk, bool urgent)
@@ -50,7 +70,9 @@ best_channel (const PeerPickInput *input, uint64_t chunk, bool urgent)
   size_t best = input->n_channels;
   for (size_t i = 0; i < input->n_channels; i++) {
     const PeerPickChannel *channel = &input->channels[i];
-    if (channel->room <= (urgent ? 0 : channel->reserve) || !channel_has (channel, chunk))
+    uint32_t reserve = urgent ? 0 : channel->reserve;
+    if (channel->room <= reserve || !channel_has (channel, chunk) ||
+        room_for (input, channel, chunk) <= reserve)
       continue;
     if (best == input->n_channels || channel->ready < input->channels[best].ready)
       best = i;
@@ -64,7 +86,7 @@ assign (Picking *picking, size_t index, PeerRange run, uint32_t most)
 {
   PeerPickChannel *channel = &picking->input->channels[index];
   uint64_t end = MIN (run.end, peer_chunks_around (channel->have, run.first).end);
-  end = MIN (end, run.first + MIN (most, channel->room));
+  end = MIN (end, run.first + MIN (most, room_for (picking->input, channel, run.first)));
 
   PeerPick *last = picking->n > 0 ? &picking->out[picking->n - 1] : NULL;
   if (last != NULL && last->channel == index && last->run.end == run.first)

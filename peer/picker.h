@@ -4,6 +4,7 @@
 #pragma once
 
 #include "peer/chunks.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What a reader will need, and by when. */
@@ -20,6 +21,8 @@ typedef struct {
   double per_chunk; /* us that each further chunk takes */
   uint32_t room;    /* chunks that may be asked of it now */
   uint32_t reserve; /* of these, kept for what is due soon */
+  bool spared;      /* it had better not be asked for what others can bring... */
+  uint32_t alone;   /* ...and so much of room is only for what none of them has */
 } PeerPickChannel;
 
 typedef struct {

@@ -404,7 +404,7 @@ put_handshake (World *self, Peer *peer, PeerWriter *writer, bool first, uint8_t 
                         : c == 5 ? 8
                                  : UINT64_MAX,
       .has_supported = (b & 32) != 0,
-      .supported = {0xff, c},
+      .supported = {0xff, c, [PEER_MESSAGE_STATUS / 8] = 0x80},
       .has_chunk_size = !(b & 64),
       .chunk_size = c == 6 ? 1024 : CHUNK,
   };
@@ -537,6 +537,8 @@ put_message (World *self, Peer *peer, PeerWriter *writer, uint8_t operation, uin
     put_run (self, writer, PEER_MESSAGE_CANCEL, run_of (b, c), 0);
     return true;
   case 5:
+    if (b >= 32 && b < 64)
+      message = (PeerMessage){.type = PEER_MESSAGE_STATUS, .status = {b % 8, b / 8 % 4, c}};
     if (b >= 64)
       put_exchange (self, writer, b, c);
     else
@@ -598,8 +600,11 @@ operate (World *self, PeerWriter *writer, const uint8_t *operation)
   case 3:
     want (self, b, c);
     return;
-  case 4:
-    self->mode = a < 128 ? 0 : b;
+  case 4: /* the store's mood, or ours */
+    if (a & 64)
+      peer_engine_set_status (self->engine, &(PeerStatus){b % 8, b / 8, c});
+    else
+      self->mode = a < 128 ? 0 : b;
     return;
   case 5:
     leave (self);

@@ -166,9 +166,35 @@ test_forgotten (Fixture *f, gconstpointer data)
   g_assert_true (peer_chunks_has_all (f->requested, (PeerRange){20, 30}));
 }
 
+/* Who is spared brings an eighth of what another has too, and all of what it alone has, even if the
+ * other is busy. */
+static void
+test_spared (Fixture *f, gconstpointer data)
+{
+  PeerPick picks[64];
+  uint32_t room = *(const uint32_t *)data;
+  peer_chunks_add (f->theirs[0], (PeerRange){0, 1000});
+  peer_chunks_add (f->theirs[1], (PeerRange){0, 40});
+  f->channels[0].spared = true;
+  f->channels[0].alone = 56;
+  f->channels[0].ready = 0;
+  f->channels[1].room = room;
+  f->want.window.end = 80;
+  size_t n = peer_picker_pick (&f->input, picks, 64);
+  uint64_t shared = 0, alone = 0;
+  for (size_t i = 0; i < n; i++)
+    if (picks[i].channel == 0) {
+      shared += MIN (picks[i].run.end, 40) - MIN (picks[i].run.first, 40);
+      alone += MAX (picks[i].run.end, 40) - MAX (picks[i].run.first, 40);
+    }
+  g_assert_cmpuint (shared, ==, 8);
+  g_assert_cmpuint (alone, ==, 40);
+}
+
 int
 main (int argc, char **argv)
 {
+  static const uint32_t free_room = 64, no_room = 0;
   g_test_init (&argc, &argv, NULL);
 #define ADD(path, func) g_test_add ("/peer/picker/" path, Fixture, NULL, setup, func, teardown)
   ADD ("what-is-due-comes-first", test_due_first);
@@ -180,5 +206,9 @@ main (int argc, char **argv)
   ADD ("the-reserve-is-left", test_reserve);
   ADD ("each-peer-has-its-own-order", test_own_order);
   ADD ("what-a-peer-forgot-is-not-asked-of-it", test_forgotten);
+  g_test_add ("/peer/picker/who-is-spared-brings-what-nobody-else-has", Fixture, &free_room, setup,
+              test_spared, teardown);
+  g_test_add ("/peer/picker/who-is-spared-does-not-step-in-for-who-is-busy", Fixture, &no_room,
+              setup, test_spared, teardown);
   return g_test_run ();
 }

@@ -65,6 +65,10 @@ test_spared (gconstpointer data)
   want (&net, 1, swarm, (PeerRange){0, 2000});
   net_run (&net, net.now + 20 * SECOND);
   assert_has (swarm, (PeerRange){0, 2000}, CHUNK);
+  PeerStatusCounts counts;
+  peer_engine_told (net.engines[1], &counts);
+  g_assert_cmpuint (counts.powers[PEER_POWER_LOW], ==, !strip);
+  g_assert_cmpuint (counts.links[PEER_LINK_UNKNOWN], ==, 2);
   uint64_t by_first = peer_engine_counters (net.engines[0])->chunks_sent;
   uint64_t by_second = peer_engine_counters (net.engines[2])->chunks_sent;
   g_test_message ("%u told; %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " chunks", told, by_first,
@@ -79,6 +83,67 @@ test_spared (gconstpointer data)
   net_clear (&net);
 }
 
+/* Words for each value; what is beyond them is unknown, and no word is taken for another. */
+static void
+test_words (void)
+{
+  uint8_t value = 9;
+  for (uint8_t i = 0; i < PEER_N_LINKS; i++) {
+    g_assert_true (peer_access_link_parse (peer_access_link_name (i), &value));
+    g_assert_cmpuint (value, ==, i);
+  }
+  for (uint8_t i = 0; i < PEER_N_POWERS; i++) {
+    g_assert_true (peer_power_parse (peer_power_name (i), &value));
+    g_assert_cmpuint (value, ==, i);
+  }
+  g_assert_cmpstr (peer_access_link_name (200), ==, "unknown");
+  g_assert_cmpstr (peer_power_name (4), ==, "unknown");
+  g_assert_false (peer_access_link_parse ("mains", &value));
+  g_assert_false (peer_power_parse ("", &value));
+}
+
+static void
+test_count (void)
+{
+  static const PeerStatus claims[] = {{1, 1, 89}, {3, 1, 0}, {2, 3, 95}, {9, 9, 101}, {0}};
+  PeerStatusCounts counts = {0};
+  for (size_t i = 0; i < G_N_ELEMENTS (claims); i++)
+    peer_status_count (&claims[i], &counts);
+  static const uint32_t links[] = {2, 1, 1, 1}, powers[] = {2, 2, 0, 1};
+  g_assert_cmpmem (counts.links, sizeof counts.links, links, sizeof links);
+  g_assert_cmpmem (counts.powers, sizeof counts.powers, powers, sizeof powers);
+  g_assert_cmpuint (counts.busy, ==, 1);
+  g_assert_cmpuint (counts.spared, ==, 2);
+}
+
+/* Of the upload or of the processor, what is more; what hardly changes is not told anew. */
+static void
+test_load (void)
+{
+  PeerLoad load = {0};
+  int64_t now = 5 * SECOND;
+  g_assert_cmpuint (peer_load_judge (&load, now, 900000, 1000, 4 * SECOND), ==, 0);
+  uint64_t sent = 900000;
+  int64_t cpu = 4 * SECOND;
+  for (int i = 0; i < 10; i++) /* half of a line of 1000 bytes/s, a tenth of a CPU */
+    peer_load_judge (&load, now += SECOND, sent += 500, 1000, cpu += SECOND / 10);
+  g_assert_cmpuint (load.told, >=, 40);
+  g_assert_cmpuint (load.told, <=, 60);
+  uint8_t before = load.told;
+  for (int i = 0; i < 10; i++)
+    g_assert_cmpuint (peer_load_judge (&load, now += SECOND, sent += 530, 1000, cpu), ==, before);
+  for (int i = 0; i < 10; i++) /* no limit is known, and two threads work */
+    peer_load_judge (&load, now += SECOND, sent += 1000000, 0, cpu += 2 * SECOND);
+  g_assert_cmpuint (load.told, >=, 90);
+  g_assert_cmpuint (load.told, <=, 100);
+  before = load.told;
+  g_assert_cmpuint (peer_load_judge (&load, now, sent + 7, 1, cpu), ==,
+                    before); /* no time passed */
+  for (int i = 0; i < 20; i++)
+    peer_load_judge (&load, now += SECOND, sent, 1000, cpu);
+  g_assert_cmpuint (load.told, <, 10);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -87,5 +152,8 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/status/three-bytes", test_round_trip);
   g_test_add_data_func ("/peer/status/low-battery-is-spared", &with, test_spared);
   g_test_add_data_func ("/peer/status/nothing-is-said-without-the-bit", &without, test_spared);
+  g_test_add_func ("/peer/status/words-stand-for-values", test_words);
+  g_test_add_func ("/peer/status/peers-are-counted-by-what-they-told", test_count);
+  g_test_add_func ("/peer/status/load-is-what-is-used-of-late", test_load);
   return g_test_run ();
 }
