@@ -10,6 +10,8 @@
  * debug are told as GLib tells them: g_log_set_debug_enabled() or G_MESSAGES_DEBUG. */
 void net_log_init (const char *program);
 
+#define NET_LOG_HELP                                                                               \
+  "stderr, journal, syslog or syslog:FACILITY (journal, if started by it; else stderr)"
 /* Where to, from now on: "stderr", "journal", "syslog", or "syslog:FACILITY" (daemon, user, local0 to
  * local7). The error is one line. */
 bool net_log_to (const char *where, GError **error);

@@ -20,7 +20,7 @@
 typedef struct {
   char **listen;
   char *tls_cert, *tls_key, *management, *config, *store;
-  char *sip, *sips, *users, *realm, *state;
+  char *sip, *sips, *users, *realm, *state, *log;
   gboolean verbose, version;
   TrackerdAuthority *authority;
   TrackerdServer *server;
@@ -34,8 +34,9 @@ tracker_clear (Tracker *self)
   g_clear_pointer (&self->authority, trackerd_authority_free);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_strfreev (self->listen);
-  char *texts[] = {self->tls_cert, self->tls_key, self->management, self->config, self->store,
-                   self->sip,      self->sips,    self->users,      self->realm,  self->state};
+  char *texts[] = {self->tls_cert, self->tls_key, self->management, self->config,
+                   self->store,    self->sip,     self->sips,       self->users,
+                   self->realm,    self->state,   self->log};
   for (unsigned i = 0; i < G_N_ELEMENTS (texts); i++)
     g_free (texts[i]);
 }
@@ -64,6 +65,7 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
       {"realm", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->realm, NULL, NULL},
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &self->config, "The same options in a key file",
        "FILE"},
+      {"log", 0, 0, G_OPTION_ARG_STRING, &self->log, NET_LOG_HELP, "WHERE"},
       {"verbose", 0, 0, G_OPTION_ARG_NONE, &self->verbose, "Say more", NULL},
       {"version", 0, 0, G_OPTION_ARG_NONE, &self->version, "Say the version", NULL},
       {0},
@@ -77,7 +79,8 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "'%s' is not an option", argv[1]);
     return false;
   }
-  return self->config == NULL || net_options_read_file (self->config, entries, error);
+  return (self->config == NULL || net_options_read_file (self->config, entries, error)) &&
+         (self->log == NULL || net_log_to (self->log, error));
 }
 
 /* Better a refusal than a tracker that is open where its operator believes it closed. */

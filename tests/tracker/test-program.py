@@ -77,7 +77,7 @@ class Program(unittest.TestCase):
         self.assertRegex(result.stdout, r'^ppsp-tracker \d+\.\d+\.\d+\n$')
         result = subprocess.run([PROGRAM, '--help'], capture_output=True, text=True, check=True)
         for option in ('--listen', '--tls-cert', '--tls-key', '--management', '--config', '--store',
-                       '--verbose', '--version'):
+                       '--log', '--verbose', '--version'):
             self.assertIn(option, result.stdout)
         for option in ('--sip', '--users', '--realm'):
             self.assertNotIn(option, result.stdout)
@@ -97,6 +97,7 @@ class Program(unittest.TestCase):
         self.refuse(2, '/nonexistent', '--config', '/nonexistent')
         self.refuse(2, 'colour', '--config', self.path('c', '[ppsp-tracker]\ncolour=blue\n'))
         self.refuse(2, 'verbose', '--config', self.path('c', '[ppsp-tracker]\nverbose=perhaps\n'))
+        self.refuse(2, '--log nowhere:', '--log', 'nowhere')
         self.refuse(1, 'nowhere:1', '--listen', 'nowhere:1')
         self.refuse(1, '/nonexistent', '--tls-cert', '/nonexistent', '--tls-key', '/nonexistent')
 
@@ -126,6 +127,13 @@ class Program(unittest.TestCase):
             process, port = self.start('--config', config, '--listen', '127.0.0.1:0')
             self.assertNotEqual(port, taken.getsockname()[1])
             self.assertIn('--tls-cert', self.line(process))  # said with --verbose only
+
+    def test_log_goes_where_it_is_said(self):
+        config = self.path('c', '[ppsp-tracker]\nlog=syslog:nobody\n')
+        self.refuse(2, '--log syslog:nobody:', '--config', config)
+        words = ('--listen', '127.0.0.1:0', '--management', '')
+        process, port = self.start('--config', config, '--log', 'stderr', *words)
+        self.assertGreater(port, 0)  # it was read from the line that it says there
 
     def test_hangup_reads_the_certificate_again(self):
         cert, key = make_certificate(self.folder.name, 'first')
