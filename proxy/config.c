@@ -59,8 +59,9 @@ static const Option options[] = {
      "limits of one channel, bit/s (repeatable)"},
     {"dead-peer", TEXT, AT (said.dead_peer), "SECONDS",
      "a peer that is silent so long, and left three datagrams unanswered, is dead (180)"},
-    {"log", TEXT, AT (said.log), "WHERE",
-     "stderr, journal, syslog or syslog:FACILITY (journal, if started by it; else stderr)"},
+    {"access-link", TEXT, AT (said.access_link), "LINK", NET_PEERING_ACCESS_LINK_HELP},
+    {"power", TEXT, AT (said.power), "POWER", NET_PEERING_POWER_HELP},
+    {"log", TEXT, AT (said.log), "WHERE", NET_LOG_HELP},
     {"verbose", FLAG, AT (verbose), NULL, "say more"},
 };
 

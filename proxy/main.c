@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ppsp-proxy: makes everything, joins everything, decides nothing. */
 #include "peer/net/log.h"
+#include "peer/net/status.h"
 #include "proxy/guide.h"
 #include "proxy/home.h"
 #include "proxy/library.h"
@@ -25,6 +26,7 @@ typedef struct {
   char *uuid;
   ProxyCatalog *catalog;
   NetUdp *udp;
+  NetStatus *status;
   NetCache *cache;
   ProxySessionOptions session_options;
   ProxySessions *sessions;
@@ -81,7 +83,7 @@ on_stop (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* The limits as they are said now; those that were set through the API are forgotten. */
+/* The limits as they are said now, and what peers are told of us. */
 static void
 reload_limits (App *app)
 {
@@ -93,7 +95,9 @@ reload_limits (App *app)
   }
   NetPeering *old = app->config.peering;
   app->config.peering = app->session_options.peering = g_steal_pointer (&config.peering);
+  net_peering_keep_set (app->config.peering, old);
   net_peering_free (old);
+  net_status_set (app->status, app->config.peering);
   net_peering_limit_engine (app->config.peering, net_udp_engine (app->udp));
   g_autoptr (GPtrArray) active = proxy_sessions_list (app->sessions);
   for (guint i = 0; i < active->len; i++)
@@ -144,6 +148,7 @@ make_core (App *app, GError **error)
   app->udp = net_udp_new (app->config.peer, &options, on_engine_event, app, error);
   if (!app->udp)
     return false;
+  app->status = net_status_new (app->udp, app->config.peering);
   prepare_state (app);
   g_autofree char *database = g_build_filename (app->config.state, "catalog.sqlite", NULL);
   g_autofree char *folder = g_build_filename (app->config.state, "cache", NULL);
@@ -223,6 +228,7 @@ clear (App *app)
   g_clear_object (&app->library);
   g_clear_pointer (&app->sessions, proxy_sessions_unref);
   g_clear_pointer (&app->cache, net_cache_free);
+  g_clear_pointer (&app->status, net_status_free);
   g_clear_pointer (&app->udp, net_udp_free);
   g_clear_pointer (&app->catalog, proxy_catalog_close);
   g_clear_pointer (&app->loop, g_main_loop_unref);

@@ -3,6 +3,7 @@
 
 #include "peer/cli/list.h"
 #include "peer/cli/member.h"
+#include "peer/net/status.h"
 
 #define MAX_CHANNELS 4096 /* of the engine */
 #define TICK_MS 1000
@@ -13,6 +14,7 @@
 struct CliCache {
   const CliOptions *options;
   NetUdp *udp;
+  NetStatus *status;
   NetCache *folder;
   GPtrArray *members; /* CliMember */
   GPtrArray *lists;   /* List */
@@ -209,6 +211,7 @@ start (CliCache *self, GError **error)
   self->udp = net_udp_new (self->options->listen, &engine, on_event, self, error);
   if (self->udp == NULL)
     return false;
+  self->status = net_status_new (self->udp, self->options->peering);
   self->folder = net_cache_new (self->options->cache, self->options->quota, "--quota");
   if (!add_options_links (self, error))
     return false;
@@ -243,9 +246,20 @@ cli_cache_free (CliCache *self)
   g_clear_handle_id (&self->refresh, g_source_remove);
   g_ptr_array_unref (self->lists);
   g_ptr_array_unref (self->members);
+  g_clear_pointer (&self->status, net_status_free);
   g_clear_pointer (&self->udp, net_udp_free);
   g_clear_pointer (&self->folder, net_cache_free);
   g_free (self);
+}
+
+void
+cli_cache_limit (CliCache *self)
+{
+  net_peering_limit_engine (self->options->peering, net_udp_engine (self->udp));
+  net_status_set (self->status, self->options->peering);
+  for (guint i = 0; i < self->members->len; i++)
+    cli_member_limit (self->members->pdata[i]);
+  net_udp_wake (self->udp);
 }
 
 void

@@ -16,6 +16,8 @@ void cli_cache_free (CliCache *self); /* leaves all swarms and their trackers */
 /* Reads the lists again: joins what is new in them, leaves what is not in any. They are read again
  * each hour as well, and each minute as long as one cannot be read. */
 void cli_cache_reload (CliCache *self);
+/* The options' peering may be another now. */
+void cli_cache_limit (CliCache *self);
 
 typedef struct {
   uint32_t swarms, wanted, whole, failed; /* failed: links of lists that could not be joined */

@@ -21,13 +21,29 @@
 #define LEAVE_MS 2000
 
 typedef struct {
-  const CliOptions *options;
+  CliOptions *options;
+  char **argv; /* as it was given, for a reload */
   CliSession *session;
   GMainLoop *loop;
   int status;
   bool stopped, terminal, told_lonely;
   int64_t started;
 } Program;
+
+/* false = the limits stay as they are. */
+static bool
+read_again (CliOptions *options, char **argv)
+{
+  g_auto (GStrv) texts = g_strdupv (argv);
+  g_autofree char **words = g_memdup2 (texts, (g_strv_length (texts) + 1) * sizeof (char *));
+  g_autoptr (GError) error = NULL;
+  if (cli_options_reread (options, (int)g_strv_length (texts), words, &error)) {
+    g_message ("the limits, and what peers are told of us, are read again");
+    return true;
+  }
+  g_warning ("reload: %s; the limits stay as they are", error->message);
+  return false;
+}
 
 static void
 clear_line (const Program *self)
@@ -54,6 +70,18 @@ stop (gpointer data)
   Program *self = data;
   self->stopped = true;
   g_main_loop_quit (self->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+/* Who watches at a terminal has gone when that hangs up; a service is told to read again. */
+static gboolean
+hang_up (gpointer data)
+{
+  Program *self = data;
+  if (self->terminal)
+    return stop (self);
+  if (read_again (self->options, self->argv))
+    cli_session_limit (self->session);
   return G_SOURCE_CONTINUE;
 }
 
@@ -147,7 +175,7 @@ run (Program *self)
   self->terminal = isatty (STDERR_FILENO) == 1;
   guint sources[] = {
       g_unix_signal_add (SIGINT, stop, self), g_unix_signal_add (SIGTERM, stop, self),
-      g_unix_signal_add (SIGHUP, stop, self),
+      g_unix_signal_add (SIGHUP, hang_up, self),
       g_timeout_add (self->terminal ? TERMINAL_MS : VERBOSE_MS, show_progress, self)};
   g_main_loop_run (self->loop);
   for (size_t i = 0; i < G_N_ELEMENTS (sources); i++)
@@ -162,7 +190,8 @@ run (Program *self)
 /* --- a cache --- */
 
 typedef struct {
-  const CliOptions *options;
+  CliOptions *options;
+  char **argv; /* as it was given, for a reload */
   CliCache *cache;
   bool terminal;
 } CacheProgram;
@@ -186,7 +215,10 @@ show_cache (gpointer data)
 static gboolean
 reload_cache (gpointer data)
 {
-  cli_cache_reload (data);
+  CacheProgram *self = data;
+  if (read_again (self->options, self->argv))
+    cli_cache_limit (self->cache);
+  cli_cache_reload (self->cache);
   return G_SOURCE_CONTINUE;
 }
 
@@ -198,10 +230,10 @@ stop_cache (gpointer data)
 }
 
 static int
-run_cache (const CliOptions *options)
+run_cache (CliOptions *options, char **argv)
 {
   g_autoptr (GError) error = NULL;
-  CacheProgram self = {.options = options, .terminal = isatty (STDERR_FILENO) == 1};
+  CacheProgram self = {.options = options, .argv = argv, .terminal = isatty (STDERR_FILENO) == 1};
   self.cache = cli_cache_new (options, &error);
   if (self.cache == NULL) {
     fprintf (stderr, "ppsp-peer: %s\n", error->message);
@@ -210,7 +242,7 @@ run_cache (const CliOptions *options)
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   guint sources[] = {g_unix_signal_add (SIGINT, stop_cache, loop),
                      g_unix_signal_add (SIGTERM, stop_cache, loop),
-                     g_unix_signal_add (SIGHUP, reload_cache, self.cache)};
+                     g_unix_signal_add (SIGHUP, reload_cache, &self)};
   guint show =
       self.terminal || options->verbose ? g_timeout_add (VERBOSE_MS, show_cache, &self) : 0;
   g_main_loop_run (loop);
@@ -232,6 +264,7 @@ main (int argc, char **argv)
   signal (SIGPIPE, SIG_IGN);
   net_log_init ("ppsp-peer");
   g_autoptr (GError) error = NULL;
+  g_auto (GStrv) given = g_strdupv (argv);
   g_autoptr (CliOptions) options = cli_options_new (argc, argv, &error);
   if (options == NULL) {
     fprintf (stderr, "ppsp-peer: %s\n", error->message);
@@ -244,7 +277,7 @@ main (int argc, char **argv)
   if (options->verbose)
     g_setenv ("G_MESSAGES_DEBUG", "all", FALSE);
   if (options->cache != NULL)
-    return run_cache (options);
-  Program program = {.options = options};
+    return run_cache (options, given);
+  Program program = {.options = options, .argv = given};
   return run (&program);
 }

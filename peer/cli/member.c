@@ -60,6 +60,13 @@ add_certificate (const PeerAddress *address, const uint8_t *bytes, size_t n, gpo
   net_udp_wake (self->udp);
 }
 
+void
+cli_member_limit (CliMember *self)
+{
+  if (self->swarm != NULL)
+    net_peering_limit_swarm (self->options->peering, net_udp_engine (self->udp), self->swarm, NULL);
+}
+
 static bool
 join_with (CliMember *self, PeerStore *store, PeerIntegrity *integrity, GError **error)
 {
@@ -72,7 +79,7 @@ join_with (CliMember *self, PeerStore *store, PeerIntegrity *integrity, GError *
   self->swarm = peer_engine_join (net_udp_engine (self->udp), &join, error);
   if (self->swarm == NULL)
     return false;
-  net_peering_limit_swarm (self->options->peering, net_udp_engine (self->udp), self->swarm, NULL);
+  cli_member_limit (self);
   add_peers ((const PeerAddress *)(void *)self->link->peers->data, self->link->peers->len, self);
   add_peers ((const PeerAddress *)(void *)self->options->peers->data, self->options->peers->len,
              self);

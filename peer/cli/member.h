@@ -18,6 +18,8 @@ void cli_member_free (CliMember *self); /* leaves; what is on disk stays */
 /* The swarm, in hex. */
 const char *cli_member_id (const CliMember *self);
 bool cli_member_has_swarm (const CliMember *self, const PeerSwarm *swarm);
+/* The options' peering may be another now. */
+void cli_member_limit (CliMember *self);
 void cli_member_event (CliMember *self, const PeerEvent *event);
 /* To be called each second. Returns bytes that have come since the last time. */
 uint64_t cli_member_tick (CliMember *self);

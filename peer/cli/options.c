@@ -234,6 +234,20 @@ fill (CliOptions *self, Said *said, GError **error)
   return true;
 }
 
+bool
+cli_options_reread (CliOptions *self, int argc, char **argv, GError **error)
+{
+  g_auto (Said) said = {.max_per_ip = -1, .loss_tolerance = -1};
+  if (!parse_arguments (&said, argc, argv, error))
+    return false;
+  NetPeering *peering = net_peering_new (&said.peering, error);
+  if (peering == NULL)
+    return false;
+  net_peering_free (self->peering);
+  self->peering = peering;
+  return true;
+}
+
 CliOptions *
 cli_options_new (int argc, char **argv, GError **error)
 {

@@ -29,6 +29,9 @@ typedef struct {
  * is wrong and what to do. With --version no link is needed, and with --cache a list is enough. */
 CliOptions *cli_options_new (int argc, char **argv, GError **error);
 void cli_options_free (CliOptions *self);
+/* While the program runs, from the same command line and the key file as it is now: the limits, and
+ * what peers are told of us; nothing else changes, and nothing at all if it fails. argv is changed. */
+bool cli_options_reread (CliOptions *self, int argc, char **argv, GError **error);
 /* The defaults, and what was said of them. */
 void cli_options_engine (const CliOptions *self, PeerEngineOptions *out);
 

@@ -19,6 +19,7 @@
 #include "peer/cli/start.h"
 #include "peer/net/file.h"
 #include "peer/net/record.h"
+#include "peer/net/status.h"
 #include "peer/net/tracker.h"
 #include "peer/net/udp.h"
 #include "peer/playout.h"
@@ -40,6 +41,7 @@ struct CliSession {
   gpointer data;
   PeerContent content;
   NetUdp *udp;
+  NetStatus *status;
   PeerSwarm *swarm;
   NetTracker *tracker;
   PeerPlayout *playout;
@@ -64,6 +66,24 @@ static void pump (CliSession *self);
 static NetTracker *new_tracker (CliSession *self, const PeerContent *content, bool seeder,
                                 NetTrackerPeersFunc func, GError **error);
 static bool join (CliSession *self, GError **error);
+
+static void
+limit_swarm (CliSession *self, PeerSwarm *swarm)
+{
+  net_peering_limit_swarm (self->options->peering, net_udp_engine (self->udp), swarm, NULL);
+}
+
+void
+cli_session_limit (CliSession *self)
+{
+  net_peering_limit_engine (self->options->peering, net_udp_engine (self->udp));
+  net_status_set (self->status, self->options->peering);
+  if (self->swarm != NULL)
+    limit_swarm (self, self->swarm);
+  if (self->film != NULL)
+    limit_swarm (self, self->film);
+  net_udp_wake (self->udp);
+}
 
 static void
 end (CliSession *self, CliSessionEnd how, const GError *error)
@@ -264,6 +284,8 @@ join_film (CliSession *self, PeerLink *link, GError **error)
   }
   net_file_adopt (joining.store);
   self->film = peer_engine_join (net_udp_engine (self->udp), &joining, error);
+  if (self->film != NULL)
+    limit_swarm (self, self->film);
   return self->film != NULL;
 }
 
@@ -521,7 +543,7 @@ join (CliSession *self, GError **error)
   self->swarm = peer_engine_join (net_udp_engine (self->udp), &joining, error);
   if (self->swarm == NULL)
     return false;
-  net_peering_limit_swarm (self->options->peering, net_udp_engine (self->udp), self->swarm, NULL);
+  limit_swarm (self, self->swarm);
   self->n_chunks = peer_content_n_chunks (&self->content);
   add_peers (self, (const PeerAddress *)(void *)self->options->peers->data,
              self->options->peers->len);
@@ -580,6 +602,7 @@ start (CliSession *self, GError **error)
   self->udp = net_udp_new (options->listen, &engine, on_event, self, error);
   if (self->udp == NULL)
     return false;
+  self->status = net_status_new (self->udp, options->peering);
   self->filing =
       !self->live && options->output != NULL && !peer_content_is_variable (&self->content);
   if (!self->filing && !self->keeping) {
@@ -637,6 +660,7 @@ cli_session_free (CliSession *self)
   if (self->swarm != NULL)
     peer_engine_leave (net_udp_engine (self->udp), self->swarm);
   self->swarm = NULL;
+  g_clear_pointer (&self->status, net_status_free);
   g_clear_pointer (&self->udp, net_udp_free);
   g_clear_pointer (&self->playout, peer_playout_free);
   g_clear_pointer (&self->output, cli_output_free);

@@ -20,6 +20,9 @@ CliSession *cli_session_new (const CliOptions *options, CliSessionFunc func, gpo
                              GError **error);
 void cli_session_free (CliSession *self); /* leaves the swarm and the trackers */
 
+/* The options' peering may be another now. */
+void cli_session_limit (CliSession *self);
+
 /* How it goes. */
 typedef struct {
   bool live, complete;

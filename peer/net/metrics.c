@@ -30,6 +30,31 @@ net_metrics_program (GString *out, int64_t started)
                      (uint64_t)((g_get_monotonic_time () - started) / G_USEC_PER_SEC));
 }
 
+/* What peers told of themselves, and what we tell (peer/STATUS.md). */
+static void
+write_status (GString *out, const PeerEngine *engine)
+{
+  PeerStatusCounts told;
+  const PeerStatus *own = peer_engine_status (engine);
+  peer_engine_told (engine, &told);
+  net_metrics_family (out, "ppsp_peers_access_link", "gauge", "Peers, by the line they told of.");
+  for (uint8_t i = 0; i < PEER_N_LINKS; i++)
+    g_string_append_printf (out, "ppsp_peers_access_link{link=\"%s\"} %u\n",
+                            peer_access_link_name (i), told.links[i]);
+  net_metrics_family (out, "ppsp_peers_power", "gauge", "Peers, by the power they told of.");
+  for (uint8_t i = 0; i < PEER_N_POWERS; i++)
+    g_string_append_printf (out, "ppsp_peers_power{power=\"%s\"} %u\n", peer_power_name (i),
+                            told.powers[i]);
+  net_metrics_gauge (out, "ppsp_peers_busy", "Peers that told of a load of 90 % or more.",
+                     told.busy);
+  net_metrics_gauge (out, "ppsp_peers_spared", "Peers that are asked less for what they told.",
+                     told.spared);
+  net_metrics_family (out, "ppsp_own_status", "info", "What peers are told of us.");
+  g_string_append_printf (out, "ppsp_own_status_info{link=\"%s\",power=\"%s\"} 1\n",
+                          peer_access_link_name (own->access_link), peer_power_name (own->power));
+  net_metrics_gauge (out, "ppsp_own_load_percent", "Load that peers are told of.", own->load);
+}
+
 void
 net_metrics_udp (GString *out, NetUdp *udp)
 {
@@ -38,6 +63,7 @@ net_metrics_udp (GString *out, NetUdp *udp)
   net_metrics_counter (out, "ppsp_peer_" #name, "Peer protocol: " #name ".", counters->name);
   PEER_COUNTERS (WRITE)
 #undef WRITE
+  write_status (out, net_udp_engine (udp));
   NetUdpStats stats;
   net_udp_stats (udp, &stats);
   net_metrics_counter (out, "ppsp_udp_receive_calls", "System calls that received datagrams.",

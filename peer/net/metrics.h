@@ -17,7 +17,8 @@ void net_metrics_counter (GString *out, const char *name, const char *help, uint
 
 /* ppsp_build and ppsp_uptime_seconds. started: us, monotonic. */
 void net_metrics_program (GString *out, int64_t started);
-/* ppsp_peer_...: the engine's counters; ppsp_udp_...: its socket. */
+/* ppsp_peer_...: the engine's counters; ppsp_peers_...: what peers told of themselves; ppsp_own_...:
+ * what they are told of us; ppsp_udp_...: the socket. */
 void net_metrics_udp (GString *out, NetUdp *udp);
 /* ppsp_http_... */
 void net_metrics_listener (GString *out, const NetListener *listener);

@@ -18,8 +18,10 @@ typedef struct {
 struct NetPeering {
   uint64_t upload;    /* bytes/s; 0 = no limit */
   Rates each;         /* of swarms that have none of their own */
-  GHashTable *limits; /* ID -> Rates */
+  GHashTable *limits; /* ID -> Rates: what the options say */
+  GHashTable *set;    /* ID -> Rates: what was set at run time, which comes first */
   int64_t dead_time;  /* us; 0 = as the engine has it */
+  NetPeeringStatus status;
 };
 
 void
@@ -29,6 +31,8 @@ net_peering_said_clear (NetPeeringSaid *self)
   g_clear_pointer (&self->swarm_upload, g_free);
   g_clear_pointer (&self->swarm_download, g_free);
   g_clear_pointer (&self->dead_peer, g_free);
+  g_clear_pointer (&self->access_link, g_free);
+  g_clear_pointer (&self->power, g_free);
   g_clear_pointer (&self->log, g_free);
   g_clear_pointer (&self->limits, g_strfreev);
 }
@@ -65,6 +69,39 @@ refuse (GError **error, const char *what, const char *text)
   return false;
 }
 
+/* Changes what there is in rates; a NULL leaves it. */
+static bool
+parse_rates (const char *upload, const char *download, Rates *rates, GError **error)
+{
+  if (!parse_rate (upload, &rates->upload))
+    return refuse (error, "upload ", upload);
+  if (!parse_rate (download, &rates->download))
+    return refuse (error, "download ", download);
+  return true;
+}
+
+static void
+put (GHashTable *table, const char *id, const Rates *rates)
+{
+  g_hash_table_insert (table, g_strdup (id), g_memdup2 (rates, sizeof *rates));
+}
+
+/* What the options say of a swarm; id: NULL = it has no name. */
+static const Rates *
+said_of (const NetPeering *self, const char *id)
+{
+  const Rates *rates = id != NULL ? g_hash_table_lookup (self->limits, id) : NULL;
+  return rates != NULL ? rates : &self->each;
+}
+
+/* What counts. */
+static const Rates *
+rates_of (const NetPeering *self, const char *id)
+{
+  const Rates *rates = id != NULL ? g_hash_table_lookup (self->set, id) : NULL;
+  return rates != NULL ? rates : said_of (self, id);
+}
+
 static bool
 add_limit (NetPeering *self, const char *text, GError **error)
 {
@@ -77,10 +114,32 @@ add_limit (NetPeering *self, const char *text, GError **error)
     return false;
   }
   g_autoptr (GError) local = NULL;
-  if (net_peering_set (self, id, rates[0], rates[1], &local))
-    return true;
-  g_propagate_prefixed_error (error, g_steal_pointer (&local), "--limit %s: ", text);
-  return false;
+  Rates both = *said_of (self, id);
+  if (!parse_rates (rates[0], rates[1], &both, &local)) {
+    g_propagate_prefixed_error (error, g_steal_pointer (&local), "--limit %s: ", text);
+    return false;
+  }
+  put (self->limits, id, &both);
+  return true;
+}
+
+static bool
+parse_status (const NetPeeringSaid *said, NetPeeringStatus *out, GError **error)
+{
+  out->power = PEER_POWER_MAINS;
+  out->power_auto = g_strcmp0 (said->power, "auto") == 0;
+  if (said->access_link != NULL && !peer_access_link_parse (said->access_link, &out->access_link)) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "--access-link %s: expected wired, wireless, cellular or unknown",
+                 said->access_link);
+    return false;
+  }
+  if (said->power != NULL && !out->power_auto && !peer_power_parse (said->power, &out->power)) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                 "--power %s: expected mains, battery, low, unknown or auto", said->power);
+    return false;
+  }
+  return true;
 }
 
 static bool
@@ -100,6 +159,7 @@ net_peering_new (const NetPeeringSaid *said, GError **error)
 {
   g_autoptr (NetPeering) self = g_new0 (NetPeering, 1);
   self->limits = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->set = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   const struct {
     const char *name, *text;
     uint64_t *out;
@@ -119,6 +179,8 @@ net_peering_new (const NetPeeringSaid *said, GError **error)
   for (size_t i = 0; said->limits != NULL && said->limits[i] != NULL; i++)
     if (!add_limit (self, said->limits[i], error))
       return NULL;
+  if (!parse_status (said, &self->status, error))
+    return NULL;
   if (said->log != NULL && !net_log_to (said->log, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -130,6 +192,7 @@ net_peering_free (NetPeering *self)
   if (self == NULL)
     return;
   g_hash_table_unref (self->limits);
+  g_hash_table_unref (self->set);
   g_free (self);
 }
 
@@ -154,9 +217,7 @@ net_peering_limit_swarm (const NetPeering *self, PeerEngine *engine, PeerSwarm *
 {
   if (self == NULL)
     return;
-  const Rates *rates = id != NULL ? g_hash_table_lookup (self->limits, id) : NULL;
-  if (rates == NULL)
-    rates = &self->each;
+  const Rates *rates = rates_of (self, id);
   peer_engine_limit_swarm (engine, swarm, rates->upload, rates->download);
 }
 
@@ -164,12 +225,28 @@ bool
 net_peering_set (NetPeering *self, const char *id, const char *upload, const char *download,
                  GError **error)
 {
-  const Rates *before = g_hash_table_lookup (self->limits, id);
-  Rates rates = before != NULL ? *before : self->each;
-  if (!parse_rate (upload, &rates.upload))
-    return refuse (error, "upload ", upload);
-  if (!parse_rate (download, &rates.download))
-    return refuse (error, "download ", download);
-  g_hash_table_insert (self->limits, g_strdup (id), g_memdup2 (&rates, sizeof rates));
+  Rates rates = *rates_of (self, id);
+  if (!parse_rates (upload, download, &rates, error))
+    return false;
+  put (self->set, id, &rates);
   return true;
+}
+
+void
+net_peering_keep_set (NetPeering *self, const NetPeering *before)
+{
+  GHashTableIter iter;
+  gpointer id, rates;
+  g_hash_table_iter_init (&iter, before->set);
+  while (g_hash_table_iter_next (&iter, &id, &rates)) {
+    const Rates *now = said_of (self, id), *then = said_of (before, id);
+    if (now->upload == then->upload && now->download == then->download)
+      put (self->set, id, rates);
+  }
+}
+
+void
+net_peering_status (const NetPeering *self, NetPeeringStatus *out)
+{
+  *out = self != NULL ? self->status : (NetPeeringStatus){.power = PEER_POWER_MAINS};
 }

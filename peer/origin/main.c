@@ -136,8 +136,9 @@ on_reload (gpointer data)
     n++;
   }
   if (options != NULL) {
-    origin_station_limit (self->station, options->peering);
     NetPeering *old = self->options->peering;
+    net_peering_keep_set (options->peering, old);
+    origin_station_limit (self->station, options->peering);
     self->options->peering = g_steal_pointer (&options->peering);
     net_peering_free (old);
   }

@@ -10,6 +10,7 @@
 #include "peer/membership.h"
 #include "peer/net/file.h"
 #include "peer/net/record.h"
+#include "peer/net/status.h"
 #include "peer/net/tracker.h"
 
 #include <glib/gstdio.h>
@@ -55,6 +56,7 @@ struct OriginContent {
 struct OriginStation {
   OriginState *state;
   NetUdp *udp;
+  NetStatus *status;
   char **trackers;
   GArray *announce; /* PeerAddress */
   NetPeering *peering;
@@ -81,6 +83,7 @@ void
 origin_station_limit (OriginStation *self, NetPeering *peering)
 {
   self->peering = peering;
+  net_status_set (self->status, peering);
   net_peering_limit_engine (peering, net_udp_engine (self->udp));
   for (guint i = 0; i < self->contents->len; i++)
     apply_limit (g_ptr_array_index (self->contents, i));
@@ -737,6 +740,7 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
   self->udp = net_udp_new (options->peer_address, &engine, NULL, NULL, error);
   if (self->udp == NULL)
     return NULL;
+  self->status = net_status_new (self->udp, options->peering);
   self->report = g_timeout_add_seconds (REPORT_SECONDS, on_report, self);
   return g_steal_pointer (&self);
 }
@@ -775,6 +779,7 @@ origin_station_free (OriginStation *self)
   if (self->report != 0)
     g_source_remove (self->report);
   g_queue_clear (&self->to_hash);
+  g_clear_pointer (&self->status, net_status_free);
   if (self->udp != NULL)
     net_udp_free (self->udp);
   net_tracker_flush (TRACKER_TIMEOUT_MS);

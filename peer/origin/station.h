@@ -37,9 +37,9 @@ bool origin_station_add (OriginStation *self, const OriginEntry *entry, GError *
 OriginContent *origin_station_find (OriginStation *self, const char *id); /* NULL = unknown */
 GPtrArray *origin_station_contents (OriginStation *self);                 /* OriginContent */
 NetUdp *origin_station_udp (OriginStation *self);
-/* Other limits, for all contents at once. */
+/* Other limits, for all contents at once, and what peers are told of us. */
 void origin_station_limit (OriginStation *self, NetPeering *peering);
-/* For one, bit/s as text, until the options are read anew; NULL = as it is. */
+/* For one, bit/s as text, as net_peering_set() has it; NULL = as it is. */
 bool origin_content_limit (OriginContent *self, const char *upload, const char *download,
                            GError **error);
 

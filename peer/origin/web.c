@@ -182,7 +182,7 @@ add_content (JsonBuilder *builder, SoupServerMessage *message, OriginContent *co
   json_builder_end_object (builder);
 }
 
-/* PUT /api/v1/channels/ID/limit?upload=RATE&download=RATE, bit/s; until the options are read anew. */
+/* PUT /api/v1/channels/ID/limit?upload=RATE&download=RATE, bit/s; as net_peering_set() has it. */
 static void
 set_limit (OriginWeb *self, SoupServerMessage *message, const char *path, GHashTable *query)
 {

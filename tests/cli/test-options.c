@@ -48,6 +48,40 @@ test_all_options (void)
   g_assert_cmpuint (g_array_index (options->peers, PeerAddress, 3).ip[15], ==, 9);
 }
 
+/* The limits of the key file as it is now; a mistake in it changes nothing. */
+static void
+test_read_again (void)
+{
+  static const char *const files[] = {"[peer]\nupload=8M\npower=low\n",
+                                      "[peer]\nupload=16M\naccess-link=wired\nseed=true\n",
+                                      "[peer]\nupload=fast\n"};
+  static const uint64_t uploads[] = {1000000, 2000000, 2000000};
+  g_autofree char *path = g_build_filename (g_get_tmp_dir (), "ppsp-peer-XXXXXX", NULL);
+  int fd = g_mkstemp (path);
+  g_assert_cmpint (fd, >=, 0);
+  g_close (fd, NULL);
+  g_autoptr (CliOptions) options = NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS (files); i++) {
+    g_autoptr (GError) error = NULL;
+    PeerEngineOptions engine;
+    NetPeeringStatus status;
+    const char *words[] = {"ppsp-peer", "--config", path, TRACKED, NULL};
+    g_assert_true (g_file_set_contents (path, files[i], -1, NULL));
+    if (i == 0)
+      options = PARSE ("--config", path, TRACKED);
+    else
+      g_assert_true (cli_options_reread (options, 4, (char **)words, &error) == (i == 1));
+    g_assert_true ((error != NULL) == (i == 2));
+    cli_options_engine (options, &engine);
+    g_assert_cmpuint (engine.max_upload, ==, uploads[i]);
+    net_peering_status (options->peering, &status);
+    g_assert_cmpuint (status.access_link, ==, i == 0 ? PEER_LINK_UNKNOWN : PEER_LINK_WIRED);
+    g_assert_cmpuint (status.power, ==, i == 0 ? PEER_POWER_LOW : PEER_POWER_MAINS);
+    g_assert_false (options->seed); /* that needs a restart */
+  }
+  g_unlink (path);
+}
+
 static void
 test_a_link_is_enough (void)
 {
@@ -208,6 +242,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cli/options/all-of-them-arrive", test_all_options);
   g_test_add_func ("/cli/options/a-link-is-enough", test_a_link_is_enough);
+  g_test_add_func ("/cli/options/limits-are-read-again", test_read_again);
   g_test_add_func ("/cli/options/cache", test_cache);
   g_test_add_func ("/cli/list/links-are-found", test_lists);
   g_test_add_func ("/cli/options/wrong-calls-are-told", test_wrong_calls_are_told);

@@ -461,12 +461,56 @@ class Refusals(World):
         self.assertEqual(self.put('/api/v1/channels/one/limit?upload=much'), 400)
         self.assertEqual(self.put('/api/v1/channels/four/limit?upload=16M'), 404)
         self.assertEqual(self.put('/api/v1/channels/one/limit', {'Origin': 'http://a'}), 401)
+        # what was set stays, until the file says something else of that channel
+        with open(path, 'a', encoding='utf-8') as file:
+            file.write('limit=two=24M\n')
         process.send_signal(signal.SIGHUP)
-        wait_for('the limits of the file', lambda: self.channel('one')['upload_limit'] == 500000)
-        self.assertIsNotNone(self.channel('one'))
+        wait_for('the limits of the file', lambda: self.channel('two')['upload_limit'] == 3000000)
+        self.assertEqual(self.channel('one')['upload_limit'], 2000000)
+        with open(path, 'a', encoding='utf-8') as file:
+            file.write('limit=one=32M\n')
+        process.send_signal(signal.SIGHUP)
+        wait_for('the last word', lambda: self.channel('one')['upload_limit'] == 4000000)
 
 
 class Swarm(World):
+    def test_peers_tell_of_themselves(self):
+        """RFC 6972, PP.REQ-8: what a peer is told to say reaches the origin, and so does what its
+        key file says after SIGHUP."""
+        with open(self.path('film'), 'wb') as file:
+            file.write(random.Random(8).randbytes(100_000))
+        udp = free_port(socket.SOCK_DGRAM)
+        self.origin('--file', f'film,{self.path("film")}', '--announce', f'127.0.0.1:{udp}',
+                    '--access-link', 'wired', '--power', 'battery', '--peer',
+                    f'127.0.0.1:{udp}')
+        self.assertIn('ppsp_own_status_info{link="wired",power="battery"} 1',
+                      get(self.url('/metrics'))[2].decode())
+        link = wait_for('published', lambda: self.channel('film').get('link'))
+        config = self.path('peer.conf')
+
+        def heard(line):
+            return f'\n{line} 1\n' in get(self.url('/metrics'))[2].decode()
+
+        with open(config, 'w', encoding='utf-8') as file:
+            file.write('[peer]\naccess-link=cellular\npower=low\n')
+        peer = self.start('peer', PEER, link, '--config', config, '--seed', '--output',
+                          self.path('got'))
+        wait_for('its line', lambda: heard('ppsp_peers_access_link{link="cellular"}'))
+        wait_for('its power', lambda: heard('ppsp_peers_power{power="low"}'))
+        self.assertTrue(heard('ppsp_peers_spared'))
+        with open(config, 'w', encoding='utf-8') as file:
+            file.write('[peer]\naccess-link=wireless\nupload=20M\n')
+        peer.send_signal(signal.SIGHUP)
+        wait_for('its new line', lambda: heard('ppsp_peers_access_link{link="wireless"}'))
+        wait_for('its new power', lambda: heard('ppsp_peers_power{power="mains"}'))
+        with open(config, 'w', encoding='utf-8') as file:
+            file.write('[peer]\nupload=fast\n')
+        peer.send_signal(signal.SIGHUP)
+        wait_for('the mistake', lambda: '--upload fast: expected' in self.log('peer'))
+        self.assertIsNone(peer.poll())
+        wait_for('the film', lambda: os.path.exists(self.path('got')) and
+                 read(self.path('got')) == read(self.path('film')))
+
     def test_peer_gets_what_the_encoder_sends(self):
         """Through the tracker: every packet of the encoder in order, then after a kill -9 of the
         origin the same link goes on."""
