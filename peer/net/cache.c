@@ -5,6 +5,8 @@
  * used; so nothing can disagree after kill -9. */
 #include "peer/net/cache.h"
 
+#include "peer/net/file.h"
+
 #include <errno.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -17,7 +19,7 @@
 #define SPARE (UINT64_C (16) << 20) /* bytes of the disk that are left to others */
 #define LEAST (UINT64_C (8) << 16)  /* bytes of a content beside its tree: some blocks */
 
-static const char *const companions[] = {"", ".hashes", ".have"};
+static const char *const companions[] = {"", NET_FILE_HASHES, NET_FILE_HAVE};
 
 /* A content in use. */
 typedef struct {

@@ -417,8 +417,8 @@ punch_gaps (File *self)
 static bool
 open_files (File *self, GError **error)
 {
-  g_autofree char *tree_path = g_strconcat (self->path, ".hashes", NULL);
-  g_autofree char *have_path = g_strconcat (self->path, ".have", NULL);
+  g_autofree char *tree_path = g_strconcat (self->path, NET_FILE_HASHES, NULL);
+  g_autofree char *have_path = g_strconcat (self->path, NET_FILE_HAVE, NULL);
   bool is_new = false, is_new_have = false, is_tree_empty = true;
   self->fd = net_disk_open (self->path, &is_new, error);
   if (self->fd < 0)

@@ -7,6 +7,9 @@
 #include "peer/integrity.h"
 #include "peer/store.h"
 
+#define NET_FILE_HASHES ".hashes"
+#define NET_FILE_HAVE ".have"
+
 /* Content of a known length at path; its tree at path + ".hashes", what is there at
  * path + ".have". Created and reserved (posix_fallocate) if absent, so a full disk is told here and
  * not in the middle. Nothing that the files say is believed for having been written once: each

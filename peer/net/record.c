@@ -2,9 +2,11 @@
 #define G_LOG_DOMAIN "peer/net"
 #include "peer/net/record.h"
 #include "peer/net/disk.h"
+#include "peer/net/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -93,6 +95,15 @@ net_record_open (const char *path, uint32_t chunk_size, uint64_t max_bytes, GErr
   static const PeerStoreClass class = {record_read, record_write, record_discard, record_chunks,
                                        record_free};
   uint64_t most = max_bytes > 0 ? MIN (max_bytes, INT64_MAX) : INT64_MAX;
+  g_autofree char *settled = g_strconcat (path, NET_FILE_HAVE, NULL);
+  if (access (settled, F_OK) == 0) {
+    g_set_error (
+        error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+        "'%s' holds content on demand, as a broadcast is that has ended: give it on by the "
+        "link that was told then, or move it and '%s' away to keep another",
+        path, settled);
+    return NULL;
+  }
   int fd = net_disk_open (path, NULL, error);
   if (fd < 0)
     return NULL;

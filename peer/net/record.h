@@ -7,8 +7,10 @@
 
 #include <glib.h>
 
-/* The file is made, or emptied: what an earlier run left there has no signatures any more. One
- * program at a time may have it open. max_bytes: 0 = no limit; what is behind it is not kept. */
+/* The file is made, or emptied: what an earlier run left there has no signatures any more. But what
+ * has become content on demand (net_file_open() was there) is not, and is an error: it may be the last
+ * copy. One program at a time may have it open. max_bytes: 0 = no limit; what is behind it is not
+ * kept. */
 PeerStore *net_record_open (const char *path, uint32_t chunk_size, uint64_t max_bytes,
                             GError **error);
 /* Nothing more is written; now net_file_adopt() can open it. It is still read from. */

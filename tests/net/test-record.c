@@ -132,6 +132,14 @@ test_adopt (void)
   }
   peer_store_free (film);
   peer_store_free (record);
+
+  /* who runs the same command again does not lose it */
+  g_assert_null (net_record_open (path, SIZE, 0, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS);
+  film = net_file_open (path, &content, &hashes, NULL);
+  assert_chunk (film, 5);
+  peer_store_free (film);
+  peer_hashes_free (hashes);
   scratch_free (folder);
 }
 
