@@ -203,6 +203,65 @@ test_have_cancels (void)
   scene_end (&net);
 }
 
+/* 3.8: what is asked for again is cancelled where it was asked before. */
+static void
+test_given_up (void)
+{
+  Net net;
+  Film film;
+  make_film (&film, N_CHUNKS, CHUNK);
+  scene_begin (&net, &film.content);
+  PeerSwarm *swarm = join (&net, &film.content, false);
+  want (&net, 0, swarm, (PeerRange){7, 8});
+  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, N_CHUNKS);
+  say (&net, &film.content, &have, 1);
+  keep_alive (&net);
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_CANCEL), ==, 0);
+  for (unsigned i = 0; i < 20 && count (PEER_MESSAGE_CANCEL) == 0; i++) {
+    net_run (&net, net.now + SECOND);
+    keep_alive (&net);
+  }
+  g_assert_cmpuint (count (PEER_MESSAGE_CANCEL), >, 0);
+  for (guint i = 0; i < heard->len; i++) {
+    const PeerMessage *message = &g_array_index (heard, Heard, i).message;
+    if (message->type == PEER_MESSAGE_CANCEL)
+      g_assert_true (message->chunks.first == 7 && message->chunks.end == 8);
+  }
+  peer_integrity_free (film.integrity);
+  peer_store_free (film.store);
+  scene_end (&net);
+}
+
+static void
+test_came_from_elsewhere (void)
+{
+  Net net;
+  Film film;
+  PeerHash proof[PEER_PROOF_MAX];
+  PeerPendingHashes hashes = {0};
+  uint8_t bytes[CHUNK];
+  make_film (&film, N_CHUNKS, CHUNK);
+  scene_begin (&net, &film.content);
+  PeerSwarm *swarm = join (&net, &film.content, false);
+  want (&net, 0, swarm, (PeerRange){7, 8});
+  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, N_CHUNKS);
+  say (&net, &film.content, &have, 1);
+  keep_alive (&net);
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 1);
+  g_autoptr (PeerChunks) none = peer_chunks_new (0);
+  int n = peer_integrity_proof (film.integrity, 7, none, none, proof);
+  for (int i = 0; i < n; i++)
+    peer_pending_hashes_add (&hashes, proof[i].chunks, proof[i].hash, 32);
+  chunk_bytes (7, bytes);
+  g_assert_true (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK));
+  net_run (&net, net.now + DELAY);
+  g_assert_cmpuint (count (PEER_MESSAGE_CANCEL), ==, 1);
+  peer_integrity_free (film.integrity);
+  peer_store_free (film.store);
+  scene_end (&net);
+}
+
 /* A HAVE whose range is inverted; what is before it counts, what is behind it does not. */
 static void
 test_invalid (void)
@@ -556,6 +615,8 @@ main (int argc, char **argv)
 #define ADD(name, function) g_test_add_func ("/peer/letter/" name, function)
   ADD ("messages-are-taken-in-their-order", test_order);
   ADD ("have-cancels-requests", test_have_cancels);
+  ADD ("what-is-given-up-is-cancelled", test_given_up);
+  ADD ("what-came-from-elsewhere-is-cancelled", test_came_from_elsewhere);
   ADD ("what-follows-an-invalid-message-is-discarded", test_invalid);
   ADD ("invalid-first-datagram-is-not-answered", test_invalid_first);
   ADD ("keep-alive-is-four-bytes", test_keep_alive);
