@@ -411,8 +411,9 @@ read_chunk (PeerSwarm *swarm, uint64_t chunk, uint8_t *out, size_t *n)
     return CHUNK_READY;
   case PEER_STORE_PENDING:
     return CHUNK_NOT_YET;
-  case PEER_STORE_ABSENT:
+  case PEER_STORE_ABSENT: /* offered no longer, and it may be fetched again */
     swarm->core->counters.requests_absent++;
+    peer_swarm_drop (swarm, (PeerRange){chunk, chunk + 1});
     return CHUNK_GONE;
   case PEER_STORE_FAILED:
     swarm->core->counters.store_failures++;

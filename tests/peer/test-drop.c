@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chunks that were here and are not any more: a cache makes room, a store loses something. HAVE cannot
+ * be taken back (RFC 7574, 3.2), so others ask for them all the same. */
+#include "tests/peer/engines.h"
+
+/* Chunks that engine i has told its house to be gone. */
+static uint64_t
+count_lost (const Net *net, unsigned i)
+{
+  uint64_t n = 0;
+  for (guint k = 0; k < net->events[i]->len; k++) {
+    const PeerEvent *event = &g_array_index (net->events[i], PeerEvent, k);
+    n += event->type == PEER_EVENT_LOST ? peer_range_size (event->chunks) : 0;
+  }
+  return n;
+}
+
+static bool told_of_lost;
+static const PeerRange lost = {10, 30};
+
+/* Is the last one told that the cache has what is lost? */
+static bool
+hear_haves (Net *net, Datagram *datagram)
+{
+  PeerContent content;
+  peer_content_init_static (&content);
+  content.chunk_size = CHUNK;
+  PeerWireFormat format = peer_wire_format (&content);
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  while (datagram->from == 1 && datagram->to == 3 &&
+         peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE)
+    if (message.type == PEER_MESSAGE_HAVE)
+      told_of_lost |= !peer_range_is_empty (peer_range_intersection (message.chunks, lost));
+  return net != NULL;
+}
+
+/* What its store has lost behind its back a peer offers no longer, once it has been asked for it;
+ * it may fetch it again, and gives it then. */
+static void
+test_absent (void)
+{
+  Net net;
+  Film film;
+  const uint64_t n = 60;
+  PeerAddress keeper = address_of (1);
+  net_init (&net, 4);
+  net.tamper = hear_haves;
+  told_of_lost = false;
+  make_film (&film, n, 100);
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, n);
+  want (&net, 1, swarm, (PeerRange){0, n});
+  net_run (&net, net.now + 10000000);
+  assert_has (swarm, (PeerRange){0, n}, 100);
+  peer_engine_want (net.engines[1], swarm, NULL, 0);
+  PeerStore *store = peer_swarm_store (swarm);
+  store->class->discard (store, lost);
+
+  PeerSwarm *later[2];
+  for (unsigned i = 0; i < 2; i++) { /* who know it alone */
+    PeerJoin join = {.content = &film.content, .store = peer_store_memory_new (CHUNK, n)};
+    later[i] = peer_engine_join (net.engines[2 + i], &join, NULL);
+    peer_engine_add_peer (net.engines[2 + i], later[i], &keeper);
+    want (&net, 2 + i, later[i], (PeerRange){0, n});
+    net_run (&net, net.now + 20000000);
+    g_assert_false (peer_chunks_has_any (peer_swarm_chunks (later[i]), lost));
+    assert_has (later[i], (PeerRange){lost.end, n}, 100);
+    g_assert_false (peer_chunks_has_any (peer_swarm_chunks (swarm), lost));
+    g_assert_cmpuint (peer_engine_counters (net.engines[1])->requests_absent, >=,
+                      peer_range_size (lost));
+    g_assert_cmpuint (count_lost (&net, 1), ==, peer_range_size (lost));
+  }
+
+  g_assert_false (told_of_lost);
+  want (&net, 1, swarm, (PeerRange){0, n});
+  net_run (&net, net.now + 60000000);
+  g_assert_true (told_of_lost); /* it is here again */
+  assert_has (swarm, (PeerRange){0, n}, 100);
+  for (unsigned i = 0; i < 2; i++)
+    assert_has (later[i], (PeerRange){0, n}, 100);
+  net_clear (&net);
+}
+
+/* Chunks go here and there all the time, on a way that loses a tenth of all datagrams: what is wanted
+ * is here in the end, and nobody is given wrong bytes. */
+static void
+test_drop_under_loss (void)
+{
+  Net net;
+  Film film;
+  const uint64_t n = 300;
+  PeerSwarm *swarms[3] = {NULL};
+  net_init (&net, 3);
+  net.loss = 0.1;
+  make_film (&film, n, 100);
+  seed (&net, 0, &film);
+  PeerAddress other = address_of (2);
+  for (unsigned i = 1; i < 3; i++) {
+    swarms[i] = leech (&net, i, &film.content, n);
+    want (&net, i, swarms[i], (PeerRange){0, n});
+  }
+  peer_engine_add_peer (net.engines[1], swarms[1], &other);
+  uint64_t dropped = 0;
+  for (uint64_t k = 0; k < 60; k++) {
+    net_run (&net, net.now + 200000);
+    for (unsigned i = 1; i < 3; i++) {
+      PeerRange run = {(k * 89 + i * 53) % n, (k * 89 + i * 53) % n + 1 + k % 40};
+      uint64_t before = peer_chunks_count (peer_swarm_chunks (swarms[i]));
+      peer_engine_drop (net.engines[i], swarms[i], run);
+      g_assert_false (peer_chunks_has_any (peer_swarm_chunks (swarms[i]), run));
+      dropped += before - peer_chunks_count (peer_swarm_chunks (swarms[i]));
+    }
+  }
+  g_assert_cmpuint (dropped, >, n);
+  for (unsigned k = 0; k < 600; k++) /* 10 minutes, or until all is here */
+    if (!peer_chunks_has_all (peer_swarm_chunks (swarms[1]), (PeerRange){0, n}) ||
+        !peer_chunks_has_all (peer_swarm_chunks (swarms[2]), (PeerRange){0, n}))
+      net_run (&net, net.now + 1000000);
+  for (unsigned i = 1; i < 3; i++) {
+    assert_has (swarms[i], (PeerRange){0, n}, 100);
+    g_assert_cmpuint (count_lost (&net, i), >, 0);
+    g_assert_cmpuint (peer_engine_counters (net.engines[i])->chunks_bad, ==, 0);
+    g_assert_cmpuint (peer_engine_counters (net.engines[i])->store_failures, ==, 0);
+    g_assert_cmpuint (count_events (&net, i, PEER_EVENT_BAD_PEER), ==, 0);
+  }
+  net_clear (&net);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/peer/drop/what-a-store-lost-is-offered-no-longer", test_absent);
+  g_test_add_func ("/peer/drop/what-is-dropped-under-loss-comes-back", test_drop_under_loss);
+  return g_test_run ();
+}
