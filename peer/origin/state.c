@@ -6,6 +6,8 @@
  *   ID.channel  swarm ID, chunk size, chunks per signature, integrity, hash and addressing by their
  *               numbers in the RFC, and how far chunk numbers are reserved
  *
+ * and one for all: "tracker", the key of the tracker that certifies members.
+ *
  * Every write goes to a temporary file, is brought to the disk, and takes the old one's place by a
  * rename that is brought to the disk as well: after a crash there is the old file or the new one.
  * The record is written before the key, so that a key never stands without one unless somebody
@@ -25,6 +27,7 @@
 
 #define TOKEN_BYTES 24
 #define GROUP "channel"
+#define TRACKER "tracker" /* no ID can take this name: all files of channels have an ending */
 
 struct OriginState {
   char *folder;
@@ -391,4 +394,47 @@ origin_state_token (OriginState *self, const char *id, bool *made, GError **erro
   }
   *made = true;
   return token;
+}
+
+/* --- the tracker's key --- */
+
+bool
+origin_state_tracker (OriginState *self, const char *const *uris, uint8_t key[PEER_FINGERPRINT])
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = read_file (self, TRACKER, &error), *hex = NULL;
+  g_auto (GStrv) known = NULL;
+
+  if (text != NULL && g_key_file_load_from_data (file, text, strlen (text), 0, &error)) {
+    known = g_key_file_get_string_list (file, TRACKER, "uris", NULL, &error);
+    hex = known != NULL ? g_key_file_get_string (file, TRACKER, "key", &error) : NULL;
+  }
+  if (error != NULL) /* the tracker will tell it again */
+    g_warning ("%s/%s cannot be used: %s", self->folder, TRACKER, error->message);
+  if (hex == NULL || !g_strv_equal ((const char *const *)known, uris) ||
+      strlen (hex) != 2 * PEER_FINGERPRINT ||
+      strspn (hex, "0123456789abcdef") != 2 * PEER_FINGERPRINT)
+    return false;
+  for (size_t i = 0; i < PEER_FINGERPRINT; i++)
+    key[i] =
+        (uint8_t)(g_ascii_xdigit_value (hex[2 * i]) << 4 | g_ascii_xdigit_value (hex[2 * i + 1]));
+  return true;
+}
+
+bool
+origin_state_keep_tracker (OriginState *self, const char *const *uris,
+                           const uint8_t key[PEER_FINGERPRINT], GError **error)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autofree char *text = NULL;
+  char hex[2 * PEER_FINGERPRINT + 1];
+
+  for (size_t i = 0; i < PEER_FINGERPRINT; i++)
+    g_snprintf (hex + 2 * i, 3, "%02x", key[i]);
+  g_key_file_set_comment (file, NULL, NULL, " \"key\" stands in the links as tk.", NULL);
+  g_key_file_set_string_list (file, TRACKER, "uris", uris, g_strv_length ((char **)uris));
+  g_key_file_set_string (file, TRACKER, "key", hex);
+  text = g_key_file_to_data (file, NULL, NULL);
+  return write_file (self, TRACKER, text, error);
 }

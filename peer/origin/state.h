@@ -30,6 +30,13 @@ bool origin_state_reserve (OriginState *self, const char *id, const PeerContent 
 /* The token that an encoder on another machine must show. made: it is new. The caller frees. */
 char *origin_state_token (OriginState *self, const char *id, bool *made, GError **error);
 
+/* The key of the tracker that certifies members (RFC 7574, 12.2.2: links name it), as it was kept
+ * for these trackers; false = none is. uris: NULL-terminated. */
+bool origin_state_tracker (OriginState *self, const char *const *uris,
+                           uint8_t key[PEER_FINGERPRINT]);
+bool origin_state_keep_tracker (OriginState *self, const char *const *uris,
+                                const uint8_t key[PEER_FINGERPRINT], GError **error);
+
 /* a-z 0-9 . _ -, 1 to 64 of them, not beginning with a dot, not ending like a hash tree. */
 bool origin_id_is_valid (const char *id);
 

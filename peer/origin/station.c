@@ -36,8 +36,6 @@ struct OriginContent {
   PeerContent content;
   PeerSwarm *swarm; /* NULL = not published yet */
   NetTracker *tracker;
-  bool has_tracker_key; /* it certifies members */
-  uint8_t tracker_key[PEER_FINGERPRINT];
   OriginPublisher *publisher;
   OriginIngest *ingest;
   guint timer;
@@ -58,6 +56,8 @@ struct OriginStation {
   NetUdp *udp;
   NetStatus *status;
   char **trackers;
+  bool has_tracker_key; /* of the one that certifies members */
+  uint8_t tracker_key[PEER_FINGERPRINT];
   GArray *announce; /* PeerAddress */
   NetPeering *peering;
   bool allow_plain_tracker;
@@ -114,23 +114,52 @@ on_peers (const PeerAddress *peers, size_t n, gpointer data)
   net_udp_wake (self->station->udp);
 }
 
+static const uint8_t *
+tracker_key (const OriginStation *self)
+{
+  return self->has_tracker_key ? self->tracker_key : NULL;
+}
+
 /* The first tracker that certifies us is the one that our links name (RFC 7574, 12.2.2: its key is
- * part of the metadata): it is the operator who chose it. */
+ * part of the metadata): it is the operator who chose it. The key is kept, so that the links are the
+ * same when the tracker is away as we start. Where there is but one tracker and it has another key
+ * now, its old one certifies nobody any more. */
+static void
+learn_tracker (OriginStation *self, const uint8_t *certificate, size_t n)
+{
+  const char *const *uris = (const char *const *)self->trackers;
+  g_autoptr (GError) error = NULL;
+  uint8_t key[PEER_FINGERPRINT];
+
+  if (!peer_membership_tracker (certificate, n, key) ||
+      (self->has_tracker_key &&
+       (uris[1] != NULL || memcmp (self->tracker_key, key, sizeof key) == 0)))
+    return;
+  if (self->has_tracker_key)
+    g_message ("the tracker %s has a new key; all links name it from now on, and who has an old "
+               "link does not believe its certificates",
+               uris[0]);
+  memcpy (self->tracker_key, key, sizeof key);
+  self->has_tracker_key = true;
+  if (!origin_state_keep_tracker (self->state, uris, key, &error))
+    g_warning ("the tracker's key is not kept: %s", error->message);
+}
+
 static void
 on_certificate (const PeerAddress *address, const uint8_t *bytes, size_t n, gpointer data)
 {
   OriginContent *self = data;
-  PeerEngine *engine = net_udp_engine (self->station->udp);
+  OriginStation *station = self->station;
+  PeerEngine *engine = net_udp_engine (station->udp);
 
   if (self->swarm == NULL)
     return;
-  if (!self->has_tracker_key && address == NULL &&
-      peer_membership_tracker (bytes, n, self->tracker_key)) {
-    self->has_tracker_key = true;
-    peer_engine_trust_tracker (engine, self->swarm, self->tracker_key);
-  }
+  if (address == NULL)
+    learn_tracker (station, bytes, n);
+  if (station->has_tracker_key)
+    peer_engine_trust_tracker (engine, self->swarm, station->tracker_key);
   peer_engine_add_certificate (engine, self->swarm, address, bytes, n);
-  net_udp_wake (self->station->udp);
+  net_udp_wake (station->udp);
 }
 
 static bool
@@ -448,7 +477,7 @@ add_channel (OriginContent *self, GError **error)
 {
   OriginStation *station = self->station;
   OriginPublisherOptions options = {.engine = net_udp_engine (station->udp)};
-  PeerJoin join = {.content = &self->content, .source = true};
+  PeerJoin join = {.content = &self->content, .source = true, .tracker_key = tracker_key (station)};
   g_autoptr (PeerKey) key = NULL;
   uint64_t reserved;
   bool made;
@@ -610,7 +639,8 @@ join_file (Hashing *hashing, GError **error)
                    .store = g_steal_pointer (&hashing->store),
                    .integrity = g_steal_pointer (&hashing->integrity),
                    .discard_window = UINT64_MAX,
-                   .source = true};
+                   .source = true,
+                   .tracker_key = tracker_key (self->station)};
 
   self->content = hashing->metadata;
   self->swarm = peer_engine_join (net_udp_engine (self->station->udp), &join, error);
@@ -715,6 +745,7 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
 
   self->state = state;
   self->trackers = g_strdupv ((char **)options->trackers);
+  self->has_tracker_key = origin_state_tracker (state, options->trackers, self->tracker_key);
   self->announce = g_array_new (FALSE, FALSE, sizeof (PeerAddress));
   self->allow_plain_tracker = options->allow_plain_tracker;
   self->channel = options->channel;
@@ -902,8 +933,8 @@ origin_content_link (const OriginContent *self, const char *fallback)
   link->content = self->content;
   for (char **uri = self->station->trackers; *uri != NULL; uri++)
     g_ptr_array_add (link->trackers, g_strdup (*uri));
-  link->has_tracker_key = self->has_tracker_key;
-  memcpy (link->tracker_key, self->tracker_key, sizeof link->tracker_key);
+  link->has_tracker_key = self->station->has_tracker_key;
+  memcpy (link->tracker_key, self->station->tracker_key, sizeof link->tracker_key);
   g_array_append_vals (link->peers, self->station->announce->data, self->station->announce->len);
   if (fallback != NULL)
     g_ptr_array_add (link->fallbacks, g_strdup (fallback));

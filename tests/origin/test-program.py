@@ -511,6 +511,45 @@ class Swarm(World):
         wait_for('the film', lambda: os.path.exists(self.path('got')) and
                  read(self.path('got')) == read(self.path('film')))
 
+    def test_links_are_the_same_while_the_tracker_is_away(self):
+        """The key of the tracker stands in the links, kept over a restart; a tracker that has lost
+        its own has another one."""
+        port = free_port()
+
+        def tracker(state):
+            return self.start('tracker', TRACKER, '--listen', f'127.0.0.1:{port}', '--management',
+                              '127.0.0.1:0', '--state', self.path(state))
+
+        def stop(process):
+            process.terminate()
+            process.wait(PATIENCE)
+
+        def key():
+            match = re.search('tk=([0-9a-f]{64})', self.channel()['link'] or '')
+            return match and match.group(1)
+
+        options = ('--channel', 'demo', '--tracker', f'http://127.0.0.1:{port}/')
+        running = tracker('one')
+        origin = self.origin(*options)
+        first = wait_for('the link names the key', key)
+        self.assertIn(first, self.log('tracker'))
+        link = self.channel()['link']
+        stop(origin)
+        stop(running)
+        origin = self.origin(*options, '--channel', 'other')
+        self.assertEqual(self.channel()['link'], link)
+        self.assertIn(f'tk={first}', self.channel('other')['link'])
+        stop(origin)
+        running = tracker('two')
+        origin = self.origin(*options)
+        second = wait_for('the link names the new key', lambda: key() != first and key())
+        self.assertIn(second, self.log('tracker'))
+        self.assertIn('has a new key', self.log('origin'))
+        stop(running)
+        stop(origin)
+        self.origin('--channel', 'demo', '--tracker', f'http://127.0.0.1:{free_port()}/')
+        self.assertIsNone(key())
+
     def test_peer_gets_what_the_encoder_sends(self):
         """Through the tracker: every packet of the encoder in order, then after a kill -9 of the
         origin the same link goes on."""

@@ -300,6 +300,39 @@ test_not_a_folder (Fixture *self, gconstpointer data)
   g_assert_nonnull (strstr (error->message, path));
 }
 
+/* The tracker's key is kept for the trackers that it was learnt from, and for no others; a record
+ * that has been damaged is none. */
+static void
+test_keeps_tracker (Fixture *self, gconstpointer data)
+{
+  static const char *const one[] = {"https://a.example/", NULL}, *const two[] = {
+                                                                     "https://a.example/",
+                                                                     "http://[::1]:7846/;x", NULL};
+  static const char *const damaged[] = {"", "[tracker]\nuris=https://a.example/;\nkey=12zz\n",
+                                        "[tracker]\nkey=00\n", "no key file"};
+  uint8_t key[PEER_FINGERPRINT], got[PEER_FINGERPRINT] = {0};
+  g_autoptr (GError) error = NULL;
+
+  for (unsigned i = 0; i < sizeof key; i++)
+    key[i] = (uint8_t)(i * 37 + 200);
+  g_assert_false (origin_state_tracker (self->state, one, got));
+  g_assert_true (origin_state_keep_tracker (self->state, two, key, &error));
+  g_assert_false (origin_state_tracker (self->state, one, got));
+  g_assert_true (origin_state_tracker (self->state, two, got));
+  g_assert_cmpmem (got, sizeof got, key, sizeof key);
+  g_assert_true (origin_state_keep_tracker (self->state, one, key, &error));
+  origin_state_close (self->state);
+  self->state = origin_state_open (self->folder, &error);
+  g_assert_no_error (error);
+  memset (got, 0, sizeof got);
+  g_assert_true (origin_state_tracker (self->state, one, got));
+  g_assert_cmpmem (got, sizeof got, key, sizeof key);
+  for (unsigned i = 0; i < G_N_ELEMENTS (damaged); i++) {
+    overwrite (self, "tracker", damaged[i]);
+    g_assert_false (origin_state_tracker (self->state, one, got));
+  }
+}
+
 /* A disk that takes no more: the old record stays, nothing half-written is left. (The limit on the
  * size of files stands for the full disk.) */
 static void
@@ -341,6 +374,7 @@ main (int argc, char **argv)
   g_test_add_func ("/origin/state/ids", test_ids);
   ADD ("key-is-kept-and-secret", test_keeps_key);
   ADD ("metadata-is-kept", test_keeps_metadata);
+  ADD ("tracker-key-is-kept", test_keeps_tracker);
   ADD ("algorithms-are-kept", test_keeps_algorithms);
   ADD ("old-records-are-read", test_reads_old_records);
   ADD ("key-open-to-others-is-closed", test_open_to_others);
