@@ -113,6 +113,25 @@ class OpenWrt(unittest.TestCase):
             on = shipped(name).replace("enabled '0'", "enabled '1'")
             self.assertEqual(command(run_init(name, on, 'start_service'))[0], '/usr/bin/' + name)
 
+    def test_the_tracker_keeps_the_key_with_which_it_certifies(self):
+        config = shipped('ppsp-tracker').replace("enabled '0'", "enabled '1'")
+        config = config.replace("'/etc/ppsp-tracker'", "'/srv/tracker'")
+        lines = run_init('ppsp-tracker', config, 'start_service')
+        words = command(lines)
+        self.assertEqual(words[words.index('--state') + 1], '/srv/tracker')
+        self.assertIn('mkdir -p /srv/tracker', lines)
+        self.assertIn('chown ppsp:ppsp /srv/tracker', lines)
+        self.assertIn('procd_add_jail_mount_rw [/srv/tracker]', lines)
+
+    def test_an_upgrade_keeps_each_state_folder(self):
+        for name in ('ppsp-proxy', 'ppsp-tracker', 'ppsp-origin'):
+            state = re.search(r"^\s*option state '(.*)'$", shipped(name), re.M).group(1)
+            with open(os.path.join(OPENWRT, name + '.keep'), encoding='utf-8') as file:
+                self.assertEqual(file.read().strip(), state + '/')
+            with open(os.path.join(ROOT, 'packaging/openwrt/ppsp/Makefile'),
+                      encoding='utf-8') as file:
+                self.assertIn(f'./files/{name}.keep $(1)/lib/upgrade/keep.d/{name}', file.read())
+
     def test_origin_publishes_what_the_config_lists(self):
         config = shipped('ppsp-origin').replace("enabled '0'", "enabled '1'").replace('# list', 'list')
         words = command(run_init('ppsp-origin', config, 'start_service'))
