@@ -75,7 +75,8 @@ join_with (CliMember *self, PeerStore *store, PeerIntegrity *integrity, GError *
                    .integrity = integrity,
                    .tracker_key = self->link->has_tracker_key ? self->link->tracker_key : NULL,
                    .discard_window =
-                       self->live ? LIVE_BYTES / self->link->content.chunk_size : UINT64_MAX};
+                       self->live ? LIVE_BYTES / peer_content_chunk_max (&self->link->content)
+                                  : UINT64_MAX};
   self->swarm = peer_engine_join (net_udp_engine (self->udp), &join, error);
   if (self->swarm == NULL)
     return false;
@@ -255,14 +256,13 @@ static bool
 join_live (CliMember *self, GError **error)
 {
   const PeerContent *content = &self->link->content;
-  PeerPlayoutOptions options = {.chunk_size = content->chunk_size,
+  uint32_t chunk_max = peer_content_chunk_max (content);
+  PeerPlayoutOptions options = {.chunk_size = chunk_max,
                                 .chunks_per_signature = content->chunks_per_signature,
                                 .lookback = PEER_PLAYOUT_LOOKBACK,
                                 .max_lag = PEER_PLAYOUT_MAX_LAG};
   self->playout = peer_playout_new (&options);
-  return join_with (self,
-                    peer_store_memory_new (content->chunk_size, LIVE_BYTES / content->chunk_size),
-                    NULL, error);
+  return join_with (self, peer_store_memory_new (chunk_max, LIVE_BYTES / chunk_max), NULL, error);
 }
 
 static void
@@ -308,6 +308,11 @@ join (CliMember *self, GError **error)
   const PeerContent *content = &self->link->content;
   if (self->live)
     return join_live (self, error);
+  if (peer_content_is_variable (content)) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                 "content on demand with chunks of variable size has no place in a cache");
+    return false;
+  }
   if (content->length > 0)
     return take_place (self, error);
   return join_with (self, peer_store_memory_new (content->chunk_size, PROBE_CHUNKS), NULL, error);
@@ -363,7 +368,8 @@ cli_member_event (CliMember *self, const PeerEvent *event)
 {
   switch (event->type) {
   case PEER_EVENT_CHUNKS:
-    self->came += peer_range_size (event->chunks) * self->link->content.chunk_size;
+    if (!self->live)
+      self->came += peer_range_size (event->chunks) * self->link->content.chunk_size;
     if (self->recency != NULL)
       peer_recency_touch (self->recency, event->chunks, g_get_monotonic_time ());
     break;
@@ -418,7 +424,6 @@ cli_member_stats (const CliMember *self, CliMemberStats *out)
   peer_swarm_stats (self->swarm, &stats);
   out->wanted = self->live || self->n_wants > 0;
   out->whole = self->n_chunks > 0 && count (self) == self->n_chunks;
-  out->bytes = count (self) * self->link->content.chunk_size;
   out->uploaded += stats.uploaded;
   out->up = stats.upload_rate;
   out->down = stats.download_rate;

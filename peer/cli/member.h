@@ -21,13 +21,12 @@ bool cli_member_has_swarm (const CliMember *self, const PeerSwarm *swarm);
 /* The options' peering may be another now. */
 void cli_member_limit (CliMember *self);
 void cli_member_event (CliMember *self, const PeerEvent *event);
-/* To be called each second. Returns bytes that have come since the last time. */
+/* To be called each second. Returns bytes that have come to the disk since. */
 uint64_t cli_member_tick (CliMember *self);
 
 typedef struct {
   bool live, wanted; /* wanted: somebody lacks something, or it is live */
   bool whole;        /* on demand: all of it is here */
-  uint64_t bytes;    /* on disk, or in memory */
   uint64_t uploaded; /* bytes */
   uint64_t up, down; /* bytes/s */
   uint32_t peers;
