@@ -282,3 +282,9 @@ cli_cache_stats (const CliCache *self, CliCacheStats *out)
   for (guint i = 0; i < self->lists->len; i++)
     out->failed += ((const List *)self->lists->pdata[i])->refused;
 }
+
+NetUdp *
+cli_cache_udp (const CliCache *self)
+{
+  return self->udp;
+}

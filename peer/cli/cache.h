@@ -4,6 +4,7 @@
 #pragma once
 
 #include "peer/cli/options.h"
+#include "peer/net/udp.h"
 
 #define CLI_CACHE_MAX 1000 /* swarms */
 
@@ -27,5 +28,6 @@ typedef struct {
   uint32_t peers;
 } CliCacheStats;
 void cli_cache_stats (const CliCache *self, CliCacheStats *out);
+NetUdp *cli_cache_udp (const CliCache *self); /* there as long as the cache is */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliCache, cli_cache_free)

@@ -2,9 +2,11 @@
 /* ppsp-peer: joins a swarm, writes its stream or file, seeds. Ends with 0 = done, 1 = it went
  * wrong, 2 = it was called wrongly. */
 #include "peer/cli/cache.h"
+#include "peer/cli/monitor.h"
 #include "peer/cli/options.h"
 #include "peer/cli/session.h"
 #include "peer/net/log.h"
+#include "peer/net/metrics.h"
 #include "peer/net/tracker.h"
 
 #include <glib-unix.h>
@@ -160,14 +162,54 @@ conclude (Program *self)
   self->status = EXIT_FAILURE;
 }
 
+static void
+put_session (GString *out, gpointer data)
+{
+  const Program *self = data;
+  CliProgress progress;
+  cli_session_progress (self->session, &progress);
+  net_metrics_gauge (out, "ppsp_session_peers", "Peers connected.", progress.peers);
+  net_metrics_gauge (out, "ppsp_session_complete", "1 = all that was asked for is here.",
+                     progress.complete);
+  net_metrics_gauge (out, "ppsp_session_bytes", "Verified (on demand) or written (live).",
+                     progress.bytes);
+  net_metrics_gauge (out, "ppsp_session_length_bytes", "Of the content; 0 = not known, or live.",
+                     progress.length);
+  net_metrics_counter (out, "ppsp_session_skipped_chunks", "Live, missing when due.",
+                       progress.skipped);
+  net_metrics_counter (out, "ppsp_session_uploaded_bytes", "Given to other peers.",
+                       progress.uploaded);
+}
+
+/* false = it was asked for and cannot be. */
+static bool
+start_monitor (const CliOptions *options, NetUdp *udp, CliMonitorFunc func, gpointer data,
+               CliMonitor **out)
+{
+  g_autoptr (GError) error = NULL;
+  if (options->metrics == NULL)
+    return true;
+  *out = cli_monitor_new (options->metrics, udp, func, data, &error);
+  if (*out == NULL)
+    fprintf (stderr, "ppsp-peer: --metrics: %s\n", error->message);
+  return *out != NULL;
+}
+
 static int
 run (Program *self)
 {
   g_autoptr (GError) error = NULL;
+  CliMonitor *monitor = NULL;
   self->loop = g_main_loop_new (NULL, FALSE);
   self->session = cli_session_new (self->options, ended, self, &error);
   if (self->session == NULL) {
     fprintf (stderr, "ppsp-peer: %s\n", error->message);
+    g_main_loop_unref (self->loop);
+    return EXIT_FAILURE;
+  }
+  if (!start_monitor (self->options, cli_session_udp (self->session), put_session, self,
+                      &monitor)) {
+    cli_session_free (self->session);
     g_main_loop_unref (self->loop);
     return EXIT_FAILURE;
   }
@@ -181,6 +223,7 @@ run (Program *self)
   for (size_t i = 0; i < G_N_ELEMENTS (sources); i++)
     g_source_remove (sources[i]);
   conclude (self);
+  cli_monitor_free (monitor);
   cli_session_free (self->session);
   net_tracker_flush (LEAVE_MS);
   g_main_loop_unref (self->loop);
@@ -212,6 +255,24 @@ show_cache (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static void
+put_cache (GString *out, gpointer data)
+{
+  const CacheProgram *self = data;
+  CliCacheStats stats;
+  cli_cache_stats (self->cache, &stats);
+  net_metrics_gauge (out, "ppsp_cache_swarms", "Swarms joined.", stats.swarms);
+  net_metrics_gauge (out, "ppsp_cache_wanted_swarms", "Live, or a peer lacks some of it.",
+                     stats.wanted);
+  net_metrics_gauge (out, "ppsp_cache_whole_swarms", "On demand, all of it here.", stats.whole);
+  net_metrics_gauge (out, "ppsp_cache_refused_links", "Links of lists that could not be joined.",
+                     stats.failed);
+  net_metrics_gauge (out, "ppsp_cache_used_bytes", "Of the disk.", stats.used);
+  net_metrics_gauge (out, "ppsp_cache_quota_bytes", "What it may take of the disk.", stats.quota);
+  net_metrics_gauge (out, "ppsp_cache_peers", "Peers connected, in all swarms.", stats.peers);
+  net_metrics_counter (out, "ppsp_cache_uploaded_bytes", "Given to other peers.", stats.uploaded);
+}
+
 static gboolean
 reload_cache (gpointer data)
 {
@@ -239,6 +300,11 @@ run_cache (CliOptions *options, char **argv)
     fprintf (stderr, "ppsp-peer: %s\n", error->message);
     return EXIT_FAILURE;
   }
+  CliMonitor *monitor = NULL;
+  if (!start_monitor (options, cli_cache_udp (self.cache), put_cache, &self, &monitor)) {
+    cli_cache_free (self.cache);
+    return EXIT_FAILURE;
+  }
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   guint sources[] = {g_unix_signal_add (SIGINT, stop_cache, loop),
                      g_unix_signal_add (SIGTERM, stop_cache, loop),
@@ -252,6 +318,7 @@ run_cache (CliOptions *options, char **argv)
     g_source_remove (show);
     show_cache (&self);
   }
+  cli_monitor_free (monitor);
   cli_cache_free (self.cache);
   net_tracker_flush (LEAVE_MS);
   return EXIT_SUCCESS;

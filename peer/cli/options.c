@@ -13,7 +13,7 @@
 #define LEAST_QUOTA (4 << 20) /* bytes */
 
 typedef struct {
-  char *output, *listen, *config, *cache, *quota;
+  char *output, *listen, *metrics, *config, *cache, *quota;
   char **trackers, **peers, **links, **lists;
   int max_per_ip, loss_tolerance;
   gboolean benign_network, no_peer_exchange;
@@ -26,6 +26,7 @@ said_clear (Said *self)
 {
   g_free (self->output);
   g_free (self->listen);
+  g_free (self->metrics);
   g_free (self->config);
   g_free (self->cache);
   g_free (self->quota);
@@ -58,6 +59,8 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
        "Live, with --output: keep the whole broadcast; when it ends it is content on demand", NULL},
       {"peer", 0, 0, G_OPTION_ARG_STRING, &said->listen,
        "Where the peer protocol listens, UDP (any port)", "ADDR:PORT"},
+      {"metrics", 0, 0, G_OPTION_ARG_STRING, &said->metrics,
+       "Serve /metrics (OpenMetrics) and /healthz over HTTP there (off)", "ADDR:PORT"},
       {"tracker", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->trackers,
        "A tracker beside those of the link; repeatable", "URI"},
       {"allow-plain-tracker", 0, 0, G_OPTION_ARG_NONE, &said->allow_plain_tracker,
@@ -197,6 +200,7 @@ fill (CliOptions *self, Said *said, GError **error)
       !net_options_loss_tolerance (said->loss_tolerance, &self->loss_tolerance, error))
     return false;
   self->output = g_steal_pointer (&said->output);
+  self->metrics = g_steal_pointer (&said->metrics);
   self->listen = said->listen != NULL ? g_steal_pointer (&said->listen) : g_strdup (LISTEN_ANY);
   if (!add_peers (self, said->peers, error))
     return false;
@@ -274,6 +278,7 @@ cli_options_free (CliOptions *self)
   g_clear_pointer (&self->link, peer_link_free);
   g_free (self->output);
   g_free (self->listen);
+  g_free (self->metrics);
   g_free (self->cache);
   g_strfreev (self->lists);
   g_ptr_array_unref (self->links);

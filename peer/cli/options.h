@@ -15,6 +15,7 @@ typedef struct {
   char **lists;     /* with --cache: URIs of channel lists; NULL-terminated */
   char *output;     /* NULL = standard output */
   char *listen;     /* ADDR:PORT of the peer protocol */
+  char *metrics;    /* ADDR:PORT of /metrics and /healthz, or NULL */
   NetPeering *peering;
   GPtrArray *trackers;     /* char *: the link's and those of --tracker */
   GArray *peers;           /* PeerAddress: the link's and those of --peers */

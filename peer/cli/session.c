@@ -702,3 +702,9 @@ cli_session_progress (const CliSession *self, CliProgress *out)
     out->bytes = MIN (chunks * self->content.chunk_size, MAX (self->content.length, 1));
   }
 }
+
+NetUdp *
+cli_session_udp (const CliSession *self)
+{
+  return self->udp;
+}

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "peer/cli/options.h"
+#include "peer/net/udp.h"
 
 typedef struct CliSession CliSession;
 
@@ -35,5 +36,6 @@ typedef struct {
   const char *tracker_error; /* NULL = none, or one tracker works */
 } CliProgress;
 void cli_session_progress (const CliSession *self, CliProgress *out);
+NetUdp *cli_session_udp (const CliSession *self); /* there as long as the session is */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CliSession, cli_session_free)

@@ -28,14 +28,15 @@ test_all_options (void)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (CliOptions) options =
-      PARSE ("--output", "film.ts", "--seed", "--peer", "127.0.0.1:7577", "--tracker",
-             "http://127.0.0.1:7846/", "--allow-plain-tracker", "--peers",
-             "192.0.2.1:7574,[2001:db8::1]:7575", "--peers", "192.0.2.2:7576", "-v",
+      PARSE ("--output", "film.ts", "--seed", "--peer", "127.0.0.1:7577", "--metrics",
+             "127.0.0.1:9100", "--tracker", "http://127.0.0.1:7846/", "--allow-plain-tracker",
+             "--peers", "192.0.2.1:7574,[2001:db8::1]:7575", "--peers", "192.0.2.2:7576", "-v",
              "--loss-tolerance", "2", "--max-per-ip", "4", "--benign-network", "--no-peer-exchange",
              TRACKED "&ps=192.0.2.9%3A7574");
   g_assert_no_error (error);
   g_assert_cmpstr (options->output, ==, "film.ts");
   g_assert_cmpstr (options->listen, ==, "127.0.0.1:7577");
+  g_assert_cmpstr (options->metrics, ==, "127.0.0.1:9100");
   g_assert_cmpuint (options->max_per_ip, ==, 4);
   g_assert_cmpuint (options->loss_tolerance, ==, 2);
   g_assert_true (options->benign_network && options->no_peer_exchange);
@@ -89,6 +90,7 @@ test_a_link_is_enough (void)
   g_autoptr (CliOptions) options = PARSE (TRACKED);
   g_assert_no_error (error);
   g_assert_null (options->output);
+  g_assert_null (options->metrics);
   g_assert_false (options->seed);
   g_assert_false (options->benign_network || options->no_peer_exchange);
   g_assert_cmpuint (options->max_per_ip, ==, 0);

@@ -63,6 +63,19 @@ class Encoder(threading.Thread):
         connection.close()
 
 
+def get(port, path, method='GET', **headers):
+    """(status, body); (0, '') as long as nobody answers."""
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=PATIENCE)
+    try:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except ConnectionRefusedError:
+        return 0, ''
+    finally:
+        connection.close()
+
+
 class World:
     """An origin with a film and a channel."""
 
@@ -222,6 +235,26 @@ class TestPeer(unittest.TestCase):
         self.assertIsNone(seeder.poll())
         seeder.send_signal(signal.SIGTERM)
         self.assertEqual(seeder.wait(PATIENCE), 0)
+
+    def test_metrics(self):
+        port = free_port(socket.SOCK_STREAM)
+        self.start(self.world.film_link, '--output', self.target('counted'), '--seed', '--metrics',
+                   f'127.0.0.1:{port}')
+        wait_until('it is there', lambda: get(port, '/healthz') == (200, 'ok\n'))
+        wait_until('all is here', lambda: '\nppsp_session_complete 1\n' in get(port, '/metrics')[1])
+        text = get(port, '/metrics')[1]
+        self.assertTrue(text.endswith('# EOF\n'))
+        self.assertIn(f'\nppsp_session_length_bytes {LENGTH}\n', text)
+        self.assertRegex(text, r'\nppsp_peer_chunks_received_total [1-9]')
+        lines = [line for line in text.splitlines() if line.startswith('# TYPE')]
+        self.assertEqual(len(lines), len(set(lines)))
+        self.assertEqual(get(port, '/other')[0], 404)
+        self.assertEqual(get(port, '/metrics', 'POST')[0], 405)
+        self.assertEqual(get(port, '/metrics', Host='rebound.example')[0], 421)
+        busy = self.peer(self.world.film_link, '--output', self.target('other'), '--metrics',
+                         f'127.0.0.1:{port}')
+        self.assertEqual(busy.returncode, 1)
+        self.assertRegex(busy.stderr.decode(), r'\Appsp-peer: --metrics: .*127.0.0.1:\d+: .*\n\Z')
 
     def test_stopped_early_is_an_error(self):
         nobody = f'127.0.0.1:{free_port(socket.SOCK_DGRAM)}'
@@ -506,7 +539,8 @@ class TestCache(unittest.TestCase):
 
     def test_it_keeps_its_quota(self):
         quota = 6 << 20
-        self.cache('--quota', '6M', self.world.film_link)
+        metrics = free_port(socket.SOCK_STREAM)
+        self.cache('--quota', '6M', self.world.film_link, '--metrics', f'127.0.0.1:{metrics}')
         wait_until('it has begun', lambda: os.path.isdir(self.folder))
         viewer, got, most = self.viewer(), bytearray(self.film[:100_000]), 0
         while piece := viewer.stdout.read(100_000):
@@ -518,6 +552,10 @@ class TestCache(unittest.TestCase):
         self.assertLessEqual(most, quota)
         self.assertLessEqual(self.disk_use(), quota)
         self.fetch_from_cache_and_origin()
+        text = get(metrics, '/metrics')[1]
+        self.assertIn(f'\nppsp_cache_quota_bytes {quota}\n', text)
+        self.assertIn('\nppsp_cache_swarms 1\n', text)
+        self.assertRegex(text, r'\nppsp_cache_uploaded_bytes_total [1-9]')
 
     def fetch_from_cache_and_origin(self):
         viewer = self.viewer()
@@ -545,6 +583,12 @@ class TestCache(unittest.TestCase):
         wait_until('it says what is wrong', lambda: 'its swarms stay as they were' in self.said())
         cache.send_signal(signal.SIGTERM)
         self.assertEqual(cache.wait(PATIENCE), 0)
+
+    def test_it_gives_a_live_channel_of_variable_chunks(self):
+        self.world = World('--chunk-size', 'variable')
+        self.addCleanup(self.world.close)
+        self.assertIn('cs=4294967295', self.world.live_link)
+        self.test_it_gives_a_live_channel()
 
     def test_it_gives_a_live_channel(self):
         encoder = Encoder(self.world.http)
