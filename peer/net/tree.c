@@ -91,15 +91,20 @@ write_block (NetTree *self, Block *block)
 /* The medium has failed: the content in play goes on from memory, and net_tree_flush() says that
  * nothing more may be claimed. */
 static void
-spill_block (NetTree *self, const Block *block)
+spill (NetTree *self, uint64_t bin, const uint8_t *hash)
 {
   if (!self->spilled)
     self->spilled = peer_hashes_memory_new (self->hash_size);
+  self->spilled->class->write (self->spilled, bin, hash, self->hash_size);
+}
+
+static void
+spill_block (NetTree *self, const Block *block)
+{
   for (unsigned i = 0; i < BLOCK_NODES; i++) {
     uint64_t bin = block->number * BLOCK_NODES + i;
     if (net_bits_get (self->checked, bin))
-      self->spilled->class->write (self->spilled, bin, block->bytes + i * self->hash_size,
-                                   self->hash_size);
+      spill (self, bin, block->bytes + i * self->hash_size);
   }
 }
 
@@ -223,12 +228,12 @@ write_node (NetTree *self, uint64_t bin, const uint8_t *hash)
   if (!is_in_tree (self, peer_bin_to_range (bin)))
     return false;
   Block *block = load_block (self, bin / BLOCK_NODES);
-  if (!block)
-    return false;
-  if (self->spilled)
-    self->spilled->class->write (self->spilled, bin, hash, self->hash_size);
-  memcpy (block->bytes + bin % BLOCK_NODES * self->hash_size, hash, self->hash_size);
-  block->is_dirty = true;
+  if (!block || self->spilled)
+    spill (self, bin, hash);
+  if (block) {
+    memcpy (block->bytes + bin % BLOCK_NODES * self->hash_size, hash, self->hash_size);
+    block->is_dirty = true;
+  }
   net_bits_set (self->checked, bin, true);
   return true;
 }
@@ -236,7 +241,7 @@ write_node (NetTree *self, uint64_t bin, const uint8_t *hash)
 bool
 net_tree_flush (NetTree *self)
 {
-  bool is_good = !self->cannot_write;
+  bool is_good = !self->cannot_write && !self->spilled;
   for (unsigned i = 0; i < N_CACHED; i++)
     if (self->blocks[i].bytes)
       is_good = write_block (self, &self->blocks[i]) && is_good;
@@ -266,9 +271,28 @@ reserve (NetTree *self, GError **error)
   return true;
 }
 
+/* Who has nothing yet is told the peaks first (RFC 7574, 5.6.2). They come once: nobody sends them to
+ * who says that it has chunks. So a tree that has lost one proves nothing to a newcomer, for ever. A
+ * medium that cannot be read says nothing of it. */
+static bool
+has_peaks (NetTree *self)
+{
+  uint8_t hash[PEER_HASH_MAX];
+  for (PeerRange peak = {0, 0}; peak.first < self->n_chunks; peak.first = peak.end) {
+    peak.end += UINT64_C (1) << (63 - __builtin_clzll (self->n_chunks - peak.first));
+    if (!is_root (self, peak) && !net_tree_read (self, peer_bin_from_range (peak), hash))
+      return self->cannot_read;
+  }
+  return true;
+}
+
 static bool
 begin_anew (NetTree *self, GError **error)
 {
+  for (unsigned i = 0; i < N_CACHED; i++)
+    g_clear_pointer (&self->blocks[i].bytes, g_free);
+  net_bits_free (self->checked);
+  self->checked = net_bits_new (UINT64_C (2) << self->height);
   if (ftruncate (self->fd, 0) < 0 || !net_disk_write_record (self->fd, &self->record)) {
     net_disk_set_error (error, errno, "cannot write", self->path);
     return false;
@@ -313,6 +337,7 @@ net_tree_open (const char *path, const PeerContent *content, bool reserves, bool
   bool fits = net_disk_read_record (self->fd, MAGIC, &record) &&
               net_disk_same_content (&record.content, content);
   set_content (self, content);
+  fits = fits && has_peaks (self);
   if ((!fits && !begin_anew (self, error)) || (reserves && !reserve (self, error))) {
     if (is_new)
       unlink (path);
@@ -357,12 +382,11 @@ net_tree_complete (NetTree *self, const PeerContent *content, GError **error)
   self->record.content = *content;
   self->record.state = STATE_COMPLETE;
   /* The record must not be on the disk before what it vouches for. */
-  if (!net_tree_flush (self) || fdatasync (self->fd) < 0 ||
-      !net_disk_write_record (self->fd, &self->record)) {
-    net_disk_set_error (error, self->cannot_write ? EIO : errno, "cannot write", self->path);
-    return false;
-  }
-  return true;
+  bool is_kept = net_tree_flush (self);
+  if (is_kept && fdatasync (self->fd) == 0 && net_disk_write_record (self->fd, &self->record))
+    return true;
+  net_disk_set_error (error, is_kept ? errno : EIO, "cannot write", self->path);
+  return false;
 }
 
 void

@@ -9,8 +9,8 @@
 
 typedef struct NetTree NetTree;
 
-/* The tree of content of known root and length; begun anew if it is another's, or damaged in
- * front: then is_empty. reserves: room for all of it. */
+/* The tree of content of known root and length; begun anew if it is another's, damaged in front or
+ * without its peaks: then is_empty. reserves: room for all of it. */
 NetTree *net_tree_open (const char *path, const PeerContent *content, bool reserves, bool *is_empty,
                         GError **error);
 /* The tree of a file whose root is to be computed. changed_*: the file's time of change. If the

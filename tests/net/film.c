@@ -60,14 +60,20 @@ beside (const World *self, const char *ending)
 }
 
 void
-world_clear (World *self)
+remove_copy (const World *self)
 {
   static const char *const endings[] = {"", ".hashes", ".have"};
-  unpublish (self);
   for (unsigned i = 0; i < G_N_ELEMENTS (endings); i++) {
     g_autofree char *path = beside (self, endings[i]);
     g_unlink (path);
   }
+}
+
+void
+world_clear (World *self)
+{
+  unpublish (self);
+  remove_copy (self);
   g_unlink (self->film);
   g_unlink (self->hashes);
   g_assert_cmpint (g_rmdir (self->folder), ==, 0);
@@ -99,11 +105,17 @@ receiver_open (Receiver *self, const World *world, GError **error)
   return receiver_open_as (self, world, false, error);
 }
 
+bool
+receiver_open_sparse (Receiver *self, const World *world, GError **error)
+{
+  return receiver_open_as (self, world, true, error);
+}
+
 void
-receiver_open_sparse (Receiver *self, const World *world)
+receiver_open_sparse_well (Receiver *self, const World *world)
 {
   g_autoptr (GError) error = NULL;
-  receiver_open_as (self, world, true, &error);
+  receiver_open_sparse (self, world, &error);
   g_assert_no_error (error);
 }
 
@@ -134,21 +146,33 @@ chunk_of (const World *world, uint64_t chunk, size_t *n)
   return world->bytes + chunk * chunk_size;
 }
 
-PeerStoreResult
-fetch (Receiver *self, const World *world, uint64_t chunk)
+bool
+fetch_if_proven (Receiver *self, const World *world, uint64_t chunk, const PeerChunks *known,
+                 PeerStoreResult *result)
 {
   PeerHash proof[PEER_PROOF_MAX];
   size_t n;
   const uint8_t *bytes = chunk_of (world, chunk, &n);
-  int n_proof = peer_integrity_proof (world->source, chunk, self->known, NULL, proof);
+  int n_proof = peer_integrity_proof (world->source, chunk, known, NULL, proof);
   g_assert_cmpint (n_proof, >=, 0);
   for (int i = 0; i < n_proof; i++)
     peer_pending_hashes_add (&self->pending, proof[i].chunks, proof[i].hash, 32);
-  g_assert_cmpint (peer_integrity_check (self->integrity, &self->pending, chunk, bytes, n), ==,
-                   PEER_INTEGRITY_GOOD);
-  PeerStoreResult result = self->store->class->write (self->store, chunk, bytes, n);
-  if (result == PEER_STORE_OK)
+  PeerIntegrityResult integrity =
+      peer_integrity_check (self->integrity, &self->pending, chunk, bytes, n);
+  g_assert_true (integrity == PEER_INTEGRITY_GOOD || integrity == PEER_INTEGRITY_MISSING);
+  if (integrity != PEER_INTEGRITY_GOOD)
+    return false;
+  *result = self->store->class->write (self->store, chunk, bytes, n);
+  if (*result == PEER_STORE_OK)
     peer_chunks_add (self->known, (PeerRange){chunk, chunk + 1});
+  return true;
+}
+
+PeerStoreResult
+fetch (Receiver *self, const World *world, uint64_t chunk)
+{
+  PeerStoreResult result;
+  g_assert_true (fetch_if_proven (self, world, chunk, self->known, &result));
   return result;
 }
 

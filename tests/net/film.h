@@ -27,12 +27,19 @@ typedef struct {
 
 void world_init (World *self, size_t length);
 void world_clear (World *self);
+/* What the receivers keep. */
+void remove_copy (const World *self);
 char *beside (const World *self, const char *ending);
 bool receiver_open (Receiver *self, const World *world, GError **error);
-void receiver_open_sparse (Receiver *self, const World *world);
+bool receiver_open_sparse (Receiver *self, const World *world, GError **error);
+void receiver_open_sparse_well (Receiver *self, const World *world);
 void receiver_open_well (Receiver *self, const World *world);
 void receiver_close (Receiver *self, bool is_store_first);
 const uint8_t *chunk_of (const World *world, uint64_t chunk, size_t *n);
+/* The source leaves out the hashes that who has known need not get (NULL = none). false = what came
+ * does not prove the chunk; that it denies it is no answer. */
+bool fetch_if_proven (Receiver *self, const World *world, uint64_t chunk, const PeerChunks *known,
+                      PeerStoreResult *result);
 PeerStoreResult fetch (Receiver *self, const World *world, uint64_t chunk);
 bool holds (const Receiver *self, const World *world, uint64_t chunk);
 uint64_t count_held (const Receiver *self, const World *world);

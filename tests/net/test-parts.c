@@ -27,7 +27,7 @@ test_sparse (void)
   World world;
   Receiver receiver;
   world_init (&world, 9000 * CHUNK + 3);
-  receiver_open_sparse (&receiver, &world);
+  receiver_open_sparse_well (&receiver, &world);
   g_assert_cmpuint (room_taken (&world), <, 100 * CHUNK);
   for (uint64_t c = 4000; c < 5000; c++)
     g_assert_cmpint (fetch (&receiver, &world, c), ==, PEER_STORE_OK);
@@ -35,7 +35,7 @@ test_sparse (void)
   g_assert_cmpuint (room_taken (&world), >, 1000 * CHUNK);
   g_assert_cmpuint (room_taken (&world), <, 1500 * CHUNK);
 
-  receiver_open_sparse (&receiver, &world);
+  receiver_open_sparse_well (&receiver, &world);
   g_assert_cmpuint (count_held (&receiver, &world), ==, 1000);
   receiver.store->class->discard (receiver.store, (PeerRange){4096, UINT64_MAX});
   g_assert_cmpuint (count_held (&receiver, &world), ==, 96);
@@ -62,12 +62,12 @@ test_discard_broken_off (void)
   gsize n_old;
   world_init (&world, 3000 * CHUNK);
   g_autofree char *record = beside (&world, ".have");
-  receiver_open_sparse (&receiver, &world);
+  receiver_open_sparse_well (&receiver, &world);
   for (uint64_t c = 0; c < world.n_chunks; c++)
     g_assert_cmpint (fetch (&receiver, &world, c), ==, PEER_STORE_OK);
   receiver_close (&receiver, true);
   g_assert_true (g_file_get_contents (record, &old, &n_old, NULL));
-  receiver_open_sparse (&receiver, &world);
+  receiver_open_sparse_well (&receiver, &world);
   receiver.store->class->discard (receiver.store, gone);
   receiver_close (&receiver, true);
   uint64_t room = room_taken (&world);
@@ -77,16 +77,16 @@ test_discard_broken_off (void)
                                  peer_range_size (gone) * CHUNK, gone.first * CHUNK));
   close (fd);
   g_assert_cmpuint (room_taken (&world), >, room + 1000 * CHUNK);
-  receiver_open_sparse (&receiver, &world);
+  receiver_open_sparse_well (&receiver, &world);
   g_assert_false (peer_chunks_has_any (receiver.known, gone));
   g_assert_cmpuint (room_taken (&world), <=, room + 10 * CHUNK);
   receiver_close (&receiver, true);
 
   g_assert_true (g_file_set_contents (record, old, (gssize)n_old, NULL));
-  receiver_open_sparse (&receiver, &world);
+  receiver_open_sparse_well (&receiver, &world);
   g_assert_cmpuint (count_held (&receiver, &world), ==, world.n_chunks - peer_range_size (gone));
   receiver_close (&receiver, true);
-  receiver_open_sparse (&receiver, &world);
+  receiver_open_sparse_well (&receiver, &world);
   g_assert_false (peer_chunks_has_any (receiver.known, gone));
   receiver_close (&receiver, true);
   world_clear (&world);
@@ -98,7 +98,7 @@ fetch_and_discard (const World *world, guint32 seed, int pipe_fd)
 {
   Receiver receiver;
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
-  receiver_open_sparse (&receiver, world);
+  receiver_open_sparse_well (&receiver, world);
   for (unsigned i = 0;; i++) {
     uint64_t c = (uint64_t)g_rand_int_range (rand, 0, (int)world->n_chunks);
     if (i % 100 == 99) {
@@ -133,7 +133,7 @@ test_survives_kill_while_discarding (void)
     g_assert_cmpint (kill (child, SIGKILL), ==, 0);
     g_assert_cmpint (waitpid (child, NULL, 0), ==, child);
     close (pipe_fds[0]);
-    receiver_open_sparse (&receiver, &world);
+    receiver_open_sparse_well (&receiver, &world);
     g_assert_cmpuint (peer_chunks_count (receiver.known), >=, 100);
     g_assert_cmpuint (count_held (&receiver, &world), ==, peer_chunks_count (receiver.known));
     receiver_close (&receiver, true);
