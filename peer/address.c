@@ -24,6 +24,9 @@ peer_address_hash (gconstpointer address)
   memcpy (&low, self->ip + 8, 8);
   /* Remote parties choose addresses, but not enough of them to make the table's chains long:
    * every limit on peers is far below that. So a good mixing is all that is asked here. */
+  /* the same on every machine: the order of a table is a part of a run */
+  high = GUINT64_FROM_LE (high);
+  low = GUINT64_FROM_LE (low);
   low ^= (high ^ self->port) * UINT64_C (0x9e3779b97f4a7c15);
   low ^= low >> 32;
   low *= UINT64_C (0xd6e8feb86659fd93);

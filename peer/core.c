@@ -37,9 +37,9 @@ peer_core_look (PeerCore *self, PeerChannel *channel, int64_t at)
 uint32_t
 peer_core_new_channel_id (PeerCore *self)
 {
-  uint32_t id = 0;
+  uint32_t id;
   do
-    self->random (self->random_data, (uint8_t *)&id, sizeof id);
+    id = peer_random_u32 (self->random, self->random_data);
   while (id == 0 || g_hash_table_contains (self->channels, GUINT_TO_POINTER (id)));
   return id;
 }

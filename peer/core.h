@@ -5,6 +5,7 @@
 
 #include "peer/channel.h"
 #include "peer/event.h"
+#include "peer/random.h"
 #include "peer/trace.h"
 #include "peer/uplink.h"
 
@@ -20,7 +21,7 @@ typedef struct {
   GHashTable *channels; /* local ID -> PeerChannel, not owned */
   GQueue ready;         /* PeerChannel: have something to send */
   GArray *goodbyes;     /* PeerGoodbye */
-  void (*random) (void *data, uint8_t *out, size_t n);
+  PeerRandom random;
   void *random_data;
   int64_t now;          /* us; never falls */
   int64_t stamp_offset; /* us: for the times in DATA and ACK; any clock does, if it never jumps */

@@ -19,6 +19,7 @@
 #include "peer/event.h"
 #include "peer/integrity.h"
 #include "peer/picker.h"
+#include "peer/random.h"
 #include "peer/status.h"
 #include "peer/store.h"
 #include "peer/swarm.h"
@@ -27,7 +28,7 @@
 typedef struct PeerEngine PeerEngine;
 
 typedef struct {
-  void (*random) (void *data, uint8_t *out, size_t n); /* unguessable, save in tests */
+  PeerRandom random; /* unguessable, save in tests */
   void *random_data;
   int64_t wall_offset; /* us; Unix time minus now, for the times on the wire */
   bool wall_trusted;   /* the wall clock is right: munros may be refused for their age */

@@ -77,9 +77,7 @@ peer_gossip_answer (PeerSwarm *self, const PeerChannel *channel,
   for (guint i = 0; i < n; i++)
     order[i] = i;
   for (guint i = 0; i < n && said < PEER_GOSSIP_ANSWERS && certificates < MAX_CERTIFICATES; i++) {
-    uint32_t random;
-    self->core->random (self->core->random_data, (uint8_t *)&random, sizeof random);
-    guint j = i + random % (n - i);
+    guint j = i + peer_random_u32 (self->core->random, self->core->random_data) % (n - i);
     const PeerChannel *other = g_ptr_array_index (self->channels, order[j]);
     order[j] = order[i];
     if (!may_be_named (self, other, channel) || !name (self, other, channel, &out[said]))
@@ -257,9 +255,7 @@ draw_channel (PeerSwarm *self, unsigned *n_open)
         !peer_channel_supports (channel, PEER_MESSAGE_PEX_REQ) ||
         (exchange->asked_at != 0 && core->now - exchange->asked_at < ASK_SAME))
       continue;
-    uint32_t random;
-    core->random (core->random_data, (uint8_t *)&random, sizeof random);
-    if (random % ++n == 0)
+    if (peer_random_u32 (core->random, core->random_data) % ++n == 0)
       drawn = channel;
   }
   return drawn;

@@ -44,7 +44,7 @@ peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
   self->source = source;
   self->discard_window = self->live ? discard_window : UINT64_MAX;
   self->max_peers = max_peers > 0 ? max_peers : 30;
-  core->random (core->random_data, (uint8_t *)&self->salt, sizeof self->salt);
+  self->salt = peer_random_u64 (core->random, core->random_data);
   self->channels = g_ptr_array_new_with_free_func ((GDestroyNotify)peer_channel_free);
   self->candidates = g_array_new (FALSE, FALSE, sizeof (PeerCandidate));
   self->banned = g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, g_free);

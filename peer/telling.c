@@ -61,8 +61,7 @@ draw_one (PeerSwarm *self)
 {
   PeerChannel *channel = NULL;
   for (unsigned draws = 0; draws < 8; draws++) {
-    uint32_t random;
-    self->core->random (self->core->random_data, (uint8_t *)&random, sizeof random);
+    uint32_t random = peer_random_u32 (self->core->random, self->core->random_data);
     channel = g_ptr_array_index (self->channels, random % self->channels->len);
     if (channel->state == PEER_CHANNEL_OPEN && !channel->choking &&
         !peer_swarm_is_silent (self, channel))

@@ -278,12 +278,10 @@ draw (PeerSuitor *suitors, size_t n, size_t slots, bool same_address)
 }
 
 static void
-shuffle (PeerSuitor *suitors, size_t n, void (*random) (void *data, uint8_t *out, size_t n),
-         void *random_data)
+shuffle (PeerSuitor *suitors, size_t n, PeerRandom random, void *random_data)
 {
   for (size_t i = n; i > 1; i--) {
-    uint64_t r;
-    random (random_data, (uint8_t *)&r, sizeof r);
+    uint64_t r = peer_random_u64 (random, random_data);
     PeerSuitor swapped = suitors[i - 1];
     suitors[i - 1] = suitors[r % i];
     suitors[r % i] = swapped;
@@ -291,8 +289,8 @@ shuffle (PeerSuitor *suitors, size_t n, void (*random) (void *data, uint8_t *out
 }
 
 void
-peer_uploads_choose (PeerSuitor *suitors, size_t n, size_t slots, int64_t now,
-                     void (*random) (void *data, uint8_t *out, size_t n), void *random_data)
+peer_uploads_choose (PeerSuitor *suitors, size_t n, size_t slots, int64_t now, PeerRandom random,
+                     void *random_data)
 {
   size_t chosen = 0, earned = slots - MAX (slots / 4, 1);
   shuffle (suitors, n, random, random_data); /* who brings the same has the same chance */

@@ -19,7 +19,7 @@ typedef struct {
  * and what nobody earned, by lot, one to an address as long as there are others. Who won by lot
  * stays in for a while, so that it is worth something. */
 void peer_uploads_choose (PeerSuitor *suitors, size_t n, size_t slots, int64_t now,
-                          void (*random) (void *data, uint8_t *out, size_t n), void *random_data);
+                          PeerRandom random, void *random_data);
 
 /* May chunks be sent to this channel now? *room: bytes, as a measure; what is sent may exceed it by
  * a datagram. false = not now: the engine asks it again when its turn has come. */

@@ -39,7 +39,7 @@ LIBRARIES = [
 PEER_PROGRAM = {'peer', 'peer/tracker', 'peer/media', 'peer/net'}
 FOLDERS = {
     'peer': {'peer'},
-    'peer/tracker': {'peer/tracker', 'peer/address'},
+    'peer/tracker': {'peer/tracker', 'peer/address', 'peer/random'},
     'peer/media': {'peer/media'},
     'peer/net': {'peer', 'peer/tracker', 'peer/net'},
     'peer/trackerd': PEER_PROGRAM | {'peer/trackerd'},

@@ -164,9 +164,8 @@ limit_key (const PeerAddress *from)
 static uint32_t
 draw (TrackerRegistry *self, uint32_t below)
 {
-  uint32_t value;
-  self->options.random (self->options.random_data, (uint8_t *)&value, sizeof value);
-  return (uint32_t)(((uint64_t)value * below) >> 32);
+  uint64_t value = peer_random_u32 (self->options.random, self->options.random_data);
+  return (uint32_t)((value * below) >> 32);
 }
 
 /* --- swarms and members -------------------------------------------------------------------- */
@@ -846,7 +845,7 @@ tracker_registry_new (const TrackerRegistryOptions *options)
   self->peers = g_hash_table_new (peer_key_hash, peer_key_equal);
   self->per_ip = g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, NULL);
   self->transactions = g_hash_table_new (g_int64_hash, g_int64_equal);
-  options->random (options->random_data, (uint8_t *)&self->seed, sizeof self->seed);
+  self->seed = peer_random_u64 (options->random, options->random_data);
   if (hash_seed == 0)
     hash_seed = mix (self->seed, "ids", 3);
   return self;

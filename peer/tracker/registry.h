@@ -5,6 +5,7 @@
  * Our defaults, which no document gives: */
 #pragma once
 
+#include "peer/random.h"
 #include "peer/tracker/message.h"
 
 #define TRACKER_INIT_TIMEOUT (30 * G_USEC_PER_SEC)     /* registered, but in no swarm yet */
@@ -14,7 +15,7 @@
 typedef struct TrackerRegistry TrackerRegistry;
 
 typedef struct {
-  void (*random) (void *data, uint8_t *out, size_t n); /* unguessable, save in tests */
+  PeerRandom random; /* unguessable, save in tests */
   void *random_data;
   uint32_t max_swarms;          /* 0 = 100,000 */
   uint32_t max_peers;           /* 0 = 1,000,000 */

@@ -56,9 +56,7 @@ struct TrackerSession {
 static uint32_t
 random_u32 (TrackerSession *self)
 {
-  uint32_t value;
-  self->options.random (self->options.random_data, (uint8_t *)&value, sizeof value);
-  return value;
+  return peer_random_u32 (self->options.random, self->options.random_data);
 }
 
 /* time, give or take up to so many per cent of it. */

@@ -5,6 +5,7 @@
  * other verbs has been called. Time is monotonic microseconds. */
 #pragma once
 
+#include "peer/random.h"
 #include "peer/tracker/message.h"
 
 typedef struct TrackerSession TrackerSession;
@@ -14,7 +15,7 @@ typedef struct {
   bool seeder;         /* else a leech */
   uint32_t peer_count; /* peers wanted each time; 0 = 30 */
   bool certificates; /* of membership are wanted: our own, and those of the peers that are named */
-  void (*random) (void *data, uint8_t *out, size_t n); /* unguessable, save in tests */
+  PeerRandom random; /* unguessable, save in tests */
   void *random_data;
 } TrackerSessionOptions;
 
