@@ -4,8 +4,7 @@
  * means the same and fails with the same words wherever it stands. In the key file the section is
  * for the reader's eye; the key alone counts. */
 #include "proxy/config.h"
-#include <errno.h>
-#include <math.h>
+#include "peer/net/options.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -206,34 +205,6 @@ parse_number (const char *text, uint64_t max, uint64_t *out)
   return g_ascii_string_to_unsigned (text, 10, 0, max, out, NULL);
 }
 
-bool
-proxy_config_parse_size (const char *text, uint64_t *out)
-{
-  char *end;
-  errno = 0;
-  double value = g_ascii_strtod (text, &end);
-  if (end == text || errno != 0 || !(value >= 0))
-    return false;
-  while (*end == ' ')
-    end++;
-  static const char units[] = "KMGT";
-  double factor = 1;
-  const char *unit = *end ? strchr (units, g_ascii_toupper (*end)) : NULL;
-  if (unit) {
-    for (const char *u = units; u <= unit; u++)
-      factor *= 1024;
-    end++;
-    if (*end == 'i')
-      end++;
-  }
-  if (*end == 'B' || *end == 'b')
-    end++;
-  if (*end != '\0' || !isfinite (value) || value * factor > 1e18)
-    return false;
-  *out = (uint64_t)(value * factor);
-  return true;
-}
-
 static char **
 to_strv (const GPtrArray *texts)
 {
@@ -278,7 +249,7 @@ apply (ProxyConfig *config, const Option *option, const GPtrArray *texts)
     *(uint16_t *)field = (uint16_t)number;
     return NULL;
   case SIZE:
-    if (!proxy_config_parse_size (last, &number))
+    if (!net_options_size (last, &number))
       return "a size like 300M or 1G";
     *(uint64_t *)field = number;
     return NULL;

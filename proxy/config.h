@@ -44,7 +44,4 @@ typedef enum {
 ProxyConfigResult proxy_config_read (ProxyConfig *out, int argc, char **argv, GError **error);
 void proxy_config_clear (ProxyConfig *self);
 
-/* "300M", "1.5 GiB", "4096": bytes. false = no size. */
-bool proxy_config_parse_size (const char *text, uint64_t *out);
-
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ProxyConfig, proxy_config_clear)

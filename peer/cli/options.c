@@ -92,22 +92,6 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
           net_options_read_file (said->config, entries, error));
 }
 
-/* Bytes, with K, M, G or T behind; false = no size, or less than a cache can be. */
-static bool
-parse_size (const char *text, uint64_t *out)
-{
-  static const char units[] = "KMGT";
-  char *end;
-  double number = g_ascii_strtod (text, &end);
-  const char *unit = *end != '\0' ? strchr (units, g_ascii_toupper (*end)) : NULL;
-  if (unit != NULL) {
-    number *= (double)(UINT64_C (1) << 10 * (unit - units + 1));
-    end++;
-  }
-  *out = number >= LEAST_QUOTA && number < 1e18 ? (uint64_t)number : 0;
-  return end != text && *end == '\0' && *out > 0;
-}
-
 static bool
 fill_cache (CliOptions *self, Said *said, GError **error)
 {
@@ -116,7 +100,8 @@ fill_cache (CliOptions *self, Said *said, GError **error)
                  "--cache keeps and gives on by itself: leave out --output, --seed and --keep");
     return false;
   }
-  if (!parse_size (said->quota != NULL ? said->quota : DEFAULT_QUOTA, &self->quota)) {
+  if (!net_options_size (said->quota != NULL ? said->quota : DEFAULT_QUOTA, &self->quota) ||
+      self->quota < LEAST_QUOTA) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                  "--quota %s is no size: write 500M or 20G, and 4M at least", said->quota);
     return false;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/net/options.h"
 
+#include <errno.h>
 #include <gio/gio.h>
+#include <math.h>
 #include <string.h>
 
 static const GOptionEntry *
@@ -103,4 +105,32 @@ net_options_loss_tolerance (int said, unsigned *out, GError **error)
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                "--loss-tolerance %d: give a percentage from 0 to 10", said);
   return false;
+}
+
+bool
+net_options_size (const char *text, uint64_t *out)
+{
+  char *end;
+  errno = 0;
+  double value = g_ascii_strtod (text, &end);
+  if (end == text || errno != 0 || !(value >= 0))
+    return false;
+  while (*end == ' ')
+    end++;
+  static const char units[] = "KMGT";
+  double factor = 1;
+  const char *unit = *end ? strchr (units, g_ascii_toupper (*end)) : NULL;
+  if (unit) {
+    for (const char *u = units; u <= unit; u++)
+      factor *= 1024;
+    end++;
+    if (*end == 'i')
+      end++;
+  }
+  if (*end == 'B' || *end == 'b')
+    end++;
+  if (*end != '\0' || !isfinite (value) || value * factor > 1e18)
+    return false;
+  *out = (uint64_t)(value * factor);
+  return true;
 }

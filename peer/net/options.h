@@ -5,6 +5,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Call it after g_option_context_parse() with the same entries. The section is for the reader's
  * eye; the key alone counts, and only where the command line has not said it: a text or a list that
@@ -26,3 +27,5 @@ bool net_options_read_file (const char *path, const GOptionEntry *entries, GErro
 bool net_options_loss_tolerance (int said, unsigned *out, GError **error);
 /* --max-per-ip; -1 = not said, and out becomes 0. */
 bool net_options_max_per_ip (int said, unsigned *out, GError **error);
+/* "300M", "1.5 GiB", "4096": bytes. false = no size. */
+bool net_options_size (const char *text, uint64_t *out);

@@ -154,7 +154,7 @@ test_cache (void)
   REFUSED ("--keep", "--cache", "d", "--keep", TRACKED);
   REFUSED ("--quota 3M is no size", "--cache", "d", "--quota", "3M", TRACKED);
   REFUSED ("--quota many is no size", "--cache", "d", "--quota", "many", TRACKED);
-  REFUSED ("--quota 5MB is no size", "--cache", "d", "--quota", "5MB", TRACKED);
+  REFUSED ("--quota 5Mb/s is no size", "--cache", "d", "--quota", "5Mb/s", TRACKED);
   REFUSED ("--quota nan is no size", "--cache", "d", "--quota", "nan", TRACKED);
   REFUSED ("--quota is for a cache", "--quota", "5M", TRACKED);
   REFUSED ("--channels is for a cache", "--channels", "file:///a", TRACKED);

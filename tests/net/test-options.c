@@ -112,6 +112,25 @@ test_no_file (void)
   g_assert_true (g_str_has_prefix (error->message, "/nowhere/at/all: "));
 }
 
+static void
+test_sizes (void)
+{
+  static const struct {
+    const char *text;
+    uint64_t bytes;
+  } good[] = {{"0", 0},          {"4096", 4096},    {"1k", 1024},        {"3M", 3145728},
+              {"3MiB", 3145728}, {"3 MB", 3145728}, {"0.5G", 536870912}, {"2T", 2199023255552}};
+  static const char *const bad[] = {"",    "M",   "-1",   "1X",    "1MM",
+                                    "nan", "inf", "1e30", "0x10Q", "5 M x"};
+  uint64_t bytes;
+  for (size_t i = 0; i < G_N_ELEMENTS (good); i++) {
+    g_assert_true (net_options_size (good[i].text, &bytes));
+    g_assert_cmpuint (bytes, ==, good[i].bytes);
+  }
+  for (size_t i = 0; i < G_N_ELEMENTS (bad); i++)
+    g_assert_false (net_options_size (bad[i], &bytes));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -120,5 +139,6 @@ main (int argc, char **argv)
   g_test_add_func ("/net/options/the-command-line-wins", test_the_command_line_wins);
   g_test_add_func ("/net/options/mistakes-are-named", test_mistakes_are_named);
   g_test_add_func ("/net/options/a-file-that-is-not-there-is-named", test_no_file);
+  g_test_add_func ("/net/options/sizes-have-units", test_sizes);
   return g_test_run ();
 }

@@ -137,25 +137,6 @@ test_file_mistakes (void)
   scratch_free (folder);
 }
 
-static void
-test_sizes (void)
-{
-  static const struct {
-    const char *text;
-    uint64_t bytes;
-  } good[] = {{"0", 0},          {"4096", 4096},    {"1k", 1024},        {"3M", 3145728},
-              {"3MiB", 3145728}, {"3 MB", 3145728}, {"0.5G", 536870912}, {"2T", 2199023255552}};
-  static const char *const bad[] = {"",    "M",   "-1",   "1X",    "1MM",
-                                    "nan", "inf", "1e30", "0x10Q", "5 M x"};
-  uint64_t bytes;
-  for (size_t i = 0; i < G_N_ELEMENTS (good); i++) {
-    g_assert_true (proxy_config_parse_size (good[i].text, &bytes));
-    g_assert_cmpuint (bytes, ==, good[i].bytes);
-  }
-  for (size_t i = 0; i < G_N_ELEMENTS (bad); i++)
-    g_assert_false (proxy_config_parse_size (bad[i], &bytes));
-}
-
 int
 main (int argc, char **argv)
 {
@@ -165,6 +146,5 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/config/command-line-wins-over-file", test_file);
   g_test_add_func ("/proxy/config/mistakes-are-named", test_mistakes);
   g_test_add_func ("/proxy/config/mistakes-in-the-file-are-named", test_file_mistakes);
-  g_test_add_func ("/proxy/config/sizes", test_sizes);
   return g_test_run ();
 }
