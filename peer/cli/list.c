@@ -64,6 +64,16 @@ cli_list_parse (const char *text, size_t n)
   return links;
 }
 
+/* Of a list that is too long, all whole lines: half a link may be a link too. */
+static size_t
+whole_lines (const GByteArray *body)
+{
+  size_t n = body->len;
+  while (body->len == CLI_LIST_MAX && n > 0 && body->data[n - 1] != '\n')
+    n--;
+  return n;
+}
+
 static void
 finish (CliList *self, const GError *error)
 {
@@ -71,7 +81,7 @@ finish (CliList *self, const GError *error)
   g_autoptr (GPtrArray) links = NULL;
   g_clear_object (&self->cancellable);
   if (error == NULL)
-    links = cli_list_parse ((const char *)body->data, body->len);
+    links = cli_list_parse ((const char *)body->data, whole_lines (body));
   self->func (links, error, self->data);
 }
 

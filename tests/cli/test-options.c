@@ -176,6 +176,37 @@ test_lists (void)
 }
 
 static void
+on_list (GPtrArray *links, const GError *error, gpointer data)
+{
+  g_assert_no_error (error);
+  *(GPtrArray **)data = g_ptr_array_ref (links);
+}
+
+/* Where the limit goes through a link, that link is left out, not cut. */
+static void
+test_long_list (void)
+{
+  g_autoptr (GString) text = g_string_new (TRACKED "\n#");
+  g_autoptr (GPtrArray) links = NULL;
+  g_autofree char *name = NULL;
+  int fd = g_file_open_tmp ("list-XXXXXX", &name, NULL);
+  g_assert_cmpint (fd, >=, 0);
+  g_close (fd, NULL);
+  g_autofree char *filler =
+      g_strnfill (CLI_LIST_MAX - text->len - strlen ("\n" LINK "?tr=http"), 'x');
+  g_string_append_printf (text, "%s\n%s\n%s\n", filler, TRACKED, LINK);
+  g_assert_true (g_file_set_contents (name, text->str, (gssize)text->len, NULL));
+  g_autofree char *uri = g_filename_to_uri (name, NULL, NULL);
+  g_autoptr (CliList) list = cli_list_new (uri, on_list, &links);
+  cli_list_fetch (list);
+  while (links == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (links->len, ==, 1);
+  g_assert_cmpstr (links->pdata[0], ==, TRACKED);
+  g_unlink (name);
+}
+
+static void
 with_file (const char *text, void (*func) (const char *path))
 {
   g_autoptr (GError) error = NULL;
@@ -251,5 +282,6 @@ main (int argc, char **argv)
   g_test_add_func ("/cli/options/key-file-fills-what-is-not-said",
                    test_key_file_fills_what_is_not_said);
   g_test_add_func ("/cli/options/wrong-key-files-are-told", test_wrong_key_files_are_told);
+  g_test_add_func ("/cli/list/half-a-link-is-none", test_long_list);
   return g_test_run ();
 }
