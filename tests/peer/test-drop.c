@@ -3,6 +3,57 @@
  * be taken back (RFC 7574, 3.2), so others ask for them all the same. */
 #include "tests/peer/engines.h"
 
+/* What is dropped is gone from the store, is not given, and is fetched again from one who was told
+ * that it is here; then it is given again. */
+static void
+test_drop (void)
+{
+  Net net;
+  Film film;
+  const uint64_t n = 400;
+  const PeerRange gone = {50, 200};
+  PeerAddress cache = address_of (1);
+  uint8_t bytes[CHUNK];
+  size_t size;
+  net_init (&net, 3);
+  make_film (&film, n, 100);
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, n);
+  want (&net, 1, swarm, (PeerRange){0, n});
+  net_run (&net, net.now + 20000000);
+  assert_has (swarm, (PeerRange){0, n}, 100);
+  /* the third knows the cache alone, and has heard that all is there */
+  PeerJoin join = {.content = &film.content, .store = peer_store_memory_new (CHUNK, n)};
+  PeerSwarm *third = peer_engine_join (net.engines[2], &join, NULL);
+  peer_engine_add_peer (net.engines[2], third, &cache);
+  net_run (&net, net.now + 1000000);
+
+  peer_engine_want (net.engines[1], swarm, NULL, 0);
+  peer_engine_drop (net.engines[1], swarm, gone);
+  g_assert_false (peer_chunks_has_any (peer_swarm_chunks (swarm), gone));
+  g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (swarm)), ==, n - peer_range_size (gone));
+  for (uint64_t chunk = gone.first; chunk < gone.end; chunk++)
+    g_assert_cmpint (film.store->class->read (peer_swarm_store (swarm), chunk, bytes, CHUNK, &size),
+                     ==, PEER_STORE_ABSENT);
+  want (&net, 2, third, (PeerRange){0, n});
+  net_run (&net, net.now + 10000000);
+  g_assert_cmpuint (count_events (&net, 1, PEER_EVENT_LOST), ==, 1);
+  g_assert_false (peer_chunks_has_any (peer_swarm_chunks (third), gone));
+  assert_has (third, (PeerRange){0, gone.first}, CHUNK);
+  assert_has (third, (PeerRange){gone.end, n}, 100);
+
+  want (&net, 1, swarm, (PeerRange){0, n});
+  net_run (&net, net.now + 20000000);
+  assert_has (swarm, (PeerRange){0, n}, 100);
+  net_run (&net, net.now + 20000000);
+  assert_has (third, (PeerRange){0, n}, 100);
+  for (unsigned i = 1; i < 3; i++) {
+    g_assert_cmpuint (peer_engine_counters (net.engines[i])->chunks_bad, ==, 0);
+    g_assert_cmpuint (peer_engine_counters (net.engines[i])->chunks_unproven, ==, 0);
+  }
+  net_clear (&net);
+}
+
 /* Chunks that engine i has told its house to be gone. */
 static uint64_t
 count_lost (const Net *net, unsigned i)
@@ -131,6 +182,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/peer/drop/what-is-dropped-can-be-had-again", test_drop);
   g_test_add_func ("/peer/drop/what-a-store-lost-is-offered-no-longer", test_absent);
   g_test_add_func ("/peer/drop/what-is-dropped-under-loss-comes-back", test_drop_under_loss);
   return g_test_run ();
