@@ -3,7 +3,7 @@
  * which state, with true or false bytes, when time passes, what the store answers, when the swarm
  * is left and joined again. Whatever they do:
  *
- * - only the content's true chunks reach the store;
+ * - only the content's true chunks reach the store, and only its true end is told;
  * - an address that has not proven itself gets no more bytes than it sent, and nothing heavy
  *   (RFC 7574, 3.1.1 and 12.1);
  * - what is sent ends, and the engine then asks to be turned again later, not for ever now.
@@ -27,6 +27,7 @@
 typedef struct {
   PeerContent content;
   PeerIntegrity *source; /* knows all hashes */
+  PeerMunro end;         /* live: that nothing follows chunk N_CHUNKS - 1 */
 } Film;
 
 typedef struct {
@@ -50,7 +51,7 @@ typedef struct {
   PeerSwarm *swarm;
   Peer peers[N_PEERS];
   PeerKey *key;
-  bool is_source, certified;
+  bool is_source, certified, ended; /* ended: the source has said so */
   uint8_t mode;
   int64_t now;
   uint64_t random;
@@ -132,6 +133,9 @@ film_of (bool live, PeerAddressing addressing, PeerHashFunction hash)
   if (!live) {
     peer_integrity_finish (self->source, self->content.swarm_id);
     self->content.swarm_id_size = (uint16_t)peer_hash_size (hash);
+  } else {
+    require (peer_integrity_sign_end (self->source, the_key (), peer_ntp_from_us (WALL)));
+    require (peer_integrity_end (self->source, &self->end) == N_CHUNKS);
   }
   return self;
 }
@@ -270,6 +274,7 @@ join (World *self, bool complete, bool length_known)
     join.tracker_key = key;
   self->swarm = peer_engine_join (self->engine, &join, NULL);
   require (self->swarm != NULL);
+  self->ended = false;
   if (join.tracker_key != NULL)
     certify (self);
 }
@@ -282,13 +287,17 @@ leave (World *self)
   self->swarm = NULL;
 }
 
-/* The source's next subtree. */
+/* The source's next subtree; or, with none open, that nothing follows. */
 static void
-publish (World *self)
+publish (World *self, bool end)
 {
   uint8_t bytes[CHUNK];
-  if (self->swarm == NULL || !self->is_source)
+  if (self->swarm == NULL || !self->is_source || self->ended)
     return;
+  if (end && peer_engine_open_chunks (self->engine, self->swarm) == MUNRO) {
+    self->ended = peer_engine_end (self->engine, self->swarm, the_key (), self->now);
+    return;
+  }
   while (peer_engine_open_chunks (self->engine, self->swarm) > 0) {
     PeerSwarmStats stats;
     peer_swarm_stats (self->swarm, &stats);
@@ -346,8 +355,10 @@ turn (World *self)
       if (peer_address_equal (&to, &self->peers[i].address))
         hear (self, &self->peers[i], bytes, n);
   }
-  while (peer_engine_next_event (self->engine, &event))
+  while (peer_engine_next_event (self->engine, &event)) {
     require (self->swarm != NULL && event.swarm == self->swarm);
+    require (event.type != PEER_EVENT_END || self->is_source || event.chunks.end == N_CHUNKS);
+  }
 }
 
 static void
@@ -441,6 +452,20 @@ put_run (World *self, PeerWriter *writer, PeerMessageType type, PeerRange run, u
 }
 
 static void
+write_munro (World *self, PeerWriter *writer, const PeerMunro *munro)
+{
+  PeerMessage hash = {.type = PEER_MESSAGE_INTEGRITY,
+                      .chunks = munro->chunks,
+                      .bytes = {munro->hash, self->format.hash_size}};
+  PeerMessage signature = {.type = PEER_MESSAGE_SIGNED_INTEGRITY,
+                           .chunks = munro->chunks,
+                           .time = munro->time,
+                           .bytes = {munro->signature, munro->signature_size}};
+  peer_wire_write (writer, &self->format, &hash);
+  peer_wire_write (writer, &self->format, &signature);
+}
+
+static void
 put_munro (World *self, PeerWriter *writer, uint64_t chunk, bool lie)
 {
   PeerMunro munro;
@@ -448,15 +473,28 @@ put_munro (World *self, PeerWriter *writer, uint64_t chunk, bool lie)
     return;
   if (lie)
     munro.signature[5] ^= 1;
-  PeerMessage hash = {.type = PEER_MESSAGE_INTEGRITY,
-                      .chunks = munro.chunks,
-                      .bytes = {munro.hash, self->format.hash_size}};
-  PeerMessage signature = {.type = PEER_MESSAGE_SIGNED_INTEGRITY,
-                           .chunks = munro.chunks,
-                           .time = munro.time,
-                           .bytes = {munro.signature, munro.signature_size}};
-  peer_wire_write (writer, &self->format, &hash);
-  peer_wire_write (writer, &self->format, &signature);
+  write_munro (self, writer, &munro);
+}
+
+/* The munro of zeros that ends a broadcast (peer/integrity.h): as it is, with another hash, forged,
+ * elsewhere; and a true munro's signature over zeros. */
+static void
+put_end (World *self, PeerWriter *writer, uint8_t c)
+{
+  PeerMunro munro = self->film->end, other;
+  if (!peer_content_is_live (&self->film->content))
+    return;
+  if (c % 8 == 1)
+    munro.hash[c / 8] ^= 1;
+  else if (c % 8 == 2)
+    munro.signature[c / 8 % munro.signature_size] ^= 1;
+  else if (c % 8 == 3)
+    munro.chunks = (PeerRange){c / 8 * MUNRO, (c / 8 + 1) * MUNRO};
+  else if (c % 8 == 4 && peer_integrity_munro (self->film->source, c / 8 % N_CHUNKS, &other)) {
+    memset (other.hash, 0, sizeof other.hash);
+    munro = other;
+  }
+  write_munro (self, writer, &munro);
 }
 
 /* c: what is left out, and what is a lie. */
@@ -539,7 +577,9 @@ put_message (World *self, Peer *peer, PeerWriter *writer, uint8_t operation, uin
   case 5:
     if (b >= 32 && b < 64)
       message = (PeerMessage){.type = PEER_MESSAGE_STATUS, .status = {b % 8, b / 8 % 4, c}};
-    if (b >= 64)
+    if (b >= 192)
+      put_end (self, writer, c);
+    else if (b >= 64)
       put_exchange (self, writer, b, c);
     else
       peer_wire_write (writer, &self->format, &message);
@@ -614,7 +654,7 @@ operate (World *self, PeerWriter *writer, const uint8_t *operation)
       join (self, b & 1, b & 2);
     return;
   case 7:
-    publish (self);
+    publish (self, a & 64);
     return;
   case 8:
     goodbye (self, peer);
