@@ -22,6 +22,7 @@
 static PeerWriter
 begin (PeerOutbox *out, uint32_t remote, size_t room)
 {
+  g_assert (out->n < PEER_OUTBOX);
   PeerWriter writer = {out->datagrams[out->n].bytes, 0, room};
   peer_writer_u32 (&writer, remote);
   return writer;
@@ -379,16 +380,13 @@ proven_by (const Proof *proof, uint64_t chunk)
   return (PeerRange){first, first + (UINT64_C (1) << height)};
 }
 
-static void
-write_hashes (PeerSwarm *swarm, PeerWriter *writer, const Proof *proof)
+static bool
+write_hash (PeerSwarm *swarm, PeerWriter *writer, const PeerHash *hash)
 {
-  for (int i = 0; i < proof->n; i++) {
-    PeerMessage message = {.type = PEER_MESSAGE_INTEGRITY,
-                           .chunks = proof->hashes[i].chunks,
-                           .bytes = {proof->hashes[i].hash, swarm->format.hash_size}};
-    if (!peer_wire_write (writer, &swarm->format, &message))
-      g_warn_if_reached ();
-  }
+  PeerMessage message = {.type = PEER_MESSAGE_INTEGRITY,
+                         .chunks = hash->chunks,
+                         .bytes = {hash->hash, swarm->format.hash_size}};
+  return peer_wire_write (writer, &swarm->format, &message);
 }
 
 static bool
@@ -422,9 +420,37 @@ read_chunk (PeerSwarm *swarm, uint64_t chunk, uint8_t *out, size_t *n)
   return CHUNK_GONE;
 }
 
-/* One chunk, in one datagram with its hashes or, where that is too big, behind one of hashes
- * (5.3). The first one goes along with what was to be said, if it fits. */
+/* The most datagrams that a proof may take where it does not fit with its chunk: what is left over
+ * of each is less than a hash, and so less than half. */
+static unsigned
+datagrams_of (const PeerSwarm *swarm, const PeerChannel *channel, const Proof *proof)
+{
+  size_t half = (channel->path.proven - sizeof (uint32_t)) / 2;
+  return 1 + (unsigned)((proof->size + (proof->with_munro ? munro_size (swarm) : 0)) / half);
+}
+
+/* The hashes by themselves (5.4: "first in one or more datagrams"), of which the first is begun. None
+ * is a probe of the path: nobody acknowledges them. */
 static void
+give_hashes (Talk *talk, PeerWriter *writer, const Proof *proof)
+{
+  PeerSwarm *swarm = talk->swarm;
+  unsigned weight = HASHES_FIRST + (unsigned)proof->n;
+  writer->size = MAX (writer->used, MIN (writer->size, talk->channel->path.proven));
+  for (int i = 0; i < proof->n; i++) {
+    if (write_hash (swarm, writer, &proof->hashes[i]))
+      continue;
+    finish (swarm, talk->channel, talk->out, writer, weight);
+    *writer = begin (talk->out, talk->channel->remote, talk->channel->path.proven);
+    write_hash (swarm, writer, &proof->hashes[i]);
+  }
+  finish (swarm, talk->channel, talk->out, writer, weight);
+}
+
+/* One chunk, in one datagram with its hashes or, where that is too big, behind those of hashes
+ * (5.3). The first one goes along with what was to be said, if it fits. false = the outbox has no
+ * room for them. */
+static bool
 give (Talk *talk, uint64_t chunk, const uint8_t *bytes, size_t n)
 {
   PeerSwarm *swarm = talk->swarm;
@@ -433,7 +459,10 @@ give (Talk *talk, uint64_t chunk, const uint8_t *bytes, size_t n)
   Proof proof;
   PeerMunro newest;
   if (!make_proof (swarm, channel, chunk, &proof))
-    return;
+    return true;
+  /* one for what was said, one for the chunk */
+  if (out->n + 2 + datagrams_of (swarm, channel, &proof) > PEER_OUTBOX)
+    return false;
 
   PeerMessage data = {.type = PEER_MESSAGE_DATA, .chunks = {chunk, chunk + 1}, .bytes = {bytes, n}};
   size_t size = peer_wire_size (&swarm->format, &data);
@@ -455,8 +484,7 @@ give (Talk *talk, uint64_t chunk, const uint8_t *bytes, size_t n)
   if (proof.with_munro)
     write_munro (swarm, &writer, &proof.munro);
   if (writer.used + proof.size + size > writer.size) {
-    write_hashes (swarm, &writer, &proof);
-    finish (swarm, channel, out, &writer, HASHES_FIRST + weight);
+    give_hashes (talk, &writer, &proof);
     /* what does not fit even so is what the publisher has chosen */
     writer = begin (out, channel->remote, MAX (channel->path.proven, sizeof (uint32_t) + size));
     proof.n = 0;
@@ -464,16 +492,18 @@ give (Talk *talk, uint64_t chunk, const uint8_t *bytes, size_t n)
   }
   if (owed && writer.used + munro_size (swarm) + proof.size + size <= writer.size)
     write_newest_munro (swarm, channel, &writer);
-  write_hashes (swarm, &writer, &proof);
+  for (int i = 0; i < proof.n; i++)
+    write_hash (swarm, &writer, &proof.hashes[i]);
   if (!write_data (swarm, &writer, chunk, bytes, n)) {
     swarm->core->counters.store_failures++;
-    return;
+    return true;
   }
   peer_channel_sent (channel, swarm->core->now, chunk, writer.used, proves);
   finish (swarm, channel, out, &writer, weight);
   swarm->uploaded += n;
   swarm->core->counters.chunks_sent++;
   swarm->core->counters.chunk_bytes_sent += n;
+  return true;
 }
 
 static bool
@@ -504,8 +534,10 @@ give_chunks (Talk *talk)
       peer_uploads_wait (swarm, channel, swarm->core->now + STORE_TIME);
       return;
     }
-    if (result == CHUNK_READY)
-      give (talk, chunk, bytes, n);
+    if (result == CHUNK_READY && !give (talk, chunk, bytes, n)) {
+      peer_channel_unget_request (channel, chunk);
+      break;
+    }
     room -= (double)(talk->out->bytes - before);
   }
   peer_uploads_end (swarm, channel, room, has_more_to_give (channel));

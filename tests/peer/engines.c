@@ -136,8 +136,15 @@ chunk_bytes (uint64_t chunk, uint8_t *out)
 void
 make_film (Film *film, uint64_t n_chunks, size_t last)
 {
+  make_film_of (film, PEER_HASH_SHA256, n_chunks, last);
+}
+
+void
+make_film_of (Film *film, PeerHashFunction hash, uint64_t n_chunks, size_t last)
+{
   uint8_t bytes[CHUNK];
   peer_content_init_static (&film->content);
+  film->content.hash = hash;
   film->content.chunk_size = CHUNK;
   film->content.swarm_id_size = 0;
   film->content.length = (n_chunks - 1) * CHUNK + last;
@@ -151,7 +158,7 @@ make_film (Film *film, uint64_t n_chunks, size_t last)
     g_assert_cmpint (film->store->class->write (film->store, chunk, bytes, n), ==, PEER_STORE_OK);
   }
   peer_integrity_finish (film->integrity, film->content.swarm_id);
-  film->content.swarm_id_size = 32;
+  film->content.swarm_id_size = (uint16_t)peer_hash_size (hash);
 }
 
 PeerSwarm *

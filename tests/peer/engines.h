@@ -54,6 +54,7 @@ guint count_events (const Net *self, unsigned i, PeerEventType type);
 void chunk_bytes (uint64_t chunk, uint8_t *out);
 /* A static content of n_chunks, of which the last one has last bytes. */
 void make_film (Film *film, uint64_t n_chunks, size_t last);
+void make_film_of (Film *film, PeerHashFunction hash, uint64_t n_chunks, size_t last);
 /* The engine takes the film. */
 PeerSwarm *seed (Net *net, unsigned i, Film *film);
 /* Joins, and is told of engine 0. */

@@ -608,6 +608,42 @@ test_datagrams (void)
   g_assert_cmpuint (n_sorted, >, 20);
 }
 
+static bool
+narrow_way (Net *net, Datagram *datagram)
+{
+  return net != NULL && datagram->size <= PEER_DATAGRAM_SAFE;
+}
+
+/* 5.4: hashes that do not fit go first "in one or more datagrams". Of 2047 chunks the first needs 11
+ * peaks and 10 uncles; of SHA-512 they are 1533 bytes. */
+static void
+many_hashes (bool (*way) (Net *net, Datagram *datagram))
+{
+  Net net;
+  Film film;
+  const uint64_t n = 2047;
+  net_init (&net, 2);
+  make_film_of (&film, PEER_HASH_SHA512, n, 100);
+  net.tamper = way;
+  seed (&net, 0, &film);
+  PeerContent content = film.content;
+  content.length = 0;
+  PeerSwarm *swarm = leech (&net, 1, &content, n);
+  want (&net, 1, swarm, (PeerRange){0, 40});
+  net_run (&net, net.now + 5 * SECOND);
+  assert_has (swarm, (PeerRange){0, 40}, CHUNK);
+  if (way == NULL)
+    g_assert_cmpuint (peer_engine_counters (net.engines[1])->chunks_unproven, ==, 0);
+  net_clear (&net);
+}
+
+static void
+test_many_hashes (void)
+{
+  many_hashes (NULL);
+  many_hashes (narrow_way);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -625,6 +661,7 @@ main (int argc, char **argv)
   ADD ("choke-is-said-again-and-voids-requests", test_choking);
   ADD ("newest-munro-of-who-begins", test_munro_of_who_begins);
   ADD ("peaks-come-with-the-first-chunk", test_peaks);
+  ADD ("many-hashes-go-first-in-several-datagrams", test_many_hashes);
   ADD ("datagrams-are-well-formed", test_datagrams);
   return g_test_run ();
 }
