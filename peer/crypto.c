@@ -293,6 +293,14 @@ peer_key_to_pem (const PeerKey *self, GError **error)
 }
 
 void
+peer_secret_free (char *secret)
+{
+  if (secret != NULL)
+    OPENSSL_cleanse (secret, strlen (secret));
+  g_free (secret);
+}
+
+void
 peer_key_free (PeerKey *self)
 {
   if (self == NULL)

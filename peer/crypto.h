@@ -19,9 +19,11 @@ uint64_t peer_hasher_count (const PeerHasher *self);
 /* The injector's key pair. */
 typedef struct PeerKey PeerKey;
 PeerKey *peer_key_generate (PeerSignatureAlgorithm algorithm, GError **error);
-/* PEM, PKCS #8, as text. The caller frees what to_pem gives, after wiping it. */
+/* PEM, PKCS #8, as text. What to_pem gives is freed by peer_secret_free(). */
 PeerKey *peer_key_from_pem (const char *pem, GError **error);
 char *peer_key_to_pem (const PeerKey *self, GError **error);
+/* Wipes a text that nobody else is to read, and frees it. */
+void peer_secret_free (char *secret);
 void peer_key_free (PeerKey *self);
 /* The swarm ID: algorithm, then the public key as in a DNSKEY record (section 6.1; RFC 3110,
  * RFC 6605). Fills swarm_id, swarm_id_size and signature of the content. */

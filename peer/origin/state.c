@@ -292,15 +292,6 @@ read_record (const char *text, PeerContent *content, uint64_t *first, GError **e
   return peer_content_check (content, error);
 }
 
-static void
-wipe_free (char *secret)
-{
-  if (secret == NULL)
-    return;
-  explicit_bzero (secret, strlen (secret));
-  g_free (secret);
-}
-
 static PeerKey *
 make_channel (OriginState *self, const char *id, PeerContent *content, GError **error)
 {
@@ -317,7 +308,7 @@ make_channel (OriginState *self, const char *id, PeerContent *content, GError **
   pem = peer_key_to_pem (key, error);
   ok = pem != NULL && origin_state_reserve (self, id, content, 0, error) &&
        write_file (self, name, pem, error);
-  wipe_free (pem);
+  peer_secret_free (pem);
   return ok ? g_steal_pointer (&key) : NULL;
 }
 
@@ -340,7 +331,7 @@ origin_state_channel (OriginState *self, const char *id, PeerContent *content, u
   if (pem == NULL) /* a record without a key was made by a start that did not come to its end */
     return make_channel (self, id, content, error);
   key = peer_key_from_pem (pem, error);
-  wipe_free (pem);
+  peer_secret_free (pem);
   if (key == NULL) {
     g_prefix_error (error, "channel %s: %s/%s is no key: ", id, self->folder, key_name);
     return NULL;
@@ -380,7 +371,7 @@ origin_state_token (OriginState *self, const char *id, bool *made, GError **erro
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                  "the token in %s/%s is too short; remove the file to have a new one made",
                  self->folder, name);
-    wipe_free (token);
+    peer_secret_free (token);
     return NULL;
   }
   net_random (NULL, bytes, sizeof bytes);
@@ -389,7 +380,7 @@ origin_state_token (OriginState *self, const char *id, bool *made, GError **erro
   g_strdelimit (token, "/", '_');
   line = g_strconcat (token, "\n", NULL);
   if (!write_file (self, name, line, error)) {
-    wipe_free (token);
+    peer_secret_free (token);
     return NULL;
   }
   *made = true;

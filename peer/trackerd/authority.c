@@ -18,15 +18,6 @@ struct TrackerdAuthority {
   char fingerprint[2 * PEER_FINGERPRINT + 1];
 };
 
-static void
-wipe_free (char *secret)
-{
-  if (secret == NULL)
-    return;
-  explicit_bzero (secret, strlen (secret));
-  g_free (secret);
-}
-
 static PeerKey *
 make_key (const char *path, GError **error)
 {
@@ -36,7 +27,7 @@ make_key (const char *path, GError **error)
             g_file_set_contents_full (path, pem, -1,
                                       G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE,
                                       0600, error);
-  wipe_free (pem);
+  peer_secret_free (pem);
   return ok ? g_steal_pointer (&key) : NULL;
 }
 
@@ -55,7 +46,7 @@ load_key (const char *path, GError **error)
   if (stat (path, &about) == 0 && (about.st_mode & 077) != 0 && g_chmod (path, 0600) == 0)
     g_warning ("%s could be read by others; it has mode 0600 now", path);
   PeerKey *key = peer_key_from_pem (pem, error);
-  wipe_free (pem);
+  peer_secret_free (pem);
   if (key == NULL)
     g_prefix_error (error,
                     "%s is no key; take it from a backup, or move it away to begin with a new one, "
