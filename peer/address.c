@@ -39,6 +39,14 @@ peer_address_equal_key (gconstpointer a, gconstpointer b)
   return peer_address_equal (a, b);
 }
 
+void
+peer_address_set_ip (PeerAddress *self, const uint8_t *ip, size_t n)
+{
+  g_assert (n == 4 || n == sizeof self->ip);
+  memcpy (self->ip, v4_prefix, sizeof v4_prefix);
+  memcpy (self->ip + sizeof self->ip - n, ip, n);
+}
+
 bool
 peer_address_is_v4 (const PeerAddress *self)
 {

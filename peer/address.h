@@ -4,6 +4,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct {
@@ -15,6 +16,9 @@ bool peer_address_equal (const PeerAddress *a, const PeerAddress *b);
 /* For GHashTable; keys are PeerAddress. */
 guint peer_address_hash (gconstpointer address);
 gboolean peer_address_equal_key (gconstpointer a, gconstpointer b);
+
+/* ip: n bytes, network order: 4 or 16. The port stays. */
+void peer_address_set_ip (PeerAddress *self, const uint8_t *ip, size_t n);
 
 bool peer_address_is_v4 (const PeerAddress *self);
 /* Loopback, RFC 1918, RFC 4193 (ULA), link-local. */

@@ -596,8 +596,7 @@ read_pex_v4 (PeerReader *self, PeerMessage *out)
 
   if (!take (self, 4, &ip) || !peer_reader_u16 (self, &out->address.port))
     return false;
-  out->address.ip[10] = out->address.ip[11] = 0xff;
-  memcpy (out->address.ip + 12, ip, 4);
+  peer_address_set_ip (&out->address, ip, 4);
   return true;
 }
 
@@ -608,7 +607,7 @@ read_pex_v6 (PeerReader *self, PeerMessage *out)
 
   if (!take (self, 16, &ip) || !peer_reader_u16 (self, &out->address.port))
     return false;
-  memcpy (out->address.ip, ip, 16);
+  peer_address_set_ip (&out->address, ip, 16);
   return true;
 }
 

@@ -86,12 +86,10 @@ static void
 address_from_name (const SocketName *name, PeerAddress *out)
 {
   if (name->any.sa_family == AF_INET) {
-    memset (out->ip, 0, 10);
-    memset (out->ip + 10, 0xff, 2);
-    memcpy (out->ip + 12, &name->v4.sin_addr, 4);
+    peer_address_set_ip (out, (const uint8_t *)&name->v4.sin_addr, 4);
     out->port = ntohs (name->v4.sin_port);
   } else {
-    memcpy (out->ip, &name->v6.sin6_addr, 16);
+    peer_address_set_ip (out, (const uint8_t *)&name->v6.sin6_addr, 16);
     out->port = ntohs (name->v6.sin6_port);
   }
 }

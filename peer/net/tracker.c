@@ -404,14 +404,8 @@ on_read (GObject *source, GAsyncResult *result, gpointer data)
 static void
 to_peer_address (GInetAddress *ip, uint16_t port, PeerAddress *out)
 {
-  const guint8 *bytes = g_inet_address_to_bytes (ip);
   *out = (PeerAddress){.port = port};
-  if (g_inet_address_get_family (ip) == G_SOCKET_FAMILY_IPV6) {
-    memcpy (out->ip, bytes, 16);
-  } else {
-    out->ip[10] = out->ip[11] = 0xff;
-    memcpy (out->ip + 12, bytes, 4);
-  }
+  peer_address_set_ip (out, g_inet_address_to_bytes (ip), g_inet_address_get_native_size (ip));
 }
 
 /* Which address of ours the kernel would take towards there; no packet is sent for that. */
@@ -441,8 +435,8 @@ local_towards (const PeerAddress *remote, PeerAddress *out)
               getsockname (fd, (struct sockaddr *)&v4, &n) == 0;
   close (fd);
   if (good) {
-    *out = (PeerAddress){.ip = {[10] = 0xff, [11] = 0xff}};
-    memcpy (out->ip + 12, &v4.sin_addr, 4);
+    *out = (PeerAddress){.port = 0};
+    peer_address_set_ip (out, (const uint8_t *)&v4.sin_addr, 4);
   }
   return good;
 }

@@ -37,14 +37,8 @@ remote_of (SoupServerMessage *message, PeerAddress *out)
   if (!G_IS_INET_SOCKET_ADDRESS (remote))
     return false;
   GInetAddress *ip = g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (remote));
-  const guint8 *bytes = g_inet_address_to_bytes (ip);
   *out = (PeerAddress){.port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (remote))};
-  if (g_inet_address_get_family (ip) == G_SOCKET_FAMILY_IPV6) {
-    memcpy (out->ip, bytes, 16);
-  } else {
-    out->ip[10] = out->ip[11] = 0xff;
-    memcpy (out->ip + 12, bytes, 4);
-  }
+  peer_address_set_ip (out, g_inet_address_to_bytes (ip), g_inet_address_get_native_size (ip));
   return true;
 }
 
