@@ -4,22 +4,11 @@
  * first byte chooses who sends it and how much later. */
 #include "peer/tracker/json.h"
 #include "peer/tracker/registry.h"
+#include "tests/random.h"
 
 #include <string.h>
 
 int LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t n);
-
-static void
-random_bytes (void *data, uint8_t *out, size_t n)
-{
-  uint64_t *state = data;
-  for (size_t i = 0; i < n; i++) {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    out[i] = (uint8_t)(*state >> 32);
-  }
-}
 
 static void
 check_response (const TrackerResponse *response)

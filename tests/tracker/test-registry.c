@@ -2,6 +2,7 @@
 /* The tracker's state machine as conversations: who says what from where, and what is answered.
  * Time is a number. */
 #include "peer/tracker/registry.h"
+#include "tests/random.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,25 +16,12 @@ typedef struct {
   uint64_t state; /* of the random numbers */
 } World;
 
-/* xorshift64: the same in every run. */
-static void
-random_bytes (void *data, uint8_t *out, size_t n)
-{
-  World *w = data;
-  for (size_t i = 0; i < n; i++) {
-    w->state ^= w->state << 13;
-    w->state ^= w->state >> 7;
-    w->state ^= w->state << 17;
-    out[i] = (uint8_t)(w->state >> 32);
-  }
-}
-
 static void
 world_init (World *w, TrackerRegistryOptions options)
 {
-  *w = (World){.now = 1000 * SECOND, .state = 88172645463325252u};
+  *w = (World){.now = 1000 * SECOND, .state = RANDOM_SEED};
   options.random = random_bytes;
-  options.random_data = w;
+  options.random_data = &w->state;
   w->registry = tracker_registry_new (&options);
 }
 
@@ -576,7 +564,7 @@ many_come_and_go (void)
   world_init (&w, (TrackerRegistryOptions){.max_peers = 300, .max_transactions = 100});
   for (unsigned i = 0; i < 20000; i++) {
     uint8_t dice[4];
-    random_bytes (&w, dice, sizeof dice);
+    random_bytes (&w.state, dice, sizeof dice);
     g_autofree char *id = g_strdup_printf ("p%u", dice[0] % 250);
     static const char *const says[] = {"C +a",   "C +a +b", "C -a", "C -b +c", "C *a *b",
                                        "C ~a",   "F a",     "F c",  "S a b",   "S",

@@ -3,6 +3,7 @@
 #include "peer/tracker/json.h"
 #include "peer/tracker/registry.h"
 #include "peer/tracker/session.h"
+#include "tests/random.h"
 
 #include <string.h>
 
@@ -15,23 +16,11 @@ typedef struct {
 } World;
 
 static void
-random_bytes (void *data, uint8_t *out, size_t n)
-{
-  World *w = data;
-  for (size_t i = 0; i < n; i++) {
-    w->state ^= w->state << 13;
-    w->state ^= w->state >> 7;
-    w->state ^= w->state << 17;
-    out[i] = (uint8_t)(w->state >> 32);
-  }
-}
-
-static void
 world_init (World *w, bool seeder)
 {
-  *w = (World){.now = 1000 * SECOND, .state = 88172645463325252u};
+  *w = (World){.now = 1000 * SECOND, .state = RANDOM_SEED};
   TrackerSessionOptions options = {
-      .swarm_id = "5a", .seeder = seeder, .random = random_bytes, .random_data = w};
+      .swarm_id = "5a", .seeder = seeder, .random = random_bytes, .random_data = &w->state};
   w->session = tracker_session_new (&options, w->now);
 }
 
@@ -342,7 +331,8 @@ each_session_has_an_id_of_its_own (void)
   world_init (&w, false);
   world_init (&v, false);
   v.state = 1234567;
-  TrackerSessionOptions options = {.swarm_id = "5a", .random = random_bytes, .random_data = &v};
+  TrackerSessionOptions options = {
+      .swarm_id = "5a", .random = random_bytes, .random_data = &v.state};
   TrackerSession *other = tracker_session_new (&options, 0);
   g_assert_cmpuint (strlen (tracker_session_peer_id (other)), ==, 32);
   g_assert_cmpstr (tracker_session_peer_id (other), !=, tracker_session_peer_id (w.session));
@@ -360,7 +350,7 @@ a_day_together (void)
   world_init (&w, false);
   PeerAddress from;
   peer_address_parse ("198.51.100.1:1", &from);
-  TrackerRegistryOptions options = {.random = random_bytes, .random_data = &w};
+  TrackerRegistryOptions options = {.random = random_bytes, .random_data = &w.state};
   TrackerRegistry *registry = tracker_registry_new (&options);
   int64_t end = w.now + 24 * 3600 * SECOND, away = w.now + 3600 * SECOND;
   int64_t back = away + 3600 * SECOND, joined_again = 0;
@@ -370,7 +360,7 @@ a_day_together (void)
     if (request != NULL) {
       requests++;
       uint8_t dice[2];
-      random_bytes (&w, dice, sizeof dice);
+      random_bytes (&w.state, dice, sizeof dice);
       bool there = w.now < away || w.now >= back;
       g_autoptr (TrackerResponse) read = NULL;
       if (there && dice[0] > 25) {
@@ -416,9 +406,9 @@ asks_for_certificates (World *w, const char *expected)
 static void
 certificates_are_asked_for_in_time (void)
 {
-  World w = {.now = 1000 * SECOND, .state = 88172645463325252u};
+  World w = {.now = 1000 * SECOND, .state = RANDOM_SEED};
   TrackerSessionOptions options = {
-      .swarm_id = "5a", .certificates = true, .random = random_bytes, .random_data = &w};
+      .swarm_id = "5a", .certificates = true, .random = random_bytes, .random_data = &w.state};
   w.session = tracker_session_new (&options, w.now);
   g_assert_true (asks_for_certificates (&w, "JOIN"));
   w.now = tracker_session_deadline (w.session);
