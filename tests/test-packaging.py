@@ -213,7 +213,7 @@ class Scripts(unittest.TestCase):
     def test_shell_scripts_have_no_known_mistake(self):
         scripts = [os.path.join(ROOT, path) for path in
                    ('packaging/demo', 'packaging/install-deps', 'packaging/install-config',
-                    'tests/run', '.ci/run')]
+                    'tests/run', 'tests/cross/run', '.ci/run')]
         subprocess.run(['shellcheck', *scripts], check=True)
 
     def test_an_upgrade_keeps_what_the_operator_wrote(self):
@@ -229,7 +229,7 @@ class Scripts(unittest.TestCase):
                 self.assertIn('name=Mine', file.read())
 
     def test_package_lists_are_sorted_and_have_no_double(self):
-        for name in ('build', 'run', 'test'):
+        for name in ('build', 'cross', 'run', 'test'):
             with open(os.path.join(ROOT, f'packaging/packages-{name}.txt'), encoding='utf-8') as file:
                 packages = [line.strip() for line in file if line[0] not in '#\n']
             self.assertEqual(packages, sorted(set(packages)))
