@@ -293,8 +293,8 @@ play (Net *net, PeerSwarm **swarms, PeerKey *key)
   g_assert_cmpuint (source.haves, >=, MUNROS - 1);
   Kind kind = fault.kind;
   fault.kind = NOTHING;
-  /* What the source could not keep, or has lost, is nowhere; what it could not sign it signs the next time, and
-   * tells nobody until then. All else is fetched again. */
+  /* What the source could not keep, or has lost, is nowhere; what it could not sign it signs the
+   * next time, and tells nobody until then. All else is fetched again. */
   bool is_unsigned = peer_engine_open_chunks (net->engines[0], swarms[0]) == 0;
   uint64_t lost = is_unsigned ? LIVE_MUNRO : 0;
   bool loses = kind == STORE_WRITE || (kind == STORE_READ && fault.answer == PEER_STORE_ABSENT);
@@ -307,7 +307,7 @@ play (Net *net, PeerSwarm **swarms, PeerKey *key)
     if (n != next - lost)
       g_test_message ("%s %u: viewer %u has %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT,
                       fault.name, fault.at, i, n, next - lost);
-    /* who asks for what another has lost may wait for as long as the broadcast goes on */
+    /* a chunk that a viewer's own store has lost is not always fetched again within this time */
     bool may_lack = kind == STORE_READ && fault.answer == PEER_STORE_ABSENT && fault.at > 0;
     g_assert_cmpuint (n, >=, next - (may_lack ? 1 : lost));
     g_assert_cmpuint (n, <=, next - (may_lack ? 0 : lost));
