@@ -3,15 +3,17 @@
  * of what it has just made, or everybody would come to it. */
 #include "peer/telling.h"
 
-#define FIRST_COPIES 1        /* peers that a source tells of a unit at once */
-#define CROWDED_COPIES 4      /* likewise, when there are many to pass it on to */
-#define FIRST_UNIT 16         /* chunks */
-#define WITHHOLD_STEP 200000  /* us; by then the first one has it, if all goes well */
-#define WITHHOLD_STEPS 7      /* until it tells all */
-#define KEPT_STEPS 3          /* until one more is told whatever the first ones say they have */
-#define BUSY_LEAST 128        /* chunks that a source may be asked for without being busy... */
-#define BUSY_TIME 200000      /* us: ...or as many as it sends in this time */
-#define RARE 2                /* peers that have a chunk which must be told of soon */
+#define FIRST_COPIES 1 /* peers that a source tells of a unit at once... */
+#define MOST_COPIES 4  /* ...up to these... */
+#define COPY_FOR 32    /* ...one for each so many peers: with fewer it would be sent in vain */
+#define FIRST_UNIT 16  /* chunks */
+#define WITHHOLD_STEP 200000 /* us; by then the first one has it, if all goes well */
+#define WITHHOLD_STEPS 7     /* until it tells all */
+#define KEPT_STEPS 3         /* until one more is told whatever the first ones say they have */
+#define SURE_COPIES 2        /* that must be there before a source in a crowd leaves it to others */
+#define BUSY_LEAST 128       /* chunks that a source may be asked for without being busy... */
+#define BUSY_TIME 200000     /* us: ...or as many as it sends in this time */
+#define RARE 2               /* peers that have a chunk which must be told of soon */
 #define HAVE_DELAY_RARE 10000 /* us; for what hardly anybody has */
 #define HAVE_DELAY_LIVE 100000
 #define HAVE_DELAY_STATIC 200000
@@ -84,7 +86,7 @@ draw_channel (PeerSwarm *self)
 static unsigned
 first_copies (const PeerSwarm *self)
 {
-  return peer_swarm_is_crowded (self) ? CROWDED_COPIES : FIRST_COPIES;
+  return CLAMP (self->channels->len / COPY_FOR, FIRST_COPIES, MOST_COPIES);
 }
 
 /* A source that tells everybody of its newest chunks at once is asked by everybody. It tells a few
@@ -132,9 +134,9 @@ is_busy (const PeerSwarm *self)
 }
 
 /* Units that too few have got yet are told to one more with each step, and so are those that the
- * first ones, it seems, keep to themselves. When the others have had
- * their time, all are told, who may know nobody but us; unless we are busy, since then everybody
- * would wait for us. */
+ * first ones, it seems, keep to themselves. When the others have had their time, all are told, who may
+ * know nobody but us; unless we are busy, since then everybody would wait for us. In a crowd one more
+ * is told with each step until some have got it. */
 int64_t
 peer_swarm_announce_withheld (PeerSwarm *self)
 {
@@ -148,15 +150,17 @@ peer_swarm_announce_withheld (PeerSwarm *self)
       break;
     if (withheld.steps < WITHHOLD_STEPS)
       withheld.steps++;
-    if (withheld.steps == WITHHOLD_STEPS && !busy) {
-      /* in a crowd nobody knows only us, and all would come for what is old already */
-      if (!peer_swarm_is_crowded (self))
-        peer_swarm_announce (self, withheld.chunks, NULL, 0);
+    if (withheld.steps == WITHHOLD_STEPS && !busy && !peer_swarm_is_crowded (self)) {
+      peer_swarm_announce (self, withheld.chunks, NULL, 0);
       continue;
     }
     if (self->edge.end - withheld.chunks.end >= self->discard_window)
       continue;
-    if (count_holders (self, withheld.chunks) < FIRST_COPIES || withheld.steps >= KEPT_STEPS)
+    unsigned holders = count_holders (self, withheld.chunks);
+    /* in a crowd nobody knows only us, and all would come for what is old already */
+    if (withheld.steps == WITHHOLD_STEPS && !busy && holders >= SURE_COPIES)
+      continue;
+    if (holders < FIRST_COPIES || withheld.steps >= KEPT_STEPS)
       announce_to (self, draw_channel (self), withheld.chunks, 0);
     withheld.due += WITHHOLD_STEP;
     g_array_append_val (self->withheld, withheld);
