@@ -86,6 +86,8 @@ say_second (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
                              .chunks = peer_wire_next_part (&swarm->format, &run)};
       if (!peer_wire_write (&writer, &swarm->format, &message))
         break;
+      if (swarm->source)
+        peer_chunks_add (channel->told, message.chunks);
     }
   }
   channel->unproven_budget -= writer.used;

@@ -564,7 +564,13 @@ on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
     PeerRange sound = peer_chunks_gap (self->forked, part);
     if (peer_range_is_empty (sound))
       continue;
-    part = sound;
+    /* 3.2: a source tells whom it wants to allow to download; in a crowd it cannot feed the rest */
+    part = peer_swarm_is_crowded (self) ? peer_chunks_next (channel->told, sound) : sound;
+    if (peer_range_is_empty (part)) {
+      self->core->counters.requests_refused++;
+      run.first = sound.end;
+      continue;
+    }
     run.first = part.end;
     /* Who asks for what it said it has, has it no more: a cache drops chunks, and HAVE cannot be
      * taken back. Live, the discard window tells of that (6.2), and a HAVE may overtake a REQUEST. */

@@ -16,6 +16,7 @@
 #define LONG_QUEUE 150000  /* us; LEDBAT alone makes up to 100 ms */
 #define FULL_QUEUE 300000  /* us: it must be emptied soon */
 #define SHORT_QUEUE 100000 /* us */
+#define SOME_QUEUE 60000   /* us: LEDBAT has found the end of the line */
 #define LEAST_RATE 16384   /* bytes/s */
 
 uint64_t
@@ -31,6 +32,8 @@ peer_uplink_judge (PeerUplink *self, int64_t now, int64_t queuing, uint64_t sent
   self->peak = MAX (seen, self->peak * 0.9);
   bool drains = queuing < self->queue - self->queue / 8; /* the last cut was enough */
   self->queue = MAX (queuing, 0);
+  if (queuing >= SOME_QUEUE)
+    self->full = now;
   if (queuing >= LONG_QUEUE && !drains) {
     double left = self->peak * (queuing >= FULL_QUEUE ? 0.6 : 0.85);
     if (self->rate == 0 || left < (double)self->rate)

@@ -12,6 +12,7 @@ typedef struct {
   uint64_t sent; /* bytes, until at */
   int64_t queue; /* us: that was seen last */
   double peak;   /* bytes/s: the most that was sent of late */
+  int64_t full;  /* us: when there was a queue last; 0 = never */
   int64_t at;    /* us: when it was judged last */
 } PeerUplink;
 

@@ -13,20 +13,29 @@
  * The line knows no swarms: who waits for a swarm's own limit is passed over.
  *
  * A live stream's bitrate bounds what a single peer can put to use (12.6.6); it may have half as much
- * again, and what a player stores up before it starts.
+ * again, and what a player stores up before it starts. While our line is full, whoever takes it from
+ * those who pass it on is the worse for all: then each has a few neighbours' share of that, and more
+ * for what it brings us. Who asks of all of us only, and gives nothing, gets a multiple of the stream
+ * still, but no longer all that there is.
  *
  * When more wait than there are shares worth having, some are choked. Most of the others are those
  * who bring us most; a quarter is drawn by lot, so that newcomers can show what they are good for.
  * Who brings nothing has no other chance than the lot. */
 #include "peer/uploads.h"
+#include <math.h>
 #include <string.h>
 
 #define TURN_TIME 10000         /* us of the limit that one turn is worth... */
 #define TURN_MAX 16384          /* bytes; ...at most */
 #define BURST_TIME 50000        /* us of the limit that may be saved up */
 #define PACE_PERCENT 150        /* of the bitrate, to one peer */
-#define PACE_BURST 15           /* s of the bitrate: what a player stores up before it starts */
+#define PACE_BURST 5            /* s of the bitrate: what a player stores up before it starts */
 #define PACE_BURST_LEAST 262144 /* bytes */
+#define FULL_TIME 5000000       /* us that our line is taken for full after it was */
+#define FULL_SHARERS 4          /* neighbours who together may give all to one who gives nothing */
+#define FULL_BURST 0.5          /* s of the bitrate */
+#define RETURN_FACTOR 2         /* of what it brings us, that one may have beside */
+#define PACE_STEP 8             /* a rate that differs by less than this part of it is the same */
 #define PACE_TIME 4000000       /* us, by the signatures, over which the bitrate is measured */
 #define CHOICE_TIME 5000000     /* us between choices */
 #define TENURE 15000000         /* us that who won by lot stays in */
@@ -156,16 +165,36 @@ turn_size (const PeerSwarm *swarm)
   return CLAMP ((double)rate * TURN_TIME / 1e6, PEER_DATAGRAM_MAX, TURN_MAX);
 }
 
+/* bytes/s, as a mean that forgets */
+static double
+got_now (const PeerUpload *upload, int64_t now)
+{
+  double passed = (double)(now - upload->got_at);
+  return upload->got * GOT_TIME / (GOT_TIME + MAX (passed, 0));
+}
+
+static bool
+line_is_full (const PeerCore *core)
+{
+  return core->uplink.full > 0 && core->uplink.full + FULL_TIME > core->now;
+}
+
 /* us: when the bitrate allows it to have more. */
 static int64_t
 pace_ready (PeerSwarm *swarm, PeerChannel *channel)
 {
   PeerLimit *pace = &channel->upload.pace;
-  uint64_t rate = (uint64_t)(swarm->bitrate * PACE_PERCENT / 100);
-  if (pace->rate != rate)
-    peer_limit_set (pace, swarm->core->now, rate,
-                    MAX (swarm->bitrate * PACE_BURST, PACE_BURST_LEAST));
-  return peer_limit_ready (pace, swarm->core->now);
+  int64_t now = swarm->core->now;
+  double most = swarm->bitrate * PACE_PERCENT / 100, rate = most;
+  double burst = MAX (swarm->bitrate * PACE_BURST, PACE_BURST_LEAST);
+  if (swarm->channels->len > FULL_SHARERS && line_is_full (swarm->core)) {
+    rate = most * FULL_SHARERS / swarm->channels->len;
+    rate = MIN (rate + RETURN_FACTOR * got_now (&channel->upload, now), most);
+    burst = MAX (swarm->bitrate * FULL_BURST, TURN_MAX);
+  }
+  if (fabs (rate - (double)pace->rate) * PACE_STEP > (double)pace->rate || burst != pace->burst)
+    peer_limit_set (pace, now, (uint64_t)rate, burst);
+  return peer_limit_ready (pace, now);
 }
 
 void
@@ -226,14 +255,6 @@ peer_uploads_measure (PeerSwarm *swarm, PeerRange munro, int64_t signed_at)
   double chunks = (double)(munro.first - pace->chunk) * 1e6 / (double)passed;
   swarm->bitrate = chunks * swarm->content.chunk_size;
   *pace = (PeerPace){munro.first, signed_at};
-}
-
-/* bytes/s, as a mean that forgets */
-static double
-got_now (const PeerUpload *upload, int64_t now)
-{
-  double passed = (double)(now - upload->got_at);
-  return upload->got * GOT_TIME / (GOT_TIME + MAX (passed, 0));
 }
 
 void

@@ -342,7 +342,7 @@ test_pace (void)
       at_start = downloaded (viewer);
   }
   g_assert_cmpuint (at_start, >=, 15 * BITRATE);
-  g_assert_cmpuint (at_start, <=, (15 + 11 * 3 / 2 + 1) * BITRATE);
+  g_assert_cmpuint (at_start, <=, (5 + 11 * 3 / 2 + 1) * BITRATE);
   g_assert_cmpuint (downloaded (viewer) - at_start, >=, 10 * BITRATE);
   g_assert_cmpuint (downloaded (viewer) - at_start, <=, 16 * BITRATE);
   peer_key_free (key);
