@@ -26,6 +26,7 @@
 /* Of the suite: what may be lost up to a share of adversaries. With more, and for attacks that starve
  * the others, the suite asks for the rest only: see the figures that a run by hand prints. */
 #define HALTS 0.15
+#define PEACE 0.01 /* likewise, without any */
 #define FED 0.3
 #define STARVED 1.0
 #define MOST_GAIN 1.2
@@ -232,10 +233,18 @@ run_one (const Options *options, const char *attack, double share, uint64_t seed
   return complaints;
 }
 
+/* What the others are compared with: so many as make a crowd of the source, and all honest. */
+static void
+test_peace (void)
+{
+  static const Options options = {.capacity = CAPACITY, .peers = 50, .bitrate = 1000000};
+  g_assert_cmpuint (run_one (&options, MIX, 0, 3, PEACE), ==, 0);
+}
+
 static void
 test_attack (gconstpointer data)
 {
-  static const Options options = {.capacity = CAPACITY, .peers = 50, .bitrate = 1000000};
+  static const Options options = {.capacity = CAPACITY, .peers = 32, .bitrate = 1000000};
   const SimAttack *attack = sim_attack_find (data);
   unsigned complaints = 0;
   for (unsigned i = 0; i < G_N_ELEMENTS (shares); i++) {
@@ -328,6 +337,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   if (by_hand)
     return run_by_hand (&options) > 0;
+  g_test_add_func ("/sim/adversary/without-any-nothing-halts", test_peace);
   for (unsigned i = 0; (attack = sim_attack_at (i)) != NULL; i++) {
     g_autofree char *path = g_strdup_printf ("/sim/adversary/%s-harms-nobody", attack->name);
     g_test_add_data_func (path, attack->name, test_attack);
