@@ -158,7 +158,6 @@ const SimAttack sim_attacks_proof[] = {
     {.name = "P9",
      .what = "keeps back what is new, and says old munros again",
      .leeches = true,
-     .starves = true,
      .message = keep_back,
      .more = repeat,
      .heard = overhear,
