@@ -4,8 +4,8 @@
 
 #include "dlna/media.h"
 #include "dlna/server.h"
-#include "peer/net/listener.h"
 #include "peer/net/cache.h"
+#include "peer/net/listener.h"
 #include "proxy/catalog.h"
 #include "proxy/guide.h"
 #include "proxy/hls.h"
@@ -22,7 +22,7 @@ typedef struct {
   ProxyHls *hls;         /* or NULL */
   NetListener *listener; /* or NULL */
   NetUdp *udp;           /* or NULL */
-  NetCache *cache;     /* or NULL */
+  NetCache *cache;       /* or NULL */
   /* More lines for the page's warnings; or NULL. */
   void (*warnings) (GPtrArray *out, gpointer data);
   /* The numbers of the MediaServer; false = there is none now. Or NULL. */
