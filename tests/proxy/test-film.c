@@ -150,6 +150,7 @@ test_small_cache (void)
   world.film = proxy_film_new (CHUNK, LENGTH, world.quota, on_changed, &world);
   proxy_film_attach (world.film, world.store, world.have);
   g_autoptr (ProxyFilmReader) paused = proxy_film_reader_new (world.film, 3000000, LENGTH);
+  g_assert_nonnull (paused);
   g_autoptr (ProxyFilmReader) reader = proxy_film_reader_new (world.film, 0, LENGTH);
   PeerWant wants[PROXY_FILM_MAX_WANTS];
   g_assert_cmpuint (proxy_film_wants (world.film, 5, wants), ==, 2);
