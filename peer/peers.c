@@ -538,6 +538,11 @@ peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye)
     peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
   }
   peer_channel_forget_asks (channel);
+  /* what came and waited for its hashes goes with the channel, and must be asked of another */
+  for (guint i = 0; i < peer_held_count (&channel->held); i++) {
+    uint64_t chunk = peer_held_get (&channel->held, i)->chunk;
+    peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
+  }
   self->pick = true;
   self->reap = true;
   self->connect_at = core->now;

@@ -328,6 +328,33 @@ test_demand (void)
   net_clear (&net);
 }
 
+/* Chunks that wait for hashes go with the channel, and are then asked of another peer. */
+static void
+test_held_goes_with_the_channel (void)
+{
+  Net net;
+  Film film, copy;
+  PeerAddress other = address_of (2);
+  net_init (&net, 3);
+  make_film (&film, 8, 100);
+  make_film (&copy, 8, 100);
+  PeerSwarm *first = seed (&net, 0, &film);
+  seed (&net, 2, &copy);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 8);
+  late.size = 0;
+  net.tamper = keep_first_chunk;
+  want (&net, 1, swarm, (PeerRange){0, 4});
+  net_run (&net, net.now + 3 * 2 * DELAY);
+  g_assert_cmpuint (late.size, >, 0);
+  g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (swarm)), ==, 0);
+  peer_engine_leave (net.engines[0], first);
+  net_run (&net, net.now + 2 * DELAY);
+  peer_engine_add_peer (net.engines[1], swarm, &other);
+  net_run (&net, net.now + 5000000);
+  assert_has (swarm, (PeerRange){0, 4}, CHUNK);
+  net_clear (&net);
+}
+
 /* What came another way than from a peer is believed by its hashes alone. */
 static void
 test_offer (void)
@@ -930,6 +957,8 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/engine/film-arrives-in-spite-of-loss", test_loss);
   g_test_add_func ("/peer/engine/waiting-for-hashes-is-no-delay", test_held_is_no_delay);
   g_test_add_func ("/peer/engine/demand-is-what-peers-lack", test_demand);
+  g_test_add_func ("/peer/engine/held-chunks-go-with-their-channel",
+                   test_held_goes_with_the_channel);
   g_test_add_func ("/peer/engine/what-is-offered-is-checked", test_offer);
   g_test_add_func ("/peer/engine/polluter-is-refused", test_polluter);
   g_test_add_func ("/peer/engine/nonsense-ends-the-channel", test_malformed);
