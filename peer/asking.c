@@ -60,8 +60,9 @@ may_be_gone (const PeerSwarm *self, const PeerChannel *channel)
          self->core->now - channel->last_received > (SUSPECT_TIME << channel->quiet);
 }
 
-/* us until somebody would bring a chunk that is asked for now. Who has never brought one may be lying
- * (12.6.2, HAVE.1): it is asked when those who have are busy, and so are others whom it takes long. */
+/* us until somebody would bring a chunk if it were asked for at once. Who has never brought one may
+ * be lying (12.6.2, HAVE.1): it is asked when those who have are busy, and so are others whom it
+ * takes long. */
 static double
 time_until_ready (const PeerSwarm *self, const PeerChannel *channel)
 {

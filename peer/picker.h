@@ -17,7 +17,7 @@ typedef struct {
 typedef struct {
   const PeerChunks *have;
   uint64_t oldest;  /* what is left of it, the peer has forgotten (section 7.9) */
-  double ready;     /* us until a chunk that is asked for now would be here */
+  double ready;     /* us until a chunk would be here if it were asked for at once */
   double per_chunk; /* us that each further chunk takes */
   uint32_t room;    /* chunks that may be asked of it now */
   uint32_t reserve; /* of these, kept for what is due soon */

@@ -158,7 +158,7 @@ test_what_rests_on_lost_hashes_is_no_loss (void)
   g_assert_true (peer_channel_next_request (self, &chunk));
   g_assert_cmpuint (chunk, ==, 0);
   g_assert_false (peer_channel_next_request (self, &chunk));
-  g_assert_cmpint (peer_channel_loss_deadline (self), >, now); /* nothing to turn for now */
+  g_assert_cmpint (peer_channel_loss_deadline (self), >, now); /* or it would spin */
   peer_channel_sent (self, now, 0, BYTES, four);
   g_assert_cmpuint (peer_channel_acked (self, now + 40 * MS, one (0), 20 * MS), ==, 1);
   g_assert_cmpuint (peer_channel_acked (self, now + 41 * MS, one (2), 20 * MS), ==, 1);
