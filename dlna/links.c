@@ -59,6 +59,8 @@ on_quiet (gpointer data)
 static void
 read_messages (DlnaLinks *self, const char *bytes, size_t n)
 {
+  if (self->handler.down == NULL)
+    return;
   for (const struct nlmsghdr *header = (const void *)bytes; NLMSG_OK (header, n);
        header = NLMSG_NEXT (header, n)) {
     if (header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK) {

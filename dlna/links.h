@@ -14,7 +14,7 @@ typedef struct {
 void dlna_links_find (const char *name, DlnaLink *out);
 
 typedef struct DlnaLinks DlnaLinks;
-/* down: that interface has just gone down, or lost an address. changed: all is quiet again after
+/* down: that interface has just gone down, or lost an address; may be NULL. changed: all is quiet again after
  * something happened; look anew. */
 typedef struct {
   void (*down) (unsigned index, bool address_lost, gpointer data);

@@ -318,26 +318,59 @@ face_free (gpointer data)
   g_free (face);
 }
 
+/* A face that cannot be made now is tried again, but for those that the program begins with. */
+static bool
+add_face (DlnaServer *self, const char *interface, GError **error)
+{
+  Face *face = g_new0 (Face, 1);
+  DlnaLink link;
+
+  face->server = self;
+  face->name = g_strdup (interface);
+  g_ptr_array_add (self->faces, face);
+  dlna_links_find (face->name, &link);
+  if (link.index != 0)
+    return face_up (face, &link, error);
+  g_log_structured ("dlna", G_LOG_LEVEL_MESSAGE, "MESSAGE",
+                    "%s is down or has no IPv4 address; the MediaServer will be announced there "
+                    "when it has one",
+                    face->name);
+  return true;
+}
+
 static bool
 add_faces (DlnaServer *self, const char *const *interfaces, GError **error)
 {
-  for (size_t i = 0; interfaces[i] != NULL; i++) {
-    Face *face = g_new0 (Face, 1);
-    DlnaLink link;
-
-    face->server = self;
-    face->name = g_strdup (interfaces[i]);
-    g_ptr_array_add (self->faces, face);
-    dlna_links_find (face->name, &link);
-    if (link.index == 0)
-      g_log_structured ("dlna", G_LOG_LEVEL_MESSAGE, "MESSAGE",
-                        "%s is down or has no IPv4 address; the MediaServer will be announced "
-                        "there when it has one",
-                        face->name);
-    else if (!face_up (face, &link, error))
+  for (size_t i = 0; interfaces[i] != NULL; i++)
+    if (!add_face (self, interfaces[i], error))
       return false;
-  }
   return true;
+}
+
+static Face *
+find_face (DlnaServer *self, const char *interface)
+{
+  for (guint i = 0; i < self->faces->len; i++) {
+    Face *face = g_ptr_array_index (self->faces, i);
+    if (strcmp (face->name, interface) == 0)
+      return face;
+  }
+  return NULL;
+}
+
+void
+dlna_server_follow (DlnaServer *self, const char *const *interfaces)
+{
+  for (guint i = self->faces->len; i > 0; i--) {
+    Face *face = g_ptr_array_index (self->faces, i - 1);
+    if (!g_strv_contains (interfaces, face->name))
+      g_ptr_array_remove_index (self->faces, i - 1);
+  }
+  for (size_t i = 0; interfaces[i] != NULL; i++) {
+    g_autoptr (GError) error = NULL;
+    if (find_face (self, interfaces[i]) == NULL && !add_face (self, interfaces[i], &error))
+      retry_later (find_face (self, interfaces[i]), error);
+  }
 }
 
 DlnaServer *
@@ -408,10 +441,9 @@ dlna_server_stats (DlnaServer *self, DlnaServerStats *out)
 char *
 dlna_server_location (DlnaServer *self, const char *interface)
 {
-  for (guint i = 0; i < self->faces->len; i++) {
-    Face *face = g_ptr_array_index (self->faces, i);
-    if (face->context != NULL && strcmp (face->name, interface) == 0)
-      return g_strdup (gupnp_device_info_get_location (GUPNP_DEVICE_INFO (face->device)));
-  }
-  return NULL;
+  Face *face = find_face (self, interface);
+
+  return face != NULL && face->context != NULL
+             ? g_strdup (gupnp_device_info_get_location (GUPNP_DEVICE_INFO (face->device)))
+             : NULL;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A router starts us before its interfaces have their addresses, gets others from time to time, and
- * nobody is there to restart us. So every few seconds the addresses are compared with those that we
- * serve; that costs some 50 us and needs no luck with notifications. */
+ * nobody is there to restart us. So when the kernel tells of a change, and every few seconds besides,
+ * the addresses are compared with those that we serve; that costs some 50 us, and a notification that
+ * was lost costs no more than the wait. */
 #include "proxy/home.h"
+#include "dlna/links.h"
 #include "proxy/interfaces.h"
 #include <gio/gio.h>
 #include <string.h>
@@ -17,10 +19,11 @@ struct ProxyHome {
   GHashTable *refused; /* ADDR:PORT that could not be had, told already */
   char *host_local;
   DlnaServer *dlna;
-  char *dlna_interfaces; /* that it was made for, joined */
   char *dlna_error;
   char *page;
-  bool alone; /* no interface of a home was found */
+  bool alone;  /* no interface of a home was found */
+  bool router; /* there was a home's interface besides that of the default route */
+  DlnaLinks *links;
   guint look;
 };
 
@@ -139,10 +142,10 @@ static void
 follow_interfaces (ProxyHome *self, const GPtrArray *chosen)
 {
   g_autoptr (GPtrArray) names = interface_names (self, chosen);
-  g_autofree char *joined = g_strjoinv (" ", (char **)names->pdata);
-  if (self->dlna && g_strcmp0 (joined, self->dlna_interfaces) == 0)
+  if (self->dlna) {
+    dlna_server_follow (self->dlna, (const char *const *)names->pdata);
     return;
-  g_clear_pointer (&self->dlna, dlna_server_free);
+  }
   DlnaServerOptions options = {
       .library = self->with.library,
       .interfaces = (const char *const *)names->pdata,
@@ -156,8 +159,6 @@ follow_interfaces (ProxyHome *self, const GPtrArray *chosen)
   };
   g_autoptr (GError) error = NULL;
   self->dlna = dlna_server_new (&options, &error);
-  g_free (self->dlna_interfaces);
-  self->dlna_interfaces = g_steal_pointer (&joined);
   if (self->dlna)
     g_clear_pointer (&self->dlna_error, g_free);
   else if (g_strcmp0 (self->dlna_error, error->message) != 0) {
@@ -201,7 +202,7 @@ look (ProxyHome *self)
   const ProxyConfig *config = self->with.config;
   g_autoptr (GPtrArray) all = proxy_interfaces_read ();
   g_autoptr (GPtrArray) chosen =
-      proxy_interfaces_choose (all, (const char *const *)config->interfaces);
+      proxy_interfaces_choose (all, (const char *const *)config->interfaces, &self->router);
   tell_alone (self, chosen->len == 0);
   if (!config->listen) {
     g_autoptr (GPtrArray) wanted = wanted_addresses (self, all, chosen);
@@ -216,6 +217,12 @@ on_look (gpointer data)
 {
   look (data);
   return G_SOURCE_CONTINUE;
+}
+
+static void
+on_links (gpointer data)
+{
+  look (data);
 }
 
 static bool
@@ -264,6 +271,8 @@ proxy_home_new (const ProxyHomeOptions *options, GError **error)
     proxy_home_free (self);
     return NULL;
   }
+  static const DlnaLinksHandler handler = {.changed = on_links};
+  self->links = dlna_links_new (&handler, self, NULL); /* without it the timer does the work */
   look (self);
   self->look = g_timeout_add_seconds (LOOK_S, on_look, self);
   return self;
@@ -275,12 +284,12 @@ proxy_home_free (ProxyHome *self)
   if (!self)
     return;
   g_clear_handle_id (&self->look, g_source_remove);
+  dlna_links_free (self->links);
   g_clear_pointer (&self->dlna, dlna_server_free);
   net_listener_free (self->listener);
   g_hash_table_unref (self->served);
   g_hash_table_unref (self->refused);
   g_free (self->host_local);
-  g_free (self->dlna_interfaces);
   g_free (self->dlna_error);
   g_free (self->page);
   g_free (self);

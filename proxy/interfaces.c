@@ -100,19 +100,18 @@ proxy_interfaces_read (void)
 }
 
 GPtrArray *
-proxy_interfaces_choose (const GPtrArray *all, const char *const *wanted)
+proxy_interfaces_choose (const GPtrArray *all, const char *const *wanted, bool *router)
 {
   GPtrArray *chosen = g_ptr_array_new ();
-  bool others = false;
   for (guint i = 0; i < all->len; i++) {
     const ProxyInterface *interface = all->pdata[i];
-    others |= interface->private && !interface->default_route;
+    *router |= interface->private && !interface->default_route;
   }
   for (guint i = 0; i < all->len; i++) {
     ProxyInterface *interface = all->pdata[i];
     /* A link-local address needs a zone, which no URL for a player can carry. */
     if (wanted && wanted[0] ? g_strv_contains (wanted, interface->name) && !interface->link_local
-                            : interface->private && !(others && interface->default_route))
+                            : interface->private && !(*router && interface->default_route))
       g_ptr_array_add (chosen, interface);
   }
   return chosen;

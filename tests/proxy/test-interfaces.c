@@ -17,16 +17,34 @@ static ProxyInterface only = {
 
 /* names: those that are chosen, with their addresses. */
 static void
-check (ProxyInterface *const *given, const char *const *wanted, const char *expected)
+check_as (ProxyInterface *const *given, const char *const *wanted, bool *router,
+          const char *expected)
 {
   g_autoptr (GPtrArray) all = g_ptr_array_new ();
   for (; *given; given++)
     g_ptr_array_add (all, *given);
-  g_autoptr (GPtrArray) chosen = proxy_interfaces_choose (all, wanted);
+  g_autoptr (GPtrArray) chosen = proxy_interfaces_choose (all, wanted, router);
   g_autoptr (GString) text = g_string_new (NULL);
   for (guint i = 0; i < chosen->len; i++)
     g_string_append_printf (text, "%s ", ((ProxyInterface *)chosen->pdata[i])->ip);
   g_assert_cmpstr (text->str, ==, expected);
+}
+
+static void
+check (ProxyInterface *const *given, const char *const *wanted, const char *expected)
+{
+  bool router = false;
+  check_as (given, wanted, &router, expected);
+}
+
+/* The home's bridge goes down; behind another router the WAN has a private address. */
+static void
+test_router (void)
+{
+  bool router = false;
+  check_as ((ProxyInterface *[]){&lo, &wan_private, &lan, NULL}, NULL, &router, "192.168.1.1 ");
+  check_as ((ProxyInterface *[]){&lo, &wan_private, NULL}, NULL, &router, "");
+  check_as ((ProxyInterface *[]){&lo, &wan_private, &lan, NULL}, NULL, &router, "192.168.1.1 ");
 }
 
 static void
@@ -70,6 +88,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/interfaces/private-but-not-the-default-route", test_rule);
+  g_test_add_func ("/proxy/interfaces/wan-is-not-the-home-while-the-bridge-is-down", test_router);
   g_test_add_func ("/proxy/interfaces/operator-has-the-last-word", test_operator);
   g_test_add_func ("/proxy/interfaces/reads-loopback", test_read);
   return g_test_run ();

@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway in a home whose network does what networks do: a television finds it, always, and
+nobody else ever does."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import control_point
+import world
+from world import INTERNET, LAN, PATIENCE, figure, wait_until
+
+# A content that is listed and never played.
+LINK = 'ppsp:' + '5a' * 32 + '?cl=1000000&ty=video%2Fmp2t'
+MEDIA_SERVER = control_point.MEDIA_SERVER
+
+
+def channels(here):
+    path = os.path.join(here.folder, 'list.m3u')
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(f'#EXTM3U\n#EXTINF:-1 group-title="Films",One film\n{LINK}\n')
+    return 'file://' + path
+
+
+def gateway(here, name='Home', at='gw', interfaces=('lan0',), state='gateway', more=()):
+    words = [world.program('ppsp-proxy'), '--name', name, '--peer', '[::]:7574', '--state',
+             os.path.join(here.folder, state), '--channels', channels(here), *more]
+    for interface in interfaces:
+        words += ['--interface', interface]
+    process = here.run(f'gateway-{state}', words, at)
+    port = more[more.index('--listen') + 1] if '--listen' in more else '8574'
+    here.wait_healthy(at, f'http://127.0.0.1:{port}/healthz', process)
+    return process
+
+
+class Notices:
+    """What is announced on the home's network."""
+
+    def __init__(self, here, at='tv'):
+        with here.at(at):
+            self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.udp.bind(('239.255.255.250', 1900))
+        self.udp.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(
+            '239.255.255.250') + socket.inet_aton(LAN[at]))
+        here.closers.append(self.udp.close)
+
+    def heard(self, kind, seconds=PATIENCE):
+        """Seconds until a NOTIFY of a MediaServer with that NTS came."""
+        start = time.monotonic()
+        while time.monotonic() - start < seconds:
+            self.udp.settimeout(max(0.01, start + seconds - time.monotonic()))
+            try:
+                text = self.udp.recv(4096).decode('ascii', 'replace')
+            except socket.timeout:
+                break
+            if kind in text and MEDIA_SERVER in text:
+                return time.monotonic() - start
+        raise AssertionError(f'no {kind} within {seconds} s')
+
+    def forget(self):
+        self.udp.setblocking(False)
+        try:
+            while self.udp.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+
+def found(here, name='Home', at='tv', address=LAN['gw']):
+    """Found by a search, browsed, and its media answer, all at that address; the seconds it took."""
+    start = time.monotonic()
+    seen = None
+
+    def there():
+        nonlocal seen
+        with here.at(at):
+            try:
+                server = control_point.find('lan0', name, 3)
+                items = server.items() if server else []
+            except (OSError, ValueError):
+                return False
+        if not items or f'//{address}:' not in server.location:
+            return False
+        assert all(f'//{address}:' in item['url'] for item in items), items
+        seen = server
+        return here.status(at, items[0]['url'], 'HEAD')[0] == 200
+    wait_until(f'{name} is found at {address}', PATIENCE, there, every=0.1)
+    return time.monotonic() - start, seen
+
+
+def lost(here, at='tv', name='Home'):
+    with here.at(at):
+        return control_point.find('lan0', name, 1.5) is None
+
+
+def the_internet_sees_nothing(here):
+    here.build_network()
+    process = gateway(here)
+    found(here)
+    # Its own port for peers is all that is open: no answer to a search, to the group or to us.
+    with here.at('p1'):
+        here.ip('-n', here.names['p1'], 'route', 'add', '239.0.0.0/8', 'dev', 'wan0')
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        here.closers.append(udp.close)
+        for target in ('239.255.255.250', INTERNET['gw']):
+            for what in ('ssdp:all', MEDIA_SERVER):
+                udp.sendto(f'M-SEARCH * HTTP/1.1\r\nHOST: {target}:1900\r\nMAN: "ssdp:discover"\r\n'
+                           f'MX: 1\r\nST: {what}\r\n\r\n'.encode(), (target, 1900))
+        udp.settimeout(3)
+        try:
+            answer = udp.recv(4096)
+        except socket.timeout:
+            answer = None
+        assert answer is None, answer
+    open_ports = {}
+    for kind, state in (('tcp', '0A'), ('tcp6', '0A'), ('udp', '07'), ('udp6', '07')):
+        with open(f'/proc/{process.pid}/net/{kind}', encoding='ascii') as file:
+            for line in list(file)[1:]:
+                fields = line.split()
+                if fields[3] == state:
+                    address, port = fields[1].split(':')
+                    open_ports.setdefault(kind, set()).add((address, int(port, 16)))
+    home = {'0100007F', '014DA8C0', 'FAFFFFEF'}  # loopback, the LAN's address, the SSDP group
+    strangers = {(a, p) for a, p in open_ports['tcp'] | open_ports['udp'] if a not in home}
+    strangers |= {(a, p) for kind in ('tcp6', 'udp6') for a, p in open_ports.get(kind, ())
+                  if a != '00000000000000000000000001000000' and not a.startswith('000080FE')}
+    figure('open beyond loopback and the home', sorted(strangers), 'the port for peers', '')
+    assert {p for _, p in strangers} == {7574}, strangers
+    # And the group was joined on the home's side only.
+    with open(f'/proc/{process.pid}/net/igmp', encoding='ascii') as file:
+        link, joined = None, set()
+        for line in list(file)[1:]:
+            fields = line.split()
+            if fields[0].isdigit():
+                link = fields[1]
+            elif fields[0] == 'FAFFFFEF':
+                joined.add(link)
+    assert joined == {'lan0'}, joined
+    # Without --interface too: the default route leads to the Internet.
+    assert process.stop() == 0
+    process = gateway(here, interfaces=())
+    found(here)
+    here.ip('-n', here.names['gw'], 'link', 'set', 'lan0', 'down')
+    time.sleep(7)  # longer than between two looks
+    with open(f'/proc/{process.pid}/net/tcp', encoding='ascii') as file:
+        wan = [line for line in file if ' 0A ' in line and '0121160B:' in line]
+    assert not wan, wan
+    here.ip('-n', here.names['gw'], 'link', 'set', 'lan0', 'up')
+    figure('found after the bridge was down', found(here)[0])
+
+
+def a_pulled_cable_is_forgotten(here):
+    """The link itself stays up on our side; the switch says that nobody is there."""
+    here.build_network()
+    gateway(here)
+    first = found(here)[1]
+    notices = Notices(here)
+    for _ in range(2):
+        here.ip('-n', here.names['lan'], 'link', 'set', 'gw', 'down')
+        assert lost(here)
+        notices.forget()
+        here.ip('-n', here.names['lan'], 'link', 'set', 'gw', 'up')
+        figure('announced anew', notices.heard('ssdp:alive'))
+        seconds, server = found(here)
+        figure('found again', seconds)
+        assert server.location == first.location and server.udn == first.udn
+
+
+def a_router_that_restarts_has_another_address(here):
+    here.build_network()
+    gateway(here)
+    udn = found(here)[1].udn
+    inside = here.names['gw']
+    here.ip('-n', inside, 'link', 'set', 'lan0', 'down')
+    here.ip('-n', inside, 'addr', 'flush', 'dev', 'lan0')
+    here.ip('-n', inside, 'link', 'set', 'lan0', 'up')
+    time.sleep(1)
+    notices = Notices(here)
+    here.ip('-n', inside, 'addr', 'add', '192.168.77.7/24', 'brd', '+', 'dev', 'lan0')
+    figure('announced', notices.heard('ssdp:alive'))
+    seconds, server = found(here, address='192.168.77.7')
+    figure('found and its media served at the new address', seconds)
+    assert server.udn == udn, server.udn
+    page = 'http://192.168.77.7:8574/channels.m3u'
+    assert b'//192.168.77.7:8574/media/' in here.get('tv', page)
+
+
+def several_interfaces_come_and_go_alone(here):
+    """What happens on one interface is nothing to those who are on another."""
+    here.build_network()
+    here.ip('-n', here.names['gw'], 'link', 'add', 'lan1', 'type', 'veth', 'peer', 'name', 'lan1',
+            'netns', here.names['tv2'])
+    here.ip('-n', here.names['tv2'], 'addr', 'add', '192.168.78.20/24', 'brd', '+', 'dev', 'lan1')
+    here.ip('-n', here.names['tv2'], 'link', 'set', 'lan1', 'up')
+    gateway(here, interfaces=())
+    server = found(here)[1]
+    notices = Notices(here)
+    # A subscription on the first interface is the witness: it would not survive a new MediaServer.
+    with here.at('tv'):
+        callback = socket.create_server((LAN['tv'], 0))
+    here.closers.append(callback.close)
+    code, headers, _ = here.status('tv', server.services[control_point.DIRECTORY]['eventSubURL'],
+                                   'SUBSCRIBE', {'NT': 'upnp:event', 'TIMEOUT': 'Second-300',
+                                                 'CALLBACK': f'<http://{LAN["tv"]}:'
+                                                             f'{callback.getsockname()[1]}/>'})
+    assert code == 200, code
+    for _ in range(2):
+        here.ip('-n', here.names['gw'], 'addr', 'add', '192.168.78.1/24', 'brd', '+', 'dev', 'lan1')
+        here.ip('-n', here.names['gw'], 'link', 'set', 'lan1', 'up')
+        there = 'http://192.168.78.1:8575/'
+        wait_until('the MediaServer on the second interface', PATIENCE, lambda: here.get(
+            'tv2', f'{there}{server.udn.removeprefix("uuid:")}.xml', quiet=True, timeout=2))
+        wait_until('the media on the second interface', PATIENCE, lambda: here.get(
+            'tv2', 'http://192.168.78.1:8574/channels.m3u', quiet=True, timeout=2))
+        here.ip('-n', here.names['gw'], 'addr', 'del', '192.168.78.1/24', 'dev', 'lan1')
+        here.ip('-n', here.names['gw'], 'link', 'set', 'lan1', 'down')
+        wait_until('it is gone from there', PATIENCE, lambda: here.metric(
+            'gw', 'http://127.0.0.1:8574/metrics', 'ppsp_dlna_interfaces') == 1)
+    code, _, _ = here.status('tv', server.services[control_point.DIRECTORY]['eventSubURL'],
+                             'SUBSCRIBE', {'SID': headers['SID'], 'TIMEOUT': 'Second-300'})
+    assert code == 200, f'the subscription on the first interface was lost: {code}'
+    try:
+        notices.heard('ssdp:byebye', 0.5)
+        raise RuntimeError('byebye on an interface where nothing happened')
+    except AssertionError:
+        pass
+
+
+def multicast_that_is_filtered_comes_back(here):
+    """A switch that keeps searches from us: who knows us stays, and is told when we start anew; and
+    when it lets them through, all is as before."""
+    here.build_network()
+    process = gateway(here)
+    server = found(here)[1]
+
+    def flood(way):
+        subprocess.run(['bridge', '-n', here.names['lan'], 'link', 'set', 'dev', 'gw',
+                              'mcast_flood', way], check=True)
+    flood('off')
+    assert lost(here)
+    with here.at('tv'):
+        assert server.items(), 'who knows us browses'
+    assert process.stop() == 0
+    notices = Notices(here)
+    gateway(here)
+    figure('a start is heard in spite of the filter', notices.heard('ssdp:alive'))
+    flood('on')
+    seconds, again = found(here)
+    figure('found', seconds)
+    assert again.location == server.location and again.udn == server.udn
+
+
+def two_gateways_live_in_one_home(here):
+    here.build_network()
+    gateway(here, 'Upstairs')
+    here.ip('-n', here.names['tv2'], 'route', 'del', 'default')
+    gateway(here, 'Downstairs', at='tv2', state='second')
+    # A third on the first one's computer, with ports of its own.
+    third = gateway(here, 'Cellar', state='third', more=(
+        '--listen', '9574', '--dlna-port', '9575', '--peer', '[::]:9576'))
+    upstairs = found(here, 'Upstairs')[1]
+    downstairs = found(here, 'Downstairs', address=LAN['tv2'])[1]
+    cellar = found(here, 'Cellar')[1]
+    assert len({upstairs.udn, downstairs.udn, cellar.udn}) == 3
+    assert third.stop() == 0
+    assert lost(here, name='Cellar')
+    found(here, 'Upstairs')
+    found(here, 'Downstairs', address=LAN['tv2'])
+
+
+def it_says_goodbye_and_is_known_again(here):
+    here.build_network()
+    process = gateway(here)
+    first = found(here)[1]
+    notices = Notices(here)
+    notices.forget()
+    process.kill(signal.SIGTERM)
+    figure('byebye', notices.heard('ssdp:byebye'))
+    assert process.wait() == 0
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        notices.forget()
+        process = gateway(here)
+        figure('announced at the start', notices.heard('ssdp:alive'))
+        again = found(here)[1]
+        assert (again.udn, again.location) == (first.udn, first.location)
+        process.kill(number)
+        process.wait()
+
+
+if __name__ == '__main__':
+    raise SystemExit(world.main(__file__, [
+        the_internet_sees_nothing,
+        a_pulled_cable_is_forgotten,
+        a_router_that_restarts_has_another_address,
+        several_interfaces_come_and_go_alone,
+        multicast_that_is_filtered_comes_back,
+        two_gateways_live_in_one_home,
+        it_says_goodbye_and_is_known_again]))
