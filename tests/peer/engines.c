@@ -161,11 +161,18 @@ make_film_of (Film *film, PeerHashFunction hash, uint64_t n_chunks, size_t last)
   film->content.swarm_id_size = (uint16_t)peer_hash_size (hash);
 }
 
+void
+film_clear (Film *film)
+{
+  peer_integrity_free (film->integrity);
+  peer_store_free (film->store);
+}
+
 PeerSwarm *
 seed (Net *net, unsigned i, Film *film)
 {
   PeerJoin join = {.content = &film->content, .store = film->store, .integrity = film->integrity};
-  return peer_engine_join (net->engines[i], &join, NULL);
+  return film->swarm = peer_engine_join (net->engines[i], &join, NULL);
 }
 
 PeerSwarm *
@@ -180,6 +187,92 @@ leech (Net *net, unsigned i, const PeerContent *content, uint64_t n_chunks)
   peer_engine_add_peer (net->engines[i], swarm, &seeder);
   return swarm;
 }
+
+PeerSwarm *
+net_init_film (Net *net, unsigned n, Film *film, uint64_t n_chunks)
+{
+  net_init (net, n);
+  make_film (film, n_chunks, 100);
+  seed (net, 0, film);
+  return leech (net, 1, &film->content, n_chunks);
+}
+
+PeerKey *
+make_live (PeerContent *content)
+{
+  PeerKey *key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, NULL);
+  peer_content_init_live (content);
+  peer_key_swarm_id (key, content);
+  content->chunk_size = CHUNK;
+  content->chunks_per_signature = MUNRO;
+  return key;
+}
+
+PeerSwarm *
+go_live (Net *net, unsigned i, const PeerContent *content, uint64_t window)
+{
+  PeerJoin join = {.content = content,
+                   .store = peer_store_memory_new (CHUNK, window),
+                   .discard_window = window,
+                   .source = true};
+  PeerSwarm *swarm = peer_engine_join (net->engines[i], &join, NULL);
+  g_assert_nonnull (swarm);
+  return swarm;
+}
+
+/* --- what is written by hand --- */
+
+PeerOptions
+options_of (const PeerContent *content)
+{
+  bool live = peer_content_is_live (content);
+  return (PeerOptions){
+      .has_version = true,
+      .version = 1,
+      .has_minimum_version = true,
+      .minimum_version = 1,
+      .has_swarm_id = true,
+      .swarm_id = {content->swarm_id, content->swarm_id_size},
+      .has_method = true,
+      .method = content->method,
+      .has_hash = true,
+      .hash = content->hash,
+      .has_signature = live,
+      .signature = content->signature,
+      .has_addressing = true,
+      .addressing = content->addressing,
+      .has_discard_window = live,
+      .discard_window = UINT64_MAX,
+      .has_chunk_size = true,
+      .chunk_size = content->chunk_size,
+  };
+}
+
+void
+put_handshake (PeerWriter *writer, uint32_t channel, const PeerOptions *options)
+{
+  uint8_t bytes[PEER_SWARM_ID_MAX + 64];
+  PeerWriter list = {bytes, 0, sizeof bytes};
+  g_assert_true (peer_options_write (&list, options));
+  PeerMessage message = {
+      .type = PEER_MESSAGE_HANDSHAKE, .channel = channel, .bytes = {bytes, list.used}};
+  g_assert_true (peer_wire_write (writer, NULL, &message));
+}
+
+uint32_t
+channel_of (const Net *net, unsigned from, unsigned to)
+{
+  for (guint i = 0; i < net->log->len; i++) {
+    const Datagram *datagram = &g_array_index (net->log, Datagram, i);
+    PeerReader reader = {datagram->bytes, datagram->size};
+    uint32_t id = 0;
+    if (datagram->from == from && datagram->to == to && peer_reader_u32 (&reader, &id) && id != 0)
+      return id;
+  }
+  g_assert_not_reached ();
+}
+
+/* --- what is wanted, and what came --- */
 
 void
 want (Net *net, unsigned i, PeerSwarm *swarm, PeerRange window)

@@ -36,6 +36,7 @@ typedef struct {
   PeerContent content;
   PeerIntegrity *integrity;
   PeerStore *store;
+  PeerSwarm *swarm; /* of the engine that has taken it */
 } Film;
 
 /* Of engine i. */
@@ -55,10 +56,25 @@ void chunk_bytes (uint64_t chunk, uint8_t *out);
 /* A static content of n_chunks, of which the last one has last bytes. */
 void make_film (Film *film, uint64_t n_chunks, size_t last);
 void make_film_of (Film *film, PeerHashFunction hash, uint64_t n_chunks, size_t last);
+/* Where no engine has taken it. */
+void film_clear (Film *film);
 /* The engine takes the film. */
 PeerSwarm *seed (Net *net, unsigned i, Film *film);
 /* Joins, and is told of engine 0. */
 PeerSwarm *leech (Net *net, unsigned i, const PeerContent *content, uint64_t n_chunks);
+/* n engines: engine 0 has a film, whose last chunk has 100 bytes, engine 1 joins and has nothing.
+ * Returns the swarm of engine 1. */
+PeerSwarm *net_init_film (Net *net, unsigned n, Film *film, uint64_t n_chunks);
+/* A live content of MUNRO chunks a signature; the key is the caller's. */
+PeerKey *make_live (PeerContent *content);
+/* Engine i joins as its source; it keeps and offers the last window chunks. */
+PeerSwarm *go_live (Net *net, unsigned i, const PeerContent *content, uint64_t window);
+/* What a first HANDSHAKE in that content's swarm says. */
+PeerOptions options_of (const PeerContent *content);
+/* A HANDSHAKE; channel: the sender's. */
+void put_handshake (PeerWriter *writer, uint32_t channel, const PeerOptions *options);
+/* The ID of the channel between them as from writes it, by the first datagram on it. */
+uint32_t channel_of (const Net *net, unsigned from, unsigned to);
 /* All of the window, at once. */
 void want (Net *net, unsigned i, PeerSwarm *swarm, PeerRange window);
 /* The run is in the store with the right bytes; the last chunk has last of them. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/peer/scene.h"
+#include "tests/peer/engines.h"
 
 #include <string.h>
 
@@ -123,31 +124,6 @@ give (Scene *self, const SceneStranger *from, PeerWriter *writer)
   scene_drain (self);
 }
 
-static void
-put_handshake (Scene *self, const SceneStranger *from, PeerWriter *writer)
-{
-  uint8_t bytes[256];
-  PeerWriter body = {bytes, 0, sizeof bytes};
-  PeerOptions options = {.has_version = true,
-                         .version = 1,
-                         .has_minimum_version = true,
-                         .minimum_version = 1,
-                         .has_swarm_id = true,
-                         .swarm_id = {self->content.swarm_id, self->content.swarm_id_size},
-                         .has_method = true,
-                         .method = PEER_METHOD_MERKLE,
-                         .has_hash = true,
-                         .hash = PEER_HASH_SHA256,
-                         .has_addressing = true,
-                         .addressing = PEER_ADDRESSING_CHUNKS32,
-                         .has_chunk_size = true,
-                         .chunk_size = self->content.chunk_size};
-  PeerMessage message = {.type = PEER_MESSAGE_HANDSHAKE, .channel = from->local};
-  g_assert_true (peer_options_write (&body, &options));
-  message.bytes = (PeerReader){bytes, body.used};
-  g_assert_true (peer_wire_write (writer, NULL, &message));
-}
-
 const SceneSaid *
 scene_last_said (const Scene *self, PeerMessageType type, const PeerAddress *to)
 {
@@ -188,8 +164,9 @@ scene_call (Scene *self, const char *where, const PeerMessage *behind)
   uint8_t bytes[512];
   PeerWriter writer = {bytes, 0, sizeof bytes};
   SceneStranger stranger = {.address = scene_address_of (where), .local = self->next_local++};
+  PeerOptions options = options_of (&self->content);
   peer_writer_u32 (&writer, 0);
-  put_handshake (self, &stranger, &writer);
+  put_handshake (&writer, stranger.local, &options);
   if (behind != NULL)
     g_assert_true (peer_wire_write (&writer, &self->format, behind));
   give (self, &stranger, &writer);
@@ -226,11 +203,12 @@ scene_answer (Scene *self, const char *where)
   uint8_t bytes[512];
   PeerWriter writer = {bytes, 0, sizeof bytes};
   SceneStranger stranger = {.address = scene_address_of (where), .local = self->next_local++};
+  PeerOptions options = options_of (&self->content);
   const SceneSaid *first = scene_last_said (self, PEER_MESSAGE_HANDSHAKE, &stranger.address);
   g_assert_nonnull (first);
   stranger.remote = first->channel;
   peer_writer_u32 (&writer, stranger.remote);
-  put_handshake (self, &stranger, &writer);
+  put_handshake (&writer, stranger.local, &options);
   give (self, &stranger, &writer);
   return stranger;
 }

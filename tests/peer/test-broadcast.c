@@ -36,10 +36,7 @@ integrity_of (const PeerContent *content)
 static void
 live_init (Live *self, uint64_t first, uint64_t n)
 {
-  peer_content_init_live (&self->content);
-  self->key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, NULL);
-  peer_key_swarm_id (self->key, &self->content);
-  self->content.chunk_size = CHUNK;
+  self->key = make_live (&self->content);
   self->content.chunks_per_signature = STEP;
   self->source = integrity_of (&self->content);
   peer_integrity_start (self->source, first);
@@ -203,16 +200,11 @@ test_engines (void)
 {
   Net net;
   PeerContent live, film;
-  g_autoptr (PeerKey) key = NULL;
+  g_autoptr (PeerKey) key = make_live (&live);
   uint8_t bytes[CHUNK];
   const uint64_t n = 11 * MUNRO;
   PeerAddress middle = address_of (1);
   net_init (&net, 4);
-  peer_content_init_live (&live);
-  key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, NULL);
-  peer_key_swarm_id (key, &live);
-  live.chunk_size = CHUNK;
-  live.chunks_per_signature = MUNRO;
   PeerJoin join = {.content = &live,
                    .store = peer_store_memory_new (CHUNK, n),
                    .discard_window = UINT64_MAX,

@@ -3,8 +3,6 @@
  * not. */
 #include "tests/peer/engines.h"
 
-#include <string.h>
-
 #define BAN_TIME INT64_C (600000000) /* us */
 
 /* --- two signatures for one munro --- */
@@ -18,17 +16,9 @@ typedef struct {
 static void
 fork_init (Fork *self, Net *net)
 {
-  peer_content_init_live (&self->content);
-  self->key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, NULL);
-  peer_key_swarm_id (self->key, &self->content);
-  self->content.chunk_size = CHUNK;
-  self->content.chunks_per_signature = MUNRO;
+  self->key = make_live (&self->content);
   for (unsigned i = 0; i < 2; i++) {
-    PeerJoin join = {.content = &self->content,
-                     .store = peer_store_memory_new (CHUNK, 1024),
-                     .discard_window = 1024,
-                     .source = true};
-    self->swarms[i] = peer_engine_join (net->engines[i], &join, NULL);
+    self->swarms[i] = go_live (net, i, &self->content, 1024);
     peer_engine_start (net->engines[i], self->swarms[i], 0);
   }
 }
@@ -104,14 +94,12 @@ test_ban_doubles (void)
 {
   Net net;
   Film film;
-  net_init (&net, 2);
+  PeerSwarm *swarm = net_init_film (&net, 2, &film, 40);
   net.tamper = pollute;
-  make_film (&film, 40, 100);
-  seed (&net, 0, &film);
-  PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
   want (&net, 1, swarm, (PeerRange){0, 40});
   net_run (&net, net.now + 5000000);
   g_assert_cmpuint (bans (&net), ==, 1);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->chunks_bad, ==, 1);
   net_run (&net, net.now + BAN_TIME - 10000000);
   g_assert_cmpuint (bans (&net), ==, 1);
   net_run (&net, net.now + 300000000);
@@ -131,20 +119,13 @@ test_pusher_is_left (void)
 {
   Net net;
   Film film;
-  net_init (&net, 2);
-  make_film (&film, 40, 100);
-  PeerContent content = film.content;
-  seed (&net, 0, &film);
-  leech (&net, 1, &content, 40);
+  net_init_film (&net, 2, &film, 40);
   net_run (&net, net.now + 1000000);
   g_assert_cmpuint (peer_engine_counters (net.engines[1])->channels_opened, ==, 1);
-  /* the channel ID that engine 1 gave: in the head of what engine 0 sends */
-  uint8_t bytes[PEER_DATAGRAM_MAX] = {0};
-  for (guint i = 0; i < net.log->len; i++)
-    if (g_array_index (net.log, Datagram, i).from == 0)
-      memcpy (bytes, g_array_index (net.log, Datagram, i).bytes, 4);
-  PeerWireFormat format = peer_wire_format (&content);
-  PeerWriter writer = {bytes, 4, sizeof bytes};
+  uint8_t bytes[PEER_DATAGRAM_MAX];
+  PeerWireFormat format = peer_wire_format (&film.content);
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  peer_writer_u32 (&writer, channel_of (&net, 0, 1));
   static const uint8_t nothing[CHUNK];
   PeerMessage data = {
       .type = PEER_MESSAGE_DATA, .chunks = {7, 8}, .bytes = {nothing, sizeof nothing}};
@@ -162,7 +143,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/peer/defence/fork-is-not-given-on-and-nobody-blamed", test_fork);
-  g_test_add_func ("/peer/defence/ban-is-twice-as-long-each-time", test_ban_doubles);
+  g_test_add_func ("/peer/defence/polluter-is-banned-twice-as-long-each-time", test_ban_doubles);
   g_test_add_func ("/peer/defence/who-pushes-too-much-is-left", test_pusher_is_left);
   return g_test_run ();
 }

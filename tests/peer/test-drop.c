@@ -15,10 +15,7 @@ test_drop (void)
   PeerAddress cache = address_of (1);
   uint8_t bytes[CHUNK];
   size_t size;
-  net_init (&net, 3);
-  make_film (&film, n, 100);
-  seed (&net, 0, &film);
-  PeerSwarm *swarm = leech (&net, 1, &film.content, n);
+  PeerSwarm *swarm = net_init_film (&net, 3, &film, n);
   want (&net, 1, swarm, (PeerRange){0, n});
   net_run (&net, net.now + 20000000);
   assert_has (swarm, (PeerRange){0, n}, 100);
@@ -95,12 +92,9 @@ test_absent (void)
   Film film;
   const uint64_t n = 60;
   PeerAddress keeper = address_of (1);
-  net_init (&net, 4);
+  PeerSwarm *swarm = net_init_film (&net, 4, &film, n);
   net.tamper = hear_haves;
   told_of_lost = false;
-  make_film (&film, n, 100);
-  seed (&net, 0, &film);
-  PeerSwarm *swarm = leech (&net, 1, &film.content, n);
   want (&net, 1, swarm, (PeerRange){0, n});
   net_run (&net, net.now + 10000000);
   assert_has (swarm, (PeerRange){0, n}, 100);

@@ -73,35 +73,10 @@ scene_end (Net *net)
 }
 
 static void
-put_handshake (PeerWriter *writer, const PeerContent *content)
+greet (PeerWriter *writer, const PeerContent *content)
 {
-  uint8_t bytes[PEER_SWARM_ID_MAX];
-  PeerWriter list = {bytes, 0, sizeof bytes};
-  bool live = peer_content_is_live (content);
-  PeerOptions options = {
-      .has_version = true,
-      .version = 1,
-      .has_minimum_version = true,
-      .minimum_version = 1,
-      .has_swarm_id = true,
-      .swarm_id = {content->swarm_id, content->swarm_id_size},
-      .has_method = true,
-      .method = content->method,
-      .has_hash = true,
-      .hash = content->hash,
-      .has_signature = live,
-      .signature = content->signature,
-      .has_addressing = true,
-      .addressing = content->addressing,
-      .has_discard_window = live,
-      .discard_window = UINT64_MAX,
-      .has_chunk_size = true,
-      .chunk_size = content->chunk_size,
-  };
-  g_assert_true (peer_options_write (&list, &options));
-  PeerMessage message = {
-      .type = PEER_MESSAGE_HANDSHAKE, .channel = STRANGER, .bytes = {bytes, list.used}};
-  g_assert_true (peer_wire_write (writer, NULL, &message));
+  PeerOptions options = options_of (content);
+  put_handshake (writer, STRANGER, &options);
 }
 
 /* One datagram of n messages. first: it opens the channel. */
@@ -113,7 +88,7 @@ put (Net *net, const PeerContent *first, const PeerMessage *messages, size_t n)
   g_assert_true (first != NULL || theirs != 0);
   peer_writer_u32 (&writer, first != NULL && theirs == 0 ? 0 : theirs);
   if (first != NULL)
-    put_handshake (&writer, first);
+    greet (&writer, first);
   for (size_t i = 0; i < n; i++)
     g_assert_true (peer_wire_write (&writer, &format, &messages[i]));
   net_send (net, 1, 0, bytes, writer.used);
@@ -139,24 +114,12 @@ of (PeerMessageType type, uint64_t first, uint64_t end)
   return (PeerMessage){.type = type, .chunks = {first, end}};
 }
 
-static void
-make_live (PeerContent *content, PeerKey **key)
-{
-  peer_content_init_live (content);
-  *key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, NULL);
-  peer_key_swarm_id (*key, content);
-  content->chunk_size = CHUNK;
-  content->chunks_per_signature = MUNRO;
-}
-
 /* Engine 0 joins, and knows nobody. */
 static PeerSwarm *
-join (Net *net, const PeerContent *content, bool source)
+join (Net *net, const PeerContent *content)
 {
-  PeerJoin join = {.content = content,
-                   .store = peer_store_memory_new (CHUNK, 1024),
-                   .discard_window = 1024,
-                   .source = source};
+  PeerJoin join = {
+      .content = content, .store = peer_store_memory_new (CHUNK, 1024), .discard_window = 1024};
   PeerSwarm *swarm = peer_engine_join (net->engines[0], &join, NULL);
   g_assert_nonnull (swarm);
   return swarm;
@@ -203,20 +166,28 @@ test_have_cancels (void)
   scene_end (&net);
 }
 
+/* Engine 0 lacks a film, and asks the stranger, who has it, for chunk 7. */
+static PeerSwarm *
+ask_for_seven (Net *net, Film *film)
+{
+  make_film (film, N_CHUNKS, CHUNK);
+  scene_begin (net, &film->content);
+  PeerSwarm *swarm = join (net, &film->content);
+  want (net, 0, swarm, (PeerRange){7, 8});
+  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, N_CHUNKS);
+  say (net, &film->content, &have, 1);
+  keep_alive (net);
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 1);
+  return swarm;
+}
+
 /* 3.8: what is asked for again is cancelled where it was asked before. */
 static void
 test_given_up (void)
 {
   Net net;
   Film film;
-  make_film (&film, N_CHUNKS, CHUNK);
-  scene_begin (&net, &film.content);
-  PeerSwarm *swarm = join (&net, &film.content, false);
-  want (&net, 0, swarm, (PeerRange){7, 8});
-  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, N_CHUNKS);
-  say (&net, &film.content, &have, 1);
-  keep_alive (&net);
-  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 1);
+  ask_for_seven (&net, &film);
   g_assert_cmpuint (count (PEER_MESSAGE_CANCEL), ==, 0);
   for (unsigned i = 0; i < 20 && count (PEER_MESSAGE_CANCEL) == 0; i++) {
     net_run (&net, net.now + SECOND);
@@ -228,8 +199,7 @@ test_given_up (void)
     if (message->type == PEER_MESSAGE_CANCEL)
       g_assert_true (message->chunks.first == 7 && message->chunks.end == 8);
   }
-  peer_integrity_free (film.integrity);
-  peer_store_free (film.store);
+  film_clear (&film);
   scene_end (&net);
 }
 
@@ -241,14 +211,7 @@ test_came_from_elsewhere (void)
   PeerHash proof[PEER_PROOF_MAX];
   PeerPendingHashes hashes = {0};
   uint8_t bytes[CHUNK];
-  make_film (&film, N_CHUNKS, CHUNK);
-  scene_begin (&net, &film.content);
-  PeerSwarm *swarm = join (&net, &film.content, false);
-  want (&net, 0, swarm, (PeerRange){7, 8});
-  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, N_CHUNKS);
-  say (&net, &film.content, &have, 1);
-  keep_alive (&net);
-  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 1);
+  PeerSwarm *swarm = ask_for_seven (&net, &film);
   g_autoptr (PeerChunks) none = peer_chunks_new (0);
   int n = peer_integrity_proof (film.integrity, 7, none, none, proof);
   for (int i = 0; i < n; i++)
@@ -257,8 +220,7 @@ test_came_from_elsewhere (void)
   g_assert_true (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK));
   net_run (&net, net.now + DELAY);
   g_assert_cmpuint (count (PEER_MESSAGE_CANCEL), ==, 1);
-  peer_integrity_free (film.integrity);
-  peer_store_free (film.store);
+  film_clear (&film);
   scene_end (&net);
 }
 
@@ -298,7 +260,7 @@ test_invalid_first (void)
   scene_begin (&net, &film.content);
   seed (&net, 0, &film);
   peer_writer_u32 (&writer, 0);
-  put_handshake (&writer, &film.content);
+  greet (&writer, &film.content);
   size_t good = writer.used;
   peer_writer_bytes (&writer, bad, sizeof bad);
   net_send (&net, 1, 0, bytes, writer.used);
@@ -343,7 +305,7 @@ test_choked_static (void)
   PeerMessage have = of (PEER_MESSAGE_HAVE, 0, N_CHUNKS);
   make_film (&film, N_CHUNKS, CHUNK);
   scene_begin (&net, &film.content);
-  PeerSwarm *swarm = join (&net, &film.content, false);
+  PeerSwarm *swarm = join (&net, &film.content);
   want (&net, 0, swarm, (PeerRange){0, N_CHUNKS});
   say (&net, &film.content, (PeerMessage[]){have, choke}, 2);
   for (unsigned i = 0; i < 5; i++) {
@@ -365,8 +327,7 @@ test_choked_static (void)
   net_run (&net, net.now + 2 * SECOND);
   g_assert_cmpuint (peer_engine_counters (net.engines[0])->chunks_unproven, ==, 1);
   g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 0);
-  peer_integrity_free (film.integrity);
-  peer_store_free (film.store);
+  film_clear (&film);
   scene_end (&net);
 }
 
@@ -375,18 +336,16 @@ test_choked_live (void)
 {
   Net net;
   PeerContent content;
-  PeerKey *key;
   PeerMessage choke = {.type = PEER_MESSAGE_CHOKE}, unchoke = {.type = PEER_MESSAGE_UNCHOKE};
   PeerMessage have = of (PEER_MESSAGE_HAVE, 0, 4 * MUNRO);
-  make_live (&content, &key);
+  g_autoptr (PeerKey) key = make_live (&content);
   scene_begin (&net, &content);
-  join (&net, &content, false);
+  join (&net, &content);
   say (&net, &content, (PeerMessage[]){have, choke}, 2);
   say (&net, NULL, &have, 1);
   g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 0);
   say (&net, NULL, &unchoke, 1);
   g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), >, 0);
-  peer_key_free (key);
   scene_end (&net);
 }
 
@@ -462,11 +421,10 @@ test_munro_of_who_begins (void)
 {
   Net net;
   PeerContent content;
-  PeerKey *key;
   PeerAddress stranger = address_of (1);
-  make_live (&content, &key);
+  g_autoptr (PeerKey) key = make_live (&content);
   scene_begin (&net, &content);
-  PeerSwarm *swarm = join (&net, &content, true);
+  PeerSwarm *swarm = go_live (&net, 0, &content, 1024);
   peer_engine_start (net.engines[0], swarm, 0);
   sign_munro (&net, swarm, key, 0);
   peer_engine_add_peer (net.engines[0], swarm, &stranger);
@@ -489,7 +447,6 @@ test_munro_of_who_begins (void)
   g_assert_cmpuint (n_datagrams, >, before);
   for (unsigned i = before + 1; i <= n_datagrams; i++)
     g_assert_cmpuint (count_signed (i), ==, 0);
-  peer_key_free (key);
   scene_end (&net);
 }
 

@@ -96,10 +96,7 @@ test_way (gconstpointer data)
   const struct Way *way = data;
   Net net;
   Film film;
-  net_init (&net, 2);
-  make_film (&film, 3000, 100);
-  seed (&net, 0, &film);
-  PeerSwarm *swarm = leech (&net, 1, &film.content, 3000);
+  PeerSwarm *swarm = net_init_film (&net, 2, &film, 3000);
   mtu = way->mtu;
   tells = way->tells;
   biggest = dropped = 0;

@@ -207,20 +207,6 @@ test_shares (gconstpointer data)
   net_clear (&crowd.net);
 }
 
-/* The ID of the seeder's channel with a leecher, as that writes it: its third datagram has it. */
-static uint32_t
-channel_of (const Net *net, unsigned leecher)
-{
-  for (guint i = 0; i < net->log->len; i++) {
-    const Datagram *datagram = &g_array_index (net->log, Datagram, i);
-    PeerReader reader = {datagram->bytes, datagram->size};
-    uint32_t id = 0;
-    if (datagram->from == leecher && peer_reader_u32 (&reader, &id) && id != 0)
-      return id;
-  }
-  g_assert_not_reached ();
-}
-
 /* All of the film, said again and again. */
 static void
 ask_for_all (Crowd *self, unsigned leecher, uint32_t channel)
@@ -244,7 +230,7 @@ test_greedy (void)
   Crowd crowd;
   crowd_init (&crowd, 4, limit, false);
   net_run (&crowd.net, crowd.net.now + SECOND);
-  uint32_t channel = channel_of (&crowd.net, 1);
+  uint32_t channel = channel_of (&crowd.net, 1, 0);
   for (unsigned i = 0; i < 290; i++) {
     ask_for_all (&crowd, 1, channel);
     net_run (&crowd.net, crowd.net.now + SECOND / 10);
@@ -313,16 +299,8 @@ test_pace (void)
   uint8_t bytes[CHUNK];
   PeerContent content;
   net_init (&net, 2);
-  peer_content_init_live (&content);
-  PeerKey *key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, NULL);
-  peer_key_swarm_id (key, &content);
-  content.chunk_size = CHUNK;
-  content.chunks_per_signature = MUNRO;
-  PeerJoin join = {.content = &content,
-                   .store = peer_store_memory_new (CHUNK, 8192),
-                   .discard_window = 8192,
-                   .source = true};
-  PeerSwarm *source = peer_engine_join (net.engines[0], &join, NULL), *viewer = NULL;
+  g_autoptr (PeerKey) key = make_live (&content);
+  PeerSwarm *source = go_live (&net, 0, &content, 8192), *viewer = NULL;
   uint64_t at_start = 0, n = 0;
   for (unsigned second = 0; second < 60; second++) {
     for (unsigned i = 0; i < 100; i++, n++) {
@@ -343,7 +321,6 @@ test_pace (void)
   g_assert_cmpuint (at_start, <=, (5 + 11 * 3 / 2 + 1) * BITRATE);
   g_assert_cmpuint (downloaded (viewer) - at_start, >=, 10 * BITRATE);
   g_assert_cmpuint (downloaded (viewer) - at_start, <=, 16 * BITRATE);
-  peer_key_free (key);
   net_clear (&net);
 }
 
