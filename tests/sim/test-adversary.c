@@ -4,6 +4,7 @@
  *   test-adversary --attack P3 --share 0.3 --seeds 1000        (--attack all, --attack mix) */
 #include "peer/swarm-state.h"
 #include "tests/sim/adversary.h"
+#include "tests/sim/options.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -303,20 +304,12 @@ parse_options (int *argc, char ***argv, Options *out)
       {"figures", 0, 0, G_OPTION_ARG_NONE, &verbose, "of each run", NULL},
       {NULL},
   };
-  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
-  g_option_context_add_main_entries (context, entries, NULL);
-  g_option_context_set_ignore_unknown_options (context, TRUE);
-  g_autoptr (GError) error = NULL;
-  bool ok = g_option_context_parse (context, argc, argv, &error);
-  if (ok && attack != NULL && g_ascii_strcasecmp (attack, MIX) != 0 &&
-      strcmp (attack, "all") != 0 && sim_attack_find (attack) == NULL) {
+  sim_options_parse (entries, argc, argv);
+  if (attack != NULL && g_ascii_strcasecmp (attack, MIX) != 0 && strcmp (attack, "all") != 0 &&
+      sim_attack_find (attack) == NULL) {
     g_printerr ("there is no attack %s\n", attack);
-    ok = false;
-  } else if (!ok) {
-    g_printerr ("%s\n", error->message);
-  }
-  if (!ok)
     exit (2);
+  }
   *out = (Options){.attack = g_steal_pointer (&attack),
                    .share = share,
                    .capacity = capacity,

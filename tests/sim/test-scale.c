@@ -3,6 +3,7 @@
  * than the stream has, viewers that come and go, and a source that can feed a handful of them. With
  * options of its own it runs one and prints its figures:
  *   test-scale --peers 10000 --bitrate 8000000 --seconds 60 --churn 0.01 --trace run.jsonl */
+#include "tests/sim/options.h"
 #include "tests/sim/world.h"
 
 #include <math.h>
@@ -159,14 +160,7 @@ run_by_options (int *argc, char ***argv)
       {"viewers", 0, 0, G_OPTION_ARG_NONE, &viewers, "a line for each viewer", NULL},
       {NULL},
   };
-  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
-  g_option_context_add_main_entries (context, entries, NULL);
-  g_option_context_set_ignore_unknown_options (context, TRUE);
-  g_autoptr (GError) error = NULL;
-  if (!g_option_context_parse (context, argc, argv, &error)) {
-    g_printerr ("%s\n", error->message);
-    exit (2);
-  }
+  sim_options_parse (entries, argc, argv);
   g_test_init (argc, argv, NULL);
   if (one)
     run_one (&own, trace, json, viewers);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole swarms. With options of its own it runs one live swarm and prints its figures:
  *   test-swarm --seed 7 --peers 40 --bitrate 8000000 --seconds 120 --loss 0.05 */
+#include "tests/sim/options.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
@@ -290,14 +291,7 @@ parse_options (int *argc, char ***argv, Options *out)
       {"loss", 0, 0, G_OPTION_ARG_DOUBLE, &loss, "share of datagrams, each way", "SHARE"},
       {NULL},
   };
-  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
-  g_option_context_add_main_entries (context, entries, NULL);
-  g_option_context_set_ignore_unknown_options (context, TRUE);
-  g_autoptr (GError) error = NULL;
-  if (!g_option_context_parse (context, argc, argv, &error)) {
-    g_printerr ("%s\n", error->message);
-    exit (2);
-  }
+  sim_options_parse (entries, argc, argv);
   *out = default_options;
   out->seed = seed >= 0 ? (uint64_t)seed : out->seed;
   out->bitrate = bitrate > 0 ? (uint64_t)bitrate : out->bitrate;
