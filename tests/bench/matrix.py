@@ -8,7 +8,6 @@ ways are given smaller files."""
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -89,8 +88,7 @@ def main():
     parser.add_argument('--only', help='LEECHERS,DELAY,LOSS: one cell')
     parser.add_argument('--json', help='write the figures to this file')
     options = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(1))
+    throughput.end_cleanly()
     cells = [tuple(int(word) for word in options.only.split(','))] if options.only else CELLS
     table, good = {}, True
     try:
@@ -107,9 +105,7 @@ def main():
     except world.Skip as why:
         print(f'skipped: {why}')
         return world.SKIPPED
-    if options.json:
-        with open(options.json, 'w', encoding='utf-8') as file:
-            json.dump(table, file, indent=2)
+    throughput.save(options.json, table)
     return 0 if good else 1
 
 

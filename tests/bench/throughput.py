@@ -347,6 +347,18 @@ def judge(result):
     return 0 if good else 1
 
 
+def end_cleanly():
+    """A signal ends us as an error does: what was started is stopped, what was made removed."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(1))
+
+
+def save(path, figures):
+    if path:
+        with open(path, 'w', encoding='utf-8') as file:
+            json.dump(figures, file, indent=2)
+
+
 def main():
     if len(sys.argv) > 1 and sys.argv[1] == '--role':
         role = {'seed': role_seed, 'leech': role_leech}[sys.argv[2]]
@@ -361,17 +373,14 @@ def main():
     if os.cpu_count() < 2:
         print('skipped: two cores are needed')
         return world.SKIPPED
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(1))
+    end_cleanly()
     with tempfile.TemporaryDirectory(prefix='ppsp-bench-', dir=options.folder) as folder:
         try:
             result = bench(folder, options)
         except world.Skip as why:
             print(f'skipped: {why}')
             return world.SKIPPED
-    if options.json:
-        with open(options.json, 'w', encoding='utf-8') as file:
-            json.dump(result, file, indent=2)
+    save(options.json, result)
     return judge(result)
 
 
