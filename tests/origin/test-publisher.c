@@ -10,20 +10,6 @@
 
 #define CHUNK ((size_t)6 * MEDIA_TS_PACKET)
 
-static PeerKey *
-make_content (PeerContent *content, uint32_t per_signature)
-{
-  g_autoptr (GError) error = NULL;
-  PeerKey *key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, &error);
-
-  g_assert_no_error (error);
-  peer_content_init_live (content);
-  content->chunks_per_signature = per_signature;
-  content->chunk_size = CHUNK;
-  peer_key_swarm_id (key, content);
-  return key;
-}
-
 static OriginPublisher *
 make_publisher (Pair *pair, PeerKey *key, uint64_t first, uint64_t limit)
 {
@@ -32,6 +18,30 @@ make_publisher (Pair *pair, PeerKey *key, uint64_t first, uint64_t limit)
 
   origin_publisher_set_limit (self, limit);
   return self;
+}
+
+/* A pair in a new channel of 16 chunks a signature, and its publisher. */
+static OriginPublisher *
+publish (Pair *pair, PeerAddressing addressing, uint32_t chunk_size, uint64_t first, uint64_t limit)
+{
+  g_autoptr (GError) error = NULL;
+  PeerKey *key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, &error);
+  PeerContent content;
+
+  g_assert_no_error (error);
+  peer_content_init_live (&content);
+  content.chunks_per_signature = 16;
+  content.addressing = addressing;
+  content.chunk_size = chunk_size;
+  peer_key_swarm_id (key, &content);
+  pair_init (pair, &content);
+  return make_publisher (pair, key, first, limit);
+}
+
+static OriginPublisher *
+publish_plain (Pair *pair, uint64_t limit)
+{
+  return publish (pair, PEER_ADDRESSING_CHUNKS64, CHUNK, 0, limit);
 }
 
 /* Packets that can be told apart. */
@@ -67,13 +77,9 @@ static void
 test_arrives (void)
 {
   g_autoptr (GByteArray) packets = make_packets (6 * 16 * 4, 0);
-  g_autoptr (OriginPublisher) publisher = NULL;
-  PeerContent content;
-  PeerKey *key = make_content (&content, 16);
   Pair pair;
+  g_autoptr (OriginPublisher) publisher = publish_plain (&pair, 1 << 16);
 
-  pair_init (&pair, &content);
-  publisher = make_publisher (&pair, key, 0, 1 << 16);
   pair_run (&pair, 500000);
   /* Some packets at a time, so that they do not fall together with the chunks. */
   for (size_t at = 0; at < packets->len; at += 5 * MEDIA_TS_PACKET) {
@@ -96,13 +102,9 @@ static void
 test_waits_for_signature (void)
 {
   g_autoptr (GByteArray) packets = make_packets (6 * 15 + 5, 0);
-  g_autoptr (OriginPublisher) publisher = NULL;
-  PeerContent content;
-  PeerKey *key = make_content (&content, 16);
   Pair pair;
+  g_autoptr (OriginPublisher) publisher = publish_plain (&pair, 1 << 16);
 
-  pair_init (&pair, &content);
-  publisher = make_publisher (&pair, key, 0, 1 << 16);
   g_assert_true (origin_publisher_write (publisher, pair.now, packets->data, packets->len));
   pair_run (&pair, 1000000);
   g_assert_cmpuint (pair.got->len, ==, 0);
@@ -114,15 +116,11 @@ static void
 test_idle_fills (void)
 {
   g_autoptr (GByteArray) packets = make_packets (8, 0);
-  g_autoptr (OriginPublisher) publisher = NULL;
-  uint8_t null[MEDIA_TS_PACKET];
-  PeerContent content;
-  PeerKey *key = make_content (&content, 16);
-  int64_t written;
   Pair pair;
+  g_autoptr (OriginPublisher) publisher = publish_plain (&pair, 1 << 16);
+  uint8_t null[MEDIA_TS_PACKET];
+  int64_t written;
 
-  pair_init (&pair, &content);
-  publisher = make_publisher (&pair, key, 0, 1 << 16);
   g_assert_cmpint (origin_publisher_deadline (publisher), ==, PEER_NEVER);
   written = pair.now;
   g_assert_true (origin_publisher_write (publisher, written, packets->data, packets->len));
@@ -151,13 +149,10 @@ static void
 test_limit (void)
 {
   g_autoptr (GByteArray) packets = make_packets (6 * 40, 0);
-  g_autoptr (OriginPublisher) publisher = NULL;
-  PeerContent content;
-  PeerKey *key = make_content (&content, 16);
   Pair pair;
+  /* not a multiple of 16: 32 count */
+  g_autoptr (OriginPublisher) publisher = publish_plain (&pair, 40);
 
-  pair_init (&pair, &content);
-  publisher = make_publisher (&pair, key, 0, 40); /* not a multiple of 16: 32 count */
   g_assert_cmpuint (origin_publisher_limit (publisher), ==, 32);
   g_assert_false (origin_publisher_write (publisher, pair.now, packets->data, packets->len));
   g_assert_cmpuint (stats_of (publisher).next, ==, 32);
@@ -178,14 +173,10 @@ test_last_number (void)
 {
   const uint64_t end = UINT64_C (1) << 31;
   g_autoptr (GByteArray) packets = make_packets (6 * 40, 0);
-  g_autoptr (OriginPublisher) publisher = NULL;
-  PeerContent content;
-  PeerKey *key = make_content (&content, 16);
   Pair pair;
+  g_autoptr (OriginPublisher) publisher =
+      publish (&pair, PEER_ADDRESSING_BINS32, CHUNK, end - 32, end + 65536);
 
-  content.addressing = PEER_ADDRESSING_BINS32;
-  pair_init (&pair, &content);
-  publisher = make_publisher (&pair, key, end - 32, end + 65536);
   g_assert_cmpuint (origin_publisher_limit (publisher), ==, end);
   pair_run (&pair, 500000);
   g_assert_false (origin_publisher_write (publisher, pair.now, packets->data, packets->len));
@@ -206,14 +197,10 @@ static void
 test_variable (void)
 {
   g_autoptr (GByteArray) packets = make_packets (6 * 3 + 2, 0);
-  g_autoptr (OriginPublisher) publisher = NULL;
-  PeerContent content;
-  PeerKey *key = make_content (&content, 16);
   Pair pair;
+  g_autoptr (OriginPublisher) publisher =
+      publish (&pair, PEER_ADDRESSING_CHUNKS64, PEER_CHUNK_VARIABLE, 0, 1 << 16);
 
-  content.chunk_size = PEER_CHUNK_VARIABLE;
-  pair_init (&pair, &content);
-  publisher = make_publisher (&pair, key, 0, 1 << 16);
   pair_run (&pair, 500000);
   g_assert_true (origin_publisher_write (publisher, pair.now, packets->data, packets->len));
   origin_publisher_flush (publisher, pair.now);
