@@ -108,19 +108,27 @@ home_of (const char *peer_id)
   return address;
 }
 
-static char *
-say (World *w, const char *peer_id, const char *text)
+/* certificates: it wants them (RFC 7574, 12.2.2). */
+static TrackerResponse *
+answer (World *w, const char *peer_id, const char *text, bool certificates)
 {
   PeerAddress from = home_of (peer_id);
   g_autoptr (TrackerRequest) request = parse (w, peer_id, text);
+  request->certificates = certificates;
   if (request->type == TRACKER_REQUEST_CONNECT) {
     g_autofree char *where =
         g_strdup_printf ("198.51.100.%s:%d", peer_id + 1, 7000 + atoi (peer_id + 1));
     add_address (request, where, TRACKER_ADDRESS_HOST);
   }
-  g_autoptr (TrackerResponse) response =
-      tracker_registry_answer (w->registry, w->now, request, &from);
+  TrackerResponse *response = tracker_registry_answer (w->registry, w->now, request, &from);
   g_assert_cmpstr (response->transaction_id, ==, request->transaction_id);
+  return response;
+}
+
+static char *
+say (World *w, const char *peer_id, const char *text)
+{
+  g_autoptr (TrackerResponse) response = answer (w, peer_id, text, false);
   return render (response);
 }
 
@@ -635,16 +643,7 @@ certify (void *data, const char *swarm_id, const PeerAddress *address, int64_t *
 static char *
 certificates (World *w, const char *peer_id, const char *text, bool wanted)
 {
-  PeerAddress from = home_of (peer_id);
-  g_autoptr (TrackerRequest) request = parse (w, peer_id, text);
-  request->certificates = wanted;
-  if (request->type == TRACKER_REQUEST_CONNECT) {
-    g_autofree char *where =
-        g_strdup_printf ("198.51.100.%s:%d", peer_id + 1, 7000 + atoi (peer_id + 1));
-    add_address (request, where, TRACKER_ADDRESS_HOST);
-  }
-  g_autoptr (TrackerResponse) response =
-      tracker_registry_answer (w->registry, w->now, request, &from);
+  g_autoptr (TrackerResponse) response = answer (w, peer_id, text, wanted);
   if (response->results->len == 0)
     return g_strdup ("");
   const TrackerResult *result = g_ptr_array_index (response->results, 0);
