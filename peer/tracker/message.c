@@ -47,6 +47,7 @@ tracker_request_free (TrackerRequest *self)
 {
   g_free (self->transaction_id);
   g_free (self->peer_id);
+  g_free (self->account);
   g_array_unref (self->addresses);
   g_ptr_array_unref (self->swarms);
   g_free (self);

@@ -92,6 +92,7 @@ typedef struct {
   TrackerRequestType type;
   char *transaction_id;
   char *peer_id;
+  char *account; /* whom the transport has proven this to be; NULL = nobody in particular */
   TrackerPeerNum peer_num; /* CONNECT, FIND */
   GArray *addresses;       /* TrackerAddress: where this peer listens; CONNECT */
   GPtrArray *swarms;       /* TrackerSwarm; FIND names exactly one */

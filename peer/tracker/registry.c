@@ -20,6 +20,9 @@
  * invalid CONNECT in TRACKING, we follow the former: an error, and the peer stays. */
 #include "peer/tracker/registry.h"
 
+#include "peer/tracker/hash.h"
+#include "peer/tracker/transactions.h"
+
 #include <string.h>
 
 /* A peer's own addresses that we keep and name. */
@@ -54,7 +57,9 @@ typedef enum { STATE_REGISTERED, STATE_TRACKING } PeerState;
 
 struct Peer {
   char *id;
-  PeerAddress from; /* port 0 */
+  char *account;     /* GRefString; NULL = it has shown none */
+  int64_t connected; /* us */
+  PeerAddress from;  /* port 0 */
   PeerState state;
   int64_t heard;      /* us */
   GList link;         /* in one of the two queues */
@@ -63,46 +68,21 @@ struct Peer {
   TrackerAddress addresses[MAX_ADDRESSES];
 };
 
-/* What became of a CONNECT: enough to say it again, with a fresh list of peers. */
-typedef struct {
-  uint64_t key;
-  int64_t at; /* us */
-  TrackerStatus status;
-  uint64_t failed; /* bit i: action i of the request */
-  GList link;
-} Transaction;
-
 struct TrackerRegistry {
   TrackerRegistryOptions options;
-  GHashTable *swarms; /* by id */
-  GHashTable *peers;  /* by id and from */
-  GHashTable *per_ip; /* PeerAddress -> count */
+  GHashTable *swarms;      /* by id */
+  GHashTable *peers;       /* by id and from */
+  GHashTable *per_ip;      /* PeerAddress -> count */
+  GHashTable *per_account; /* GRefString -> count */
   GQueue registered, tracking;
-  GHashTable *transactions; /* by key */
-  GQueue transaction_order;
-  uint64_t seed; /* of transaction keys */
-  int64_t now;   /* us; of the request that is answered */
+  TrackerTransactions *transactions;
+  int64_t now; /* us; of the request that is answered */
   int64_t signing_since;
   uint32_t signed_since; /* certificates, in the second that began then */
   TrackerRegistryStats stats;
 };
 
 /* --- keys ---------------------------------------------------------------------------------- */
-
-static uint64_t
-mix (uint64_t hash, const void *data, size_t n)
-{
-  const uint8_t *bytes = data;
-  for (size_t i = 0; i < n; i++)
-    hash = (hash ^ bytes[i]) * UINT64_C (0x100000001b3);
-  return hash ^ (hash >> 29);
-}
-
-static uint64_t
-mix_text (uint64_t hash, const char *text)
-{
-  return mix (hash, text, strlen (text) + 1);
-}
 
 /* Strangers choose the IDs; with a hash that they can compute, they could choose them so that all
  * fall into one place of a table. The same for all registries of the process, set by the first. */
@@ -112,13 +92,13 @@ static guint
 peer_key_hash (gconstpointer data)
 {
   const Peer *self = data;
-  return (guint)mix_text (hash_seed, self->id) * 31 + peer_address_hash (&self->from);
+  return (guint)tracker_hash_text (hash_seed, self->id) * 31 + peer_address_hash (&self->from);
 }
 
 static guint
 swarm_key_hash (gconstpointer id)
 {
-  return (guint)mix_text (hash_seed, id);
+  return (guint)tracker_hash_text (hash_seed, id);
 }
 
 static gboolean
@@ -126,28 +106,6 @@ peer_key_equal (gconstpointer a, gconstpointer b)
 {
   const Peer *x = a, *y = b;
   return peer_address_equal (&x->from, &y->from) && strcmp (x->id, y->id) == 0;
-}
-
-/* Section 4.3: an ID is used again if and only if all of the content is the same. The RFC's own
- * examples use one ID for several requests; those are different transactions for us. */
-static uint64_t
-transaction_key (const TrackerRegistry *self, const TrackerRequest *request,
-                 const PeerAddress *from)
-{
-  uint64_t key = mix (self->seed, from->ip, sizeof from->ip);
-  key = mix_text (key, request->peer_id);
-  key = mix_text (key, request->transaction_id);
-  for (guint i = 0; i < request->addresses->len; i++) {
-    const TrackerAddress *address = &g_array_index (request->addresses, TrackerAddress, i);
-    key = mix (key, address->address.ip, sizeof address->address.ip);
-    key = mix (key, &address->address.port, sizeof address->address.port);
-  }
-  for (guint i = 0; i < request->swarms->len; i++) {
-    const TrackerSwarm *swarm = g_ptr_array_index (request->swarms, i);
-    uint8_t kind[] = {(uint8_t)swarm->action, (uint8_t)swarm->mode};
-    key = mix (mix_text (key, swarm->swarm_id), kind, sizeof kind);
-  }
-  return key;
 }
 
 /* Who shares a limit: an IPv4 address, or the /64 that one subscriber has. */
@@ -292,12 +250,43 @@ peer_new (TrackerRegistry *self, const char *id, const PeerAddress *from, int64_
   peer->from = *from;
   peer->from.port = 0;
   peer->state = STATE_REGISTERED;
-  peer->heard = now;
+  peer->connected = peer->heard = now;
   peer->members = g_ptr_array_new ();
   peer->link.data = peer;
   g_queue_push_tail_link (&self->registered, &peer->link);
   g_hash_table_add (self->peers, peer);
   return peer;
+}
+
+/* The account that a request has shown is the peer's from then on. false = it has too many peers. */
+static bool
+own (TrackerRegistry *self, Peer *peer, const char *account)
+{
+  if (account == NULL || peer->account != NULL)
+    return true;
+  guint same = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_account, account));
+  if (same >= self->options.max_peers_per_account) {
+    self->stats.refused++;
+    return false;
+  }
+  peer->account = g_ref_string_new_intern (account);
+  g_hash_table_replace (self->per_account, g_ref_string_acquire (peer->account),
+                        GUINT_TO_POINTER (same + 1));
+  return true;
+}
+
+static void
+disown (TrackerRegistry *self, Peer *peer)
+{
+  if (peer->account == NULL)
+    return;
+  guint same = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_account, peer->account));
+  if (same <= 1)
+    g_hash_table_remove (self->per_account, peer->account);
+  else
+    g_hash_table_replace (self->per_account, g_ref_string_acquire (peer->account),
+                          GUINT_TO_POINTER (same - 1));
+  g_clear_pointer (&peer->account, g_ref_string_release);
 }
 
 /* TERMINATE: cleans all its information in all swarms (section 2.3.2, D). */
@@ -312,6 +301,7 @@ peer_end (TrackerRegistry *self, Peer *peer)
     g_hash_table_remove (self->per_ip, &key);
   else
     g_hash_table_replace (self->per_ip, g_memdup2 (&key, sizeof key), GUINT_TO_POINTER (same - 1));
+  disown (self, peer);
   g_queue_unlink (queue_of (self, peer), &peer->link);
   g_hash_table_remove (self->peers, peer);
   g_ptr_array_unref (peer->members);
@@ -446,44 +436,6 @@ list_peers (TrackerRegistry *self, TrackerResult *result, const Swarm *swarm, co
     Member *member = g_ptr_array_index (swarm->members, index);
     room -= list_peer (result, member, asker, request->certificates, room);
   }
-}
-
-/* --- transactions -------------------------------------------------------------------------- */
-
-static void
-transaction_forget (TrackerRegistry *self, Transaction *transaction)
-{
-  g_queue_unlink (&self->transaction_order, &transaction->link);
-  g_hash_table_remove (self->transactions, &transaction->key);
-  g_free (transaction);
-}
-
-static void
-transactions_expire (TrackerRegistry *self, int64_t now)
-{
-  GList *oldest;
-  while ((oldest = self->transaction_order.head) != NULL) {
-    Transaction *transaction = oldest->data;
-    if (now - transaction->at < TRACKER_TRANSACTION_TIME)
-      return;
-    transaction_forget (self, transaction);
-  }
-}
-
-static void
-transaction_remember (TrackerRegistry *self, uint64_t key, TrackerStatus status, uint64_t failed,
-                      int64_t now)
-{
-  if (self->transaction_order.length >= self->options.max_transactions)
-    transaction_forget (self, self->transaction_order.head->data);
-  Transaction *transaction = g_new0 (Transaction, 1);
-  transaction->key = key;
-  transaction->at = now;
-  transaction->status = status;
-  transaction->failed = failed;
-  transaction->link.data = transaction;
-  g_queue_push_tail_link (&self->transaction_order, &transaction->link);
-  g_hash_table_insert (self->transactions, &transaction->key, transaction);
 }
 
 /* --- requests ------------------------------------------------------------------------------ */
@@ -627,13 +579,13 @@ act_all (TrackerRegistry *self, Peer *peer, const TrackerRequest *request, uint6
 }
 
 static TrackerResponse *
-repeat (TrackerRegistry *self, const Transaction *transaction, const TrackerRequest *request,
+repeat (TrackerRegistry *self, const TrackerOutcome *before, const TrackerRequest *request,
         const Peer *peer)
 {
   self->stats.repeated++;
-  TrackerResponse *response = tracker_response_new (transaction->status, request->transaction_id);
-  if (transaction->status == TRACKER_STATUS_OK) {
-    add_results (self, response, request, peer, transaction->failed);
+  TrackerResponse *response = tracker_response_new (before->status, request->transaction_id);
+  if (before->status == TRACKER_STATUS_OK) {
+    add_results (self, response, request, peer, before->failed);
     if (peer != NULL)
       show_address (peer, request, response);
   }
@@ -644,15 +596,20 @@ static TrackerResponse *
 on_connect (TrackerRegistry *self, int64_t now, const TrackerRequest *request,
             const PeerAddress *from)
 {
-  uint64_t key = transaction_key (self, request, from);
+  uint64_t key = tracker_transactions_key (self->transactions, request, from);
   Peer *peer = find_peer (self, request->peer_id, from);
-  Transaction *transaction = g_hash_table_lookup (self->transactions, &key);
-  if (transaction != NULL)
-    return repeat (self, transaction, request, peer);
+  const TrackerOutcome *before = tracker_transactions_find (self->transactions, key);
+  if (before != NULL)
+    return repeat (self, before, request, peer);
   if (peer == NULL)
     peer = peer_new (self, request->peer_id, from, now);
   if (peer == NULL)
     return tracker_response_new (TRACKER_STATUS_UNAVAILABLE, request->transaction_id);
+  if (!own (self, peer, request->account)) {
+    if (peer->members->len == 0)
+      peer_end (self, peer);
+    return tracker_response_new (TRACKER_STATUS_UNAVAILABLE, request->transaction_id);
+  }
 
   uint64_t failed = 0;
   TrackerStatus status = act_all (self, peer, request, &failed);
@@ -668,7 +625,8 @@ on_connect (TrackerRegistry *self, int64_t now, const TrackerRequest *request,
     peer_end (self, peer);
   /* A full house is worth another try with the same ID. */
   if (status != TRACKER_STATUS_UNAVAILABLE)
-    transaction_remember (self, key, status, failed, now);
+    tracker_transactions_remember (self->transactions, key, (TrackerOutcome){status, failed},
+                                   self->options.max_transactions, now);
   return g_steal_pointer (&response);
 }
 
@@ -728,6 +686,18 @@ on_stat_report (TrackerRegistry *self, int64_t now, const TrackerRequest *reques
   return g_steal_pointer (&response);
 }
 
+/* Peer IDs are told to all who are in a swarm, and many homes may share one IP: where a peer has an
+ * account, it takes that to speak for it. */
+static TrackerStatus
+may_speak (TrackerRegistry *self, const TrackerRequest *request, const PeerAddress *from)
+{
+  const Peer *peer = find_peer (self, request->peer_id, from);
+  if (peer == NULL || peer->account == NULL || g_strcmp0 (peer->account, request->account) == 0)
+    return TRACKER_STATUS_OK;
+  self->stats.usurped++;
+  return request->account == NULL ? TRACKER_STATUS_UNAUTHORIZED : TRACKER_STATUS_FORBIDDEN;
+}
+
 TrackerResponse *
 tracker_registry_answer (TrackerRegistry *self, int64_t now, const TrackerRequest *request,
                          const PeerAddress *from)
@@ -739,6 +709,11 @@ tracker_registry_answer (TrackerRegistry *self, int64_t now, const TrackerReques
   if (n > TRACKER_MAX_LIST || (request->type == TRACKER_REQUEST_FIND && n != 1)) {
     self->stats.errors[TRACKER_STATUS_BAD_REQUEST]++;
     return tracker_response_new (TRACKER_STATUS_BAD_REQUEST, request->transaction_id);
+  }
+  TrackerStatus status = may_speak (self, request, from);
+  if (status != TRACKER_STATUS_OK) {
+    self->stats.errors[status]++;
+    return tracker_response_new (status, request->transaction_id);
   }
   switch (request->type) {
   case TRACKER_REQUEST_CONNECT:
@@ -777,7 +752,7 @@ tracker_registry_expire (TrackerRegistry *self, int64_t now)
 {
   queue_expire (self, &self->registered, TRACKER_INIT_TIMEOUT, now);
   queue_expire (self, &self->tracking, TRACKER_TRACK_TIMEOUT, now);
-  transactions_expire (self, now);
+  tracker_transactions_expire (self->transactions, TRACKER_TRANSACTION_TIME, now);
 }
 
 int64_t
@@ -788,9 +763,9 @@ tracker_registry_deadline (const TrackerRegistry *self)
     deadline = ((Peer *)self->registered.head->data)->heard + TRACKER_INIT_TIMEOUT;
   if (self->tracking.head != NULL)
     deadline = MIN (deadline, ((Peer *)self->tracking.head->data)->heard + TRACKER_TRACK_TIMEOUT);
-  if (self->transaction_order.head != NULL)
-    deadline = MIN (deadline, ((Transaction *)self->transaction_order.head->data)->at +
-                                  TRACKER_TRANSACTION_TIME);
+  int64_t oldest = tracker_transactions_oldest (self->transactions);
+  if (oldest != INT64_MAX)
+    deadline = MIN (deadline, oldest + TRACKER_TRANSACTION_TIME);
   return deadline;
 }
 
@@ -824,30 +799,116 @@ tracker_registry_swarms (const TrackerRegistry *self, TrackerSwarmFunc func, voi
   }
 }
 
+static TrackerMemberInfo
+info_of (const Member *member)
+{
+  const Peer *peer = member->peer;
+  return (TrackerMemberInfo){.swarm_id = member->swarm->id,
+                             .peer_id = peer->id,
+                             .account = peer->account,
+                             .from = &peer->from,
+                             .addresses = peer->addresses,
+                             .n_addresses = peer->n_addresses,
+                             .mode = member->mode,
+                             .connected = peer->connected,
+                             .heard = peer->heard,
+                             .uploaded = member->uploaded,
+                             .downloaded = member->downloaded};
+}
+
+bool
+tracker_registry_members (const TrackerRegistry *self, const char *swarm_id, TrackerMemberFunc func,
+                          void *data)
+{
+  const Swarm *swarm = g_hash_table_lookup (self->swarms, swarm_id);
+  for (guint i = 0; swarm != NULL && i < swarm->members->len; i++) {
+    TrackerMemberInfo info = info_of (g_ptr_array_index (swarm->members, i));
+    if (!func (&info, data))
+      break;
+  }
+  return swarm != NULL;
+}
+
+static unsigned
+expel_from (TrackerRegistry *self, Peer *peer, TrackerMemberFunc func, void *data)
+{
+  unsigned n = 0;
+  for (guint i = peer->members->len; i > 0; i--) {
+    Member *member = g_ptr_array_index (peer->members, i - 1);
+    TrackerMemberInfo info = info_of (member);
+    if (func (&info, data))
+      continue;
+    leave (self, member);
+    n++;
+  }
+  if (n > 0 && peer->members->len == 0)
+    peer_end (self, peer);
+  return n;
+}
+
+unsigned
+tracker_registry_expel (TrackerRegistry *self, TrackerMemberFunc func, void *data)
+{
+  unsigned n = 0;
+  for (GList *link = self->tracking.head; link != NULL;) {
+    Peer *peer = link->data;
+    link = link->next;
+    n += expel_from (self, peer, func, data);
+  }
+  return n;
+}
+
 static uint32_t
 or_default (uint32_t value, uint32_t otherwise)
 {
   return value != 0 ? value : otherwise;
 }
 
+void
+tracker_registry_limit (TrackerRegistry *self, const TrackerRegistryOptions *options)
+{
+  TrackerRegistryOptions *own = &self->options;
+  own->max_swarms = or_default (options->max_swarms, own->max_swarms);
+  own->max_peers = or_default (options->max_peers, own->max_peers);
+  own->max_peers_per_ip = or_default (options->max_peers_per_ip, own->max_peers_per_ip);
+  own->max_peers_per_account =
+      or_default (options->max_peers_per_account, own->max_peers_per_account);
+  own->max_swarms_per_peer = or_default (options->max_swarms_per_peer, own->max_swarms_per_peer);
+  own->max_transactions = or_default (options->max_transactions, own->max_transactions);
+  own->max_certificates = or_default (options->max_certificates, own->max_certificates);
+}
+
+const TrackerRegistryOptions *
+tracker_registry_options (const TrackerRegistry *self)
+{
+  return &self->options;
+}
+
 TrackerRegistry *
 tracker_registry_new (const TrackerRegistryOptions *options)
 {
   TrackerRegistry *self = g_new0 (TrackerRegistry, 1);
-  self->options = *options;
-  self->options.max_swarms = or_default (options->max_swarms, 100000);
-  self->options.max_peers = or_default (options->max_peers, 1000000);
-  self->options.max_peers_per_ip = or_default (options->max_peers_per_ip, 256);
-  self->options.max_swarms_per_peer = or_default (options->max_swarms_per_peer, TRACKER_MAX_LIST);
-  self->options.max_transactions = or_default (options->max_transactions, 65536);
-  self->options.max_certificates = or_default (options->max_certificates, 100000);
+  self->options = (TrackerRegistryOptions){.random = options->random,
+                                           .random_data = options->random_data,
+                                           .certify = options->certify,
+                                           .certify_data = options->certify_data,
+                                           .max_swarms = 100000,
+                                           .max_peers = 1000000,
+                                           .max_peers_per_ip = 256,
+                                           .max_peers_per_account = 256,
+                                           .max_swarms_per_peer = TRACKER_MAX_LIST,
+                                           .max_transactions = 65536,
+                                           .max_certificates = 100000};
+  tracker_registry_limit (self, options);
   self->swarms = g_hash_table_new_full (swarm_key_hash, g_str_equal, NULL, swarm_free);
   self->peers = g_hash_table_new (peer_key_hash, peer_key_equal);
   self->per_ip = g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, NULL);
-  self->transactions = g_hash_table_new (g_int64_hash, g_int64_equal);
-  self->seed = peer_random_u64 (options->random, options->random_data);
+  self->per_account =
+      g_hash_table_new_full (g_str_hash, g_str_equal, (GDestroyNotify)g_ref_string_release, NULL);
+  uint64_t seed = peer_random_u64 (options->random, options->random_data);
+  self->transactions = tracker_transactions_new (seed);
   if (hash_seed == 0)
-    hash_seed = mix (self->seed, "ids", 3);
+    hash_seed = tracker_hash (seed, "ids", 3);
   return self;
 }
 
@@ -858,11 +919,10 @@ tracker_registry_free (TrackerRegistry *self)
     peer_end (self, self->registered.head->data);
   while (self->tracking.head != NULL)
     peer_end (self, self->tracking.head->data);
-  while (self->transaction_order.head != NULL)
-    transaction_forget (self, self->transaction_order.head->data);
   g_hash_table_unref (self->swarms);
   g_hash_table_unref (self->peers);
   g_hash_table_unref (self->per_ip);
-  g_hash_table_unref (self->transactions);
+  g_hash_table_unref (self->per_account);
+  tracker_transactions_free (self->transactions);
   g_free (self);
 }

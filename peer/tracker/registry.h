@@ -17,11 +17,12 @@ typedef struct TrackerRegistry TrackerRegistry;
 typedef struct {
   PeerRandom random; /* unguessable, save in tests */
   void *random_data;
-  uint32_t max_swarms;          /* 0 = 100,000 */
-  uint32_t max_peers;           /* 0 = 1,000,000 */
-  uint32_t max_peers_per_ip;    /* 0 = 256; of IPv6 a /64 counts as one. Loopback has no limit. */
-  uint32_t max_swarms_per_peer; /* 0 = 64 */
-  uint32_t max_transactions;    /* remembered; 0 = 65,536 */
+  uint32_t max_swarms;            /* 0 = 100,000 */
+  uint32_t max_peers;             /* 0 = 1,000,000 */
+  uint32_t max_peers_per_ip;      /* 0 = 256; of IPv6 a /64 counts as one. Loopback has no limit. */
+  uint32_t max_peers_per_account; /* 0 = 256 */
+  uint32_t max_swarms_per_peer;   /* 0 = 64 */
+  uint32_t max_transactions;      /* remembered; 0 = 65,536 */
   /* The tracker as certification authority (RFC 7574, 12.2.2): a certificate that says that the swarm
    * has a peer at that address. *renew: us from now until there should be another. The caller frees;
    * NULL = there can be none. NULL for the function = this tracker certifies nobody. */
@@ -36,7 +37,8 @@ TrackerRegistry *tracker_registry_new (const TrackerRegistryOptions *options);
 void tracker_registry_free (TrackerRegistry *self);
 
 /* Always an answer; the caller frees it. from: the connection's other end. A peer is known by its
- * ID and that IP: nobody speaks for a peer from elsewhere, and who comes from elsewhere is new. */
+ * ID and that IP: nobody speaks for a peer from elsewhere, and who comes from elsewhere is new. Where
+ * its requests have shown an account, nobody without that account speaks for it either. */
 TrackerResponse *tracker_registry_answer (TrackerRegistry *self, int64_t now,
                                           const TrackerRequest *request, const PeerAddress *from);
 
@@ -50,6 +52,7 @@ typedef struct {
   uint64_t errors[TRACKER_STATUS_UNAUTHORIZED + 1]; /* responses by their status */
   uint64_t expired, repeated, refused;              /* peers; transactions; growth over a limit */
   uint64_t foreign;       /* addresses that were not those of the connection */
+  uint64_t usurped;       /* requests for a peer of another account */
   uint64_t certified;     /* certificates issued */
   uint32_t certificates;  /* kept, now */
   uint32_t swarms, peers; /* now */
@@ -64,5 +67,29 @@ typedef struct {
 /* In no particular order; false = stop. */
 typedef bool (*TrackerSwarmFunc) (const TrackerSwarmInfo *info, void *data);
 void tracker_registry_swarms (const TrackerRegistry *self, TrackerSwarmFunc func, void *data);
+
+/* One peer in one swarm; what it points at lives as long as the registry is not changed. */
+typedef struct {
+  const char *swarm_id, *peer_id;
+  const char *account;             /* NULL = it has shown none */
+  const PeerAddress *from;         /* port 0 */
+  const TrackerAddress *addresses; /* where it listens */
+  unsigned n_addresses;
+  TrackerMode mode;
+  int64_t connected, heard;      /* us */
+  uint64_t uploaded, downloaded; /* as it reports */
+} TrackerMemberInfo;
+typedef bool (*TrackerMemberFunc) (const TrackerMemberInfo *info, void *data);
+/* In no particular order; func: false = stop. Returns false if there is no such swarm. */
+bool tracker_registry_members (const TrackerRegistry *self, const char *swarm_id,
+                               TrackerMemberFunc func, void *data);
+/* Ends those memberships, of all, for which func says false, and the peers that have no other.
+ * Returns how many. It looks at each: for a change of what the operator allows, not for each request. */
+unsigned tracker_registry_expel (TrackerRegistry *self, TrackerMemberFunc func, void *data);
+
+/* New limits, where not 0; who is over one of them already stays. */
+void tracker_registry_limit (TrackerRegistry *self, const TrackerRegistryOptions *options);
+/* Those that hold. */
+const TrackerRegistryOptions *tracker_registry_options (const TrackerRegistry *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TrackerRegistry, tracker_registry_free)

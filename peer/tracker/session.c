@@ -75,7 +75,7 @@ tracker_session_new (const TrackerSessionOptions *options, int64_t now)
   self->options = *options;
   self->options.swarm_id = NULL;
   if (self->options.peer_count == 0)
-    self->options.peer_count = TRACKER_MAX_PEERS;
+    self->options.peer_count = TRACKER_MAX_PEERS - 1; /* "should be less than 30" (3.2.2) */
   self->swarm_id = g_strdup (options->swarm_id);
   options->random (options->random_data, id, sizeof id);
   GString *text = g_string_sized_new (2 * sizeof id + 1);

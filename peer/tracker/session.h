@@ -13,7 +13,7 @@ typedef struct TrackerSession TrackerSession;
 typedef struct {
   const char *swarm_id;
   bool seeder;         /* else a leech */
-  uint32_t peer_count; /* peers wanted each time; 0 = 30 */
+  uint32_t peer_count; /* peers wanted each time; 0 = 29 */
   bool certificates; /* of membership are wanted: our own, and those of the peers that are named */
   PeerRandom random; /* unguessable, save in tests */
   void *random_data;

@@ -743,6 +743,154 @@ certificates_have_limits (void)
   world_clear (&w);
 }
 
+/* What p1 hears who has shown this account: NULL = none. */
+static char *
+say_as (World *w, const char *account, const char *peer_id, const char *text)
+{
+  PeerAddress from = home_of ("p1");
+  g_autoptr (TrackerRequest) request = parse (w, peer_id, text);
+  request->account = g_strdup (account);
+  g_autoptr (TrackerResponse) response =
+      tracker_registry_answer (w->registry, w->now, request, &from);
+  return render (response);
+}
+
+/* Two homes behind one address see each other's peer IDs in the lists (T5). */
+static void
+neighbour_cannot_speak_for_an_account (void)
+{
+  static const struct {
+    const char *account, *peer_id, *says, *hears;
+  } lines[] =
+      {
+          {"alice", "x", "C +a", "0 a:"},
+          {NULL, "x", "C -a", "6"},
+          {NULL, "x", "S", "6"},
+          {"bob", "x", "C -a", "3"},
+          {"bob", "x", "F a", "3"},
+          {"bob", "y", "C +a", "0 a:"},
+          {"alice", "x", "C -a", "0 a"},
+          {"bob", "x", "C +a", "0 a:"}, /* alice is gone, and her ID free */
+          {NULL, "z", "C +a", "0 a:"},
+          {"carol", "z", "C +b", "0 b:"}, /* who has shown none yet may show one */
+          {NULL, "z", "C -a", "6"},
+      };
+  World w;
+  world_init (&w, (TrackerRegistryOptions){0});
+  for (unsigned i = 0; i < G_N_ELEMENTS (lines); i++) {
+    g_autofree char *heard = say_as (&w, lines[i].account, lines[i].peer_id, lines[i].says);
+    g_test_message ("%u: %s", i, heard);
+    g_assert_cmpstr (heard, ==, lines[i].hears);
+  }
+  g_assert_cmpuint (stats_of (&w).usurped, ==, 5);
+  world_clear (&w);
+}
+
+static void
+transaction_of_another_is_a_new_one (void)
+{
+  World w;
+  world_init (&w, (TrackerRegistryOptions){0});
+  g_autofree char *mine = say_as (&w, "alice", "x", "C +a @");
+  g_assert_cmpstr (mine, ==, "0 a:");
+  /* The same ID with another content is carried out, and so is that of another account. */
+  g_autofree char *other = say_as (&w, "alice", "x", "C +b @");
+  g_assert_cmpstr (other, ==, "0 b:");
+  g_autofree char *thief = say_as (&w, "bob", "x", "C +a @");
+  g_assert_cmpstr (thief, ==, "3");
+  g_assert_cmpuint (stats_of (&w).repeated, ==, 0);
+  g_autofree char *again = say_as (&w, "alice", "x", "C +a @");
+  g_assert_cmpstr (again, ==, "0 a:");
+  g_assert_cmpuint (stats_of (&w).repeated, ==, 1);
+  world_clear (&w);
+}
+
+static void
+accounts_have_a_limit (void)
+{
+  World w;
+  world_init (&w, (TrackerRegistryOptions){.max_peers_per_account = 2});
+  static const char *const lines[][3] = {
+      {"x", "C +a", "0 a:"}, {"y", "C +b", "0 b:"}, {"z", "C +c", "5"},
+      {"x", "C -a", "0 a"},  {"z", "C +c", "0 c:"},
+  };
+  for (unsigned i = 0; i < G_N_ELEMENTS (lines); i++) {
+    g_autofree char *heard = say_as (&w, "alice", lines[i][0], lines[i][1]);
+    g_assert_cmpstr (heard, ==, lines[i][2]);
+  }
+  g_assert_cmpuint (stats_of (&w).refused, ==, 1);
+  g_assert_cmpuint (stats_of (&w).peers, ==, 2);
+  /* The limit is of accounts, not of an address. */
+  g_autofree char *other = say_as (&w, "bob", "o", "C +c");
+  g_assert_cmpstr (other, ==, "0 c:");
+  tracker_registry_limit (w.registry, &(TrackerRegistryOptions){.max_peers_per_account = 3});
+  g_autofree char *third = say_as (&w, "alice", "v", "C +d");
+  g_assert_cmpstr (third, ==, "0 d:");
+  world_clear (&w);
+}
+
+static bool
+note_member (const TrackerMemberInfo *info, void *data)
+{
+  g_autofree char *ip = peer_address_ip_to_string (info->from);
+  g_string_append_printf (data, "%s/%s %s %s %u:%u +%d ", info->swarm_id, info->peer_id,
+                          info->account != NULL ? info->account : "-", ip, info->n_addresses,
+                          info->n_addresses > 0 ? info->addresses[0].address.port : 0,
+                          (int)((info->heard - info->connected) / SECOND));
+  return true;
+}
+
+static char *
+members_of (World *w, const char *swarm_id)
+{
+  GString *out = g_string_new (NULL);
+  if (!tracker_registry_members (w->registry, swarm_id, note_member, out))
+    g_string_append (out, "none");
+  return g_string_free (out, FALSE);
+}
+
+static void
+members_can_be_listed (void)
+{
+  World w;
+  world_init (&w, (TrackerRegistryOptions){0});
+  g_autofree char *joined = say (&w, "p3", "C +a");
+  w.now += 20 * SECOND;
+  g_autofree char *reported = say (&w, "p3", "S a");
+  g_autofree char *none = members_of (&w, "b"), *one = members_of (&w, "a");
+  g_assert_cmpstr (none, ==, "none");
+  g_assert_cmpstr (one, ==, "a/p3 - 198.51.100.3 1:7003 +20 ");
+  world_clear (&w);
+}
+
+static bool
+not_in_b (const TrackerMemberInfo *info, void *data)
+{
+  ++*(unsigned *)data;
+  return strcmp (info->swarm_id, "b") != 0;
+}
+
+static void
+expelled_members_are_gone (void)
+{
+  World w;
+  unsigned seen = 0;
+  world_init (&w, (TrackerRegistryOptions){0});
+  static const char *const lines[][2] = {{"p1", "C *a *b *c"}, {"p2", "C +b"}, {"p3", "C +c"}};
+  for (unsigned i = 0; i < G_N_ELEMENTS (lines); i++)
+    g_free (say (&w, lines[i][0], lines[i][1]));
+  g_assert_cmpuint (tracker_registry_expel (w.registry, not_in_b, &seen), ==, 2);
+  g_assert_cmpuint (seen, ==, 5);
+  TrackerRegistryStats stats = stats_of (&w);
+  g_assert_cmpuint (stats.peers, ==, 2);
+  g_assert_cmpuint (stats.swarms, ==, 2);
+  g_autofree char *p2 = say (&w, "p2", "S");
+  g_assert_cmpstr (p2, ==, "3");
+  g_autofree char *p3 = say (&w, "p3", "F c");
+  g_assert_cmpstr (p3, ==, "0 c:p1");
+  world_clear (&w);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -781,6 +929,11 @@ main (int argc, char **argv)
       {"certificates-are-renewed-in-time", certificates_are_renewed_in_time},
       {"nobody-is-certified-elsewhere", nobody_is_certified_elsewhere},
       {"certificates-have-limits", certificates_have_limits},
+      {"neighbour-cannot-speak-for-an-account", neighbour_cannot_speak_for_an_account},
+      {"transaction-of-another-is-a-new-one", transaction_of_another_is_a_new_one},
+      {"accounts-have-a-limit", accounts_have_a_limit},
+      {"members-can-be-listed", members_can_be_listed},
+      {"expelled-members-are-gone", expelled_members_are_gone},
   };
   g_test_init (&argc, &argv, NULL);
   for (unsigned i = 0; i < G_N_ELEMENTS (tests); i++) {

@@ -87,7 +87,7 @@ joins_and_reports (void)
   const TrackerSwarm *swarm = g_ptr_array_index (request->swarms, 0);
   g_assert_cmpint (swarm->mode, ==, TRACKER_MODE_LEECH);
   g_assert_true (request->peer_num.said);
-  g_assert_cmpuint (request->peer_num.peer_count, ==, 30);
+  g_assert_cmpuint (request->peer_num.peer_count, ==, 29);
   g_assert_cmpuint (request->addresses->len, ==, 1);
   g_assert_true (
       peer_address_equal (&g_array_index (request->addresses, TrackerAddress, 0).address, &here));
