@@ -258,7 +258,7 @@ expire_asks (PeerSwarm *self, PeerChannel *channel)
   if (channel->misses >= 3) {
     channel->avoid_until = core->now + (AVOID_TIME << MIN (channel->avoided, AVOID_DOUBLINGS));
     channel->avoided++;
-    peer_core_wake (core, channel->avoid_until);
+    peer_core_look (core, channel, channel->avoid_until);
   }
 }
 

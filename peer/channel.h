@@ -146,11 +146,11 @@ typedef struct {
   unsigned misses;              /* timeouts in a row */
   int64_t answered_at;          /* us: the last chunk that came */
   int64_t missed_at;            /* us: the last of them */
-  int64_t avoid_until;          /* us: slow, or claimed what they do not have (12.6.2) */
-  unsigned avoided;             /* times, since a chunk came that was believed */
-  uint64_t brought, pushed;     /* bytes of chunks: asked for, and not */
-  bool sounded;                 /* asked where the channel is */
-  bool choked;                  /* they choke us */
+  int64_t avoid_until;      /* us: slow, or claimed what they do not have (12.6.2); 0 = not now */
+  unsigned avoided;         /* times, since a chunk came that was believed */
+  uint64_t brought, pushed; /* bytes of chunks: asked for, and not */
+  bool sounded;             /* asked where the channel is */
+  bool choked;              /* they choke us */
 
   /* to be said */
   PeerChunks *announce; /* HAVE */

@@ -224,7 +224,7 @@ static void
 avoid (PeerSwarm *self, PeerChannel *channel)
 {
   channel->avoid_until = self->core->now + UNPROVEN_TIME;
-  peer_core_wake (self->core, channel->avoid_until);
+  peer_core_look (self->core, channel, channel->avoid_until);
   self->pick = true;
 }
 
@@ -760,6 +760,10 @@ tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
   core->counters.chunks_lost += lost;
   peer_swarm_ask_again (self, channel, urgent);
   expire_held (self, channel);
+  if (channel->avoid_until > 0 && core->now >= channel->avoid_until) {
+    channel->avoid_until = 0;
+    self->pick = true;
+  }
   if (self->sign_all)
     peer_swarm_sound_out (self, channel);
   if (channel->choking && !channel->upload.out && core->now >= channel->choked_until) {
@@ -806,6 +810,8 @@ open_deadline (const PeerSwarm *self, const PeerChannel *channel)
     next = MIN (next, self->core->now + LOOK_INTERVAL);
   if (peer_held_count (&channel->held) > 0)
     next = MIN (next, peer_held_get (&channel->held, 0)->at + hold_time (channel));
+  if (channel->avoid_until > 0)
+    next = MIN (next, channel->avoid_until);
   next = MIN (next, channel->upload.at);
   return channel->choking && !channel->upload.out ? MIN (next, channel->choked_until) : next;
 }

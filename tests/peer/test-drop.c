@@ -3,6 +3,8 @@
  * be taken back (RFC 7574, 3.2), so others ask for them all the same. */
 #include "tests/peer/engines.h"
 
+#include <string.h>
+
 /* What is dropped is gone from the store, is not given, and is fetched again from one who was told
  * that it is here; then it is given again. */
 static void
@@ -172,6 +174,56 @@ test_drop_under_loss (void)
   net_clear (&net);
 }
 
+static int64_t requests_lost_until; /* us */
+
+static bool
+lose_requests (Net *net, Datagram *datagram)
+{
+  PeerContent content;
+  peer_content_init_static (&content);
+  content.chunk_size = CHUNK;
+  PeerWireFormat format = peer_wire_format (&content);
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  while (net->now < requests_lost_until && datagram->from == 1 &&
+         peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE)
+    if (message.type == PEER_MESSAGE_REQUEST)
+      return false;
+  return true;
+}
+
+/* Who does not answer is left alone for a while. When that is over it is asked again, though all that
+ * is heard of it is that it lives. */
+static void
+test_avoided (void)
+{
+  Net net;
+  Film film;
+  Datagram alive = {.size = 4};
+  const uint64_t n = 100;
+  net_init (&net, 2);
+  make_film (&film, n, 100);
+  seed (&net, 0, &film);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, n);
+  net_run (&net, net.now + 1000000);
+  for (guint i = 0; i < net.log->len;
+       i++) /* a keep-alive is the ID of their channel alone (8.14) */
+    if (g_array_index (net.log, Datagram, i).from == 0)
+      memcpy (alive.bytes, g_array_index (net.log, Datagram, i).bytes, alive.size);
+  net.tamper = lose_requests;
+  requests_lost_until = net.now + 4000000;
+  want (&net, 1, swarm, (PeerRange){0, n});
+  for (unsigned s = 0; s < 10; s++) {
+    net_send (&net, 0, 1, alive.bytes, alive.size);
+    net_run (&net, net.now + 1000000);
+    if (net.now <= requests_lost_until)
+      g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (swarm)), ==, 0);
+  }
+  assert_has (swarm, (PeerRange){0, n}, 100);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->unknown_channel, ==, 0);
+  net_clear (&net);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -179,5 +231,6 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/drop/what-is-dropped-can-be-had-again", test_drop);
   g_test_add_func ("/peer/drop/what-a-store-lost-is-offered-no-longer", test_absent);
   g_test_add_func ("/peer/drop/what-is-dropped-under-loss-comes-back", test_drop_under_loss);
+  g_test_add_func ("/peer/drop/who-was-left-alone-is-asked-again", test_avoided);
   return g_test_run ();
 }
