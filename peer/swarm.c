@@ -572,10 +572,9 @@ on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
       continue;
     }
     run.first = part.end;
-    /* Who asks for what it said it has, has it no more: a cache drops chunks, and HAVE cannot be
-     * taken back. Live, the discard window tells of that (6.2), and a HAVE may overtake a REQUEST. */
-    if (!self->live)
-      peer_chunks_remove (channel->have, part);
+    /* Who asks for what it said it has, has it no more: a cache drops chunks, a disk loses them, and
+     * HAVE cannot be taken back. */
+    peer_chunks_remove (channel->have, part);
     if (!take_request (self, channel, part)) {
       self->core->counters.requests_refused++;
       choke (self, channel);

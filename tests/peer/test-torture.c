@@ -297,8 +297,9 @@ play (Net *net, PeerSwarm **swarms, PeerKey *key)
    * next time, and tells nobody until then. All else is fetched again. */
   bool is_unsigned = peer_engine_open_chunks (net->engines[0], swarms[0]) == 0;
   uint64_t lost = is_unsigned ? LIVE_MUNRO : 0;
-  bool loses = kind == STORE_WRITE || (kind == STORE_READ && fault.answer == PEER_STORE_ABSENT);
-  if (fault.at > 0 && loses && fault.store == peer_swarm_store (swarms[0]))
+  bool of_source = fault.at > 0 && fault.store == peer_swarm_store (swarms[0]);
+  bool loses = kind == STORE_READ && fault.answer == PEER_STORE_ABSENT && of_source;
+  if (loses || (kind == STORE_WRITE && of_source))
     lost = 1;
   g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (swarms[0])), ==, next - lost);
   g_assert_cmpuint (unsigned_subtrees, <=, fault.at > 0 && kind == CRYPTO ? 1 : 0);
@@ -307,10 +308,7 @@ play (Net *net, PeerSwarm **swarms, PeerKey *key)
     if (n != next - lost)
       g_test_message ("%s %u: viewer %u has %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT,
                       fault.name, fault.at, i, n, next - lost);
-    /* a chunk that a viewer's own store has lost is not always fetched again within this time */
-    bool may_lack = kind == STORE_READ && fault.answer == PEER_STORE_ABSENT && fault.at > 0;
-    g_assert_cmpuint (n, >=, next - (may_lack ? 1 : lost));
-    g_assert_cmpuint (n, <=, next - (may_lack ? 0 : lost));
+    g_assert_cmpuint (n, ==, next - lost);
   }
 }
 
