@@ -161,25 +161,23 @@ net_disk_write_record (int fd, const NetDiskRecord *record)
   return net_disk_write (fd, bytes, sizeof bytes, 0);
 }
 
-bool
-net_disk_read_record (int fd, const char *magic, NetDiskRecord *out)
+static bool
+parse_record (const uint8_t bytes[RECORD_MAX], const char *magic, NetDiskRecord *out)
 {
-  uint8_t bytes[RECORD_MAX], check[CHECK_SIZE];
-  PeerReader reader = {bytes, sizeof bytes}, name, swarm_id;
+  uint8_t check[CHECK_SIZE];
+  PeerReader reader = {bytes, RECORD_MAX}, name, swarm_id;
   uint32_t version, hash, swarm_id_size;
   uint64_t changed_s;
-  memset (out, 0, sizeof *out);
-  peer_content_init_static (&out->content);
-  if (!net_disk_read (fd, bytes, sizeof bytes, 0) || !peer_reader_bytes (&reader, 8, &name) ||
-      memcmp (name.data, magic, 8) != 0 || !peer_reader_u32 (&reader, &version) ||
-      version != VERSION || !peer_reader_u32 (&reader, &out->state) ||
-      !peer_reader_u32 (&reader, &hash) || !peer_reader_u32 (&reader, &out->content.chunk_size) ||
+  if (!peer_reader_bytes (&reader, 8, &name) || memcmp (name.data, magic, 8) != 0 ||
+      !peer_reader_u32 (&reader, &version) || version != VERSION ||
+      !peer_reader_u32 (&reader, &out->state) || !peer_reader_u32 (&reader, &hash) ||
+      !peer_reader_u32 (&reader, &out->content.chunk_size) ||
       !peer_reader_u64 (&reader, &out->content.length) || !peer_reader_u64 (&reader, &changed_s) ||
       !peer_reader_u32 (&reader, &out->changed_ns) || !peer_reader_u32 (&reader, &swarm_id_size) ||
       swarm_id_size > PEER_HASH_MAX || !peer_reader_bytes (&reader, swarm_id_size, &swarm_id) ||
       reader.left < CHECK_SIZE)
     return false;
-  check_record (bytes, sizeof bytes - reader.left, check);
+  check_record (bytes, RECORD_MAX - reader.left, check);
   if (memcmp (check, reader.data, CHECK_SIZE) != 0)
     return false;
   memcpy (out->magic, magic, 8);
@@ -188,6 +186,17 @@ net_disk_read_record (int fd, const char *magic, NetDiskRecord *out)
   out->content.swarm_id_size = (uint16_t)swarm_id_size;
   memcpy (out->content.swarm_id, swarm_id.data, swarm_id_size);
   return true;
+}
+
+NetDiskRecordResult
+net_disk_read_record (int fd, const char *magic, NetDiskRecord *out)
+{
+  uint8_t bytes[RECORD_MAX];
+  memset (out, 0, sizeof *out);
+  peer_content_init_static (&out->content);
+  if (!net_disk_read (fd, bytes, sizeof bytes, 0))
+    return errno == ENODATA ? NET_DISK_RECORD_NONE : NET_DISK_RECORD_FAILED;
+  return parse_record (bytes, magic, out) ? NET_DISK_RECORD_GOOD : NET_DISK_RECORD_NONE;
 }
 
 bool

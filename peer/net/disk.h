@@ -28,8 +28,13 @@ typedef struct {
   PeerContent content;
 } NetDiskRecord;
 
-/* false = there is none, or it is damaged. */
-bool net_disk_read_record (int fd, const char *magic, NetDiskRecord *out);
+typedef enum {
+  NET_DISK_RECORD_GOOD,
+  NET_DISK_RECORD_NONE,   /* or it is damaged */
+  NET_DISK_RECORD_FAILED, /* with errno: it cannot be read, and may be good */
+} NetDiskRecordResult;
+
+NetDiskRecordResult net_disk_read_record (int fd, const char *magic, NetDiskRecord *out);
 bool net_disk_write_record (int fd, const NetDiskRecord *record);
 /* The same content, cut and hashed the same way? */
 bool net_disk_same_content (const PeerContent *a, const PeerContent *b);

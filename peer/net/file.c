@@ -356,25 +356,40 @@ clear_unproven (File *self)
                n, self->path);
 }
 
-/* Reads what is here from the record, or begins it anew. */
+/* Which chunks the record says are here. false = it cannot be read, with errno. */
+static bool
+read_have (File *self)
+{
+  uint8_t page[NET_BITS_PAGE];
+  for (uint64_t i = 0; i < net_bits_n_pages (self->have); i++)
+    if (net_disk_read (self->have_fd, page, sizeof page, NET_DISK_FRONT + i * NET_BITS_PAGE))
+      net_bits_set_page (self->have, i, page);
+    else if (errno != ENODATA)
+      return false;
+  return true;
+}
+
+/* Reads what is here from the record, or begins it anew; but not for a medium that cannot be read
+ * now: all that was fetched would have to come again. */
 static bool
 load_have (File *self, const char *path, bool is_tree_empty, GError **error)
 {
   NetDiskRecord record;
-  uint8_t page[NET_BITS_PAGE];
   self->have = net_bits_new (self->n_chunks);
-  uint64_t n_pages = net_bits_n_pages (self->have);
-  bool fits = !is_tree_empty && net_disk_read_record (self->have_fd, MAGIC, &record) &&
+  NetDiskRecordResult found = net_disk_read_record (self->have_fd, MAGIC, &record);
+  bool fits = !is_tree_empty && found == NET_DISK_RECORD_GOOD &&
               net_disk_same_content (&record.content, &self->content);
+  if (found == NET_DISK_RECORD_FAILED || (fits && !read_have (self))) {
+    net_disk_set_error (error, errno, "cannot read", path);
+    return false;
+  }
   if ((!fits && ftruncate (self->have_fd, 0) < 0) || !write_state (self, STATE_OPEN)) {
     net_disk_set_error (error, errno, "cannot write", path);
     return false;
   }
-  if (!net_disk_reserve (self->have_fd, path, NET_DISK_FRONT + n_pages * NET_BITS_PAGE, error))
+  uint64_t size = NET_DISK_FRONT + net_bits_n_pages (self->have) * NET_BITS_PAGE;
+  if (!net_disk_reserve (self->have_fd, path, size, error))
     return false;
-  for (uint64_t i = 0; fits && i < n_pages; i++)
-    if (net_disk_read (self->have_fd, page, sizeof page, NET_DISK_FRONT + i * NET_BITS_PAGE))
-      net_bits_set_page (self->have, i, page);
   bool is_trusted = fits && (record.state == STATE_CLOSED ||
                              (record.changed_s != 0 && record.changed_s == boot_number ()));
   if (!is_trusted || self->n_chunks <= QUICK_CHUNKS)

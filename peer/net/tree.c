@@ -334,8 +334,14 @@ net_tree_open (const char *path, const PeerContent *content, bool reserves, bool
   g_autoptr (NetTree) self = open_file (path, &is_new, error);
   if (!self)
     return NULL;
-  bool fits = net_disk_read_record (self->fd, MAGIC, &record) &&
-              net_disk_same_content (&record.content, content);
+  NetDiskRecordResult found = net_disk_read_record (self->fd, MAGIC, &record);
+  if (found == NET_DISK_RECORD_FAILED) {
+    net_disk_set_error (error, errno, "cannot read", path);
+    if (is_new)
+      unlink (path);
+    return NULL;
+  }
+  bool fits = found == NET_DISK_RECORD_GOOD && net_disk_same_content (&record.content, content);
   set_content (self, content);
   fits = fits && has_peaks (self);
   if ((!fits && !begin_anew (self, error)) || (reserves && !reserve (self, error))) {
@@ -356,9 +362,9 @@ net_tree_open_published (const char *path, PeerContent *content, int64_t changed
   g_autoptr (NetTree) self = open_file (path, &is_new, error);
   if (!self)
     return NULL;
-  bool fits = net_disk_read_record (self->fd, MAGIC, &record) && record.state == STATE_COMPLETE &&
-              record.changed_s == changed_s && record.changed_ns == changed_ns &&
-              record.content.hash == content->hash &&
+  bool fits = net_disk_read_record (self->fd, MAGIC, &record) == NET_DISK_RECORD_GOOD &&
+              record.state == STATE_COMPLETE && record.changed_s == changed_s &&
+              record.changed_ns == changed_ns && record.content.hash == content->hash &&
               record.content.chunk_size == content->chunk_size &&
               record.content.length == content->length &&
               record.content.swarm_id_size == peer_hash_size (content->hash);

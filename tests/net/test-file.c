@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "peer/net/bits.h"
 #include "peer/net/blocks.h"
 #include "peer/net/disk.h"
 #include "tests/net/film.h"
@@ -19,6 +20,7 @@
 
 static unsigned n_calls;     /* to read or write at a place */
 static size_t refused_write; /* bytes: writes of this size find no room; 0 = none */
+static size_t refused_read;  /* likewise, reads fail */
 
 ssize_t __real_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
 ssize_t __wrap_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
@@ -39,6 +41,10 @@ ssize_t
 __wrap_pread64 (int fd, void *out, size_t n, off_t offset)
 {
   n_calls++;
+  if (refused_read > 0 && n == refused_read) {
+    errno = EIO;
+    return -1;
+  }
   return __real_pread64 (fd, out, n, offset);
 }
 
@@ -315,7 +321,7 @@ test_long_content_after_power_loss (void)
       g_assert_cmpint (fetch (&receiver, &world, c), ==, PEER_STORE_OK);
     receiver_close (&receiver, true);
     int fd = open (have, O_RDWR);
-    g_assert_true (net_disk_read_record (fd, "PPSPhave", &record));
+    g_assert_cmpint (net_disk_read_record (fd, "PPSPhave", &record), ==, NET_DISK_RECORD_GOOD);
     g_assert_cmpuint (record.state, ==, 1);
     if (round > 0)
       record.state = 0; /* as a kill leaves it */
@@ -363,6 +369,34 @@ test_begins_anew_for_other_content (void)
   second.path = path;
   world_clear (&second);
   world_clear (&first);
+}
+
+/* A record, or what it says is here, that cannot be read now is told, and nothing is begun anew. */
+static void
+test_unreadable_record_loses_nothing (void)
+{
+  static const size_t sizes[] = {256, NET_BITS_PAGE};
+  World world;
+  Receiver receiver;
+  world_init (&world, 200 * CHUNK);
+  receiver_open_well (&receiver, &world);
+  for (uint64_t c = 0; c < 200; c++)
+    g_assert_cmpint (fetch (&receiver, &world, c), ==, PEER_STORE_OK);
+  receiver_close (&receiver, true);
+  for (unsigned i = 0; i < 2 * G_N_ELEMENTS (sizes); i++) {
+    g_autoptr (GError) error = NULL;
+    refused_read = sizes[i / 2];
+    bool is_open = i % 2 == 0 ? receiver_open (&receiver, &world, &error)
+                              : receiver_open_sparse (&receiver, &world, &error);
+    refused_read = 0;
+    g_assert_false (is_open);
+    g_assert_nonnull (strstr (error->message, "cannot read"));
+    g_assert_nonnull (strstr (error->message, world.path));
+    receiver_open_well (&receiver, &world);
+    g_assert_cmpuint (count_held (&receiver, &world), ==, 200);
+    receiver_close (&receiver, true);
+  }
+  world_clear (&world);
 }
 
 /* A disk of 4 MiB: told at opening, and no rubbish is left. */
@@ -764,6 +798,8 @@ main (int argc, char **argv)
   g_test_add_func ("/net/file/believes-the-root-alone", test_believes_the_root_alone);
   g_test_add_func ("/net/file/long-content-after-power-loss", test_long_content_after_power_loss);
   g_test_add_func ("/net/file/begins-anew-for-other-content", test_begins_anew_for_other_content);
+  g_test_add_func ("/net/file/unreadable-record-loses-nothing",
+                   test_unreadable_record_loses_nothing);
   g_test_add_func ("/net/file/full-disk-is-told-at-opening", test_full_disk_is_told_at_opening);
   g_test_add_func ("/net/file/calls-carry-many-chunks", test_few_calls);
   g_test_add_func ("/net/file/failing-record-has-a-limit", test_failing_record);
