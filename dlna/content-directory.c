@@ -174,7 +174,7 @@ answer (DlnaContentDirectory *self, GUPnPServiceAction *action, const Arguments 
   result = dlna_didl_finish (didl);
   gupnp_service_action_set (action, "Result", G_TYPE_STRING, result, "NumberReturned", G_TYPE_UINT,
                             n, "TotalMatches", G_TYPE_UINT, total, "UpdateID", G_TYPE_UINT,
-                            dlna_library_update_id (self->library), NULL);
+                            dlna_library_update_id (self->library, arguments->id), NULL);
   gupnp_service_action_return_success (action);
 }
 
@@ -256,10 +256,16 @@ on_browse (GUPnPService *service, GUPnPServiceAction *action, gpointer data)
   answer (self, action, &arguments, one, 0, 1, 1);
 }
 
+typedef struct {
+  const DlnaSearch *search;
+  bool references; /* entries that stand for another are found too */
+  guint looked;
+} Search;
+
 /* Adds what matches below id to out; takes it out of the library's list. */
 static bool
-search_below (DlnaContentDirectory *self, const char *id, const DlnaSearch *search, unsigned depth,
-              guint *looked, GPtrArray *out, GError **error)
+search_below (DlnaContentDirectory *self, const char *id, Search *search, unsigned depth,
+              GPtrArray *out, GError **error)
 {
   guint total;
   g_autoptr (GPtrArray) items = dlna_library_list (self->library, id, 0, 0, &total, error);
@@ -271,15 +277,15 @@ search_below (DlnaContentDirectory *self, const char *id, const DlnaSearch *sear
     g_autoptr (DlnaItem) item = g_ptr_array_index (items, i);
     g_autofree char *below = NULL;
 
-    if ((*looked)++ >= MAX_SEARCHED)
+    if (search->looked++ >= MAX_SEARCHED)
       continue;
     if (item->mime == NULL && depth < MAX_DEPTH)
       below = g_strdup (item->id);
-    if (dlna_search_matches (search, item))
+    if ((item->ref_id == NULL || search->references) && dlna_search_matches (search->search, item))
       g_ptr_array_add (out, g_steal_pointer (&item));
     /* A container that has gone meanwhile has nothing in it. */
     if (below != NULL)
-      (void)search_below (self, below, search, depth + 1, looked, out, NULL);
+      (void)search_below (self, below, search, depth + 1, out, NULL);
   }
   return true;
 }
@@ -289,10 +295,10 @@ on_search (GUPnPService *service, GUPnPServiceAction *action, gpointer data)
 {
   DlnaContentDirectory *self = data;
   g_auto (Arguments) arguments = {0};
-  g_autoptr (DlnaSearch) search = NULL;
+  g_autoptr (DlnaSearch) parsed = NULL;
   g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func ((GDestroyNotify)dlna_item_free);
   g_autoptr (GError) error = NULL;
-  guint looked = 0;
+  Search search = {0};
   int sort;
 
   arguments.id = take_argument (action, "ContainerID");
@@ -301,12 +307,14 @@ on_search (GUPnPService *service, GUPnPServiceAction *action, gpointer data)
     fail (action, ERROR_INVALID_ARGS);
     return;
   }
-  search = dlna_search_parse (arguments.criteria);
-  if (search == NULL)
+  search.search = parsed = dlna_search_parse (arguments.criteria);
+  /* In a search of everything each thing is found once, though it stands in several containers. */
+  search.references = strcmp (arguments.id, "0") != 0;
+  if (parsed == NULL)
     fail (action, ERROR_INVALID_CRITERIA);
   else if (!read_sort (arguments.sort, &sort))
     fail (action, ERROR_INVALID_SORT);
-  else if (!search_below (self, arguments.id, search, 0, &looked, found, &error))
+  else if (!search_below (self, arguments.id, &search, 0, found, &error))
     fail (action,
           code_of (error) == ERROR_NO_SUCH_OBJECT ? ERROR_NO_SUCH_CONTAINER : ERROR_CANNOT_PROCESS);
   else
@@ -351,7 +359,7 @@ on_system_update_id (GUPnPService *service, GUPnPServiceAction *action, gpointer
 {
   DlnaContentDirectory *self = data;
 
-  gupnp_service_action_set (action, "Id", G_TYPE_UINT, dlna_library_update_id (self->library),
+  gupnp_service_action_set (action, "Id", G_TYPE_UINT, dlna_library_update_id (self->library, NULL),
                             NULL);
   gupnp_service_action_return_success (action);
 }
@@ -363,7 +371,7 @@ on_query (GUPnPService *service, const char *variable, GValue *value, gpointer d
 
   if (strcmp (variable, "SystemUpdateID") == 0) {
     g_value_init (value, G_TYPE_UINT);
-    g_value_set_uint (value, dlna_library_update_id (self->library));
+    g_value_set_uint (value, dlna_library_update_id (self->library, NULL));
     return;
   }
   g_value_init (value, G_TYPE_STRING);
@@ -414,8 +422,8 @@ tell_changes (gpointer data)
   g_hash_table_remove_all (self->changed);
   gupnp_service_freeze_notify (self->service); /* both in one event */
   gupnp_service_notify (self->service, "SystemUpdateID", G_TYPE_UINT,
-                        dlna_library_update_id (self->library), "ContainerUpdateIDs", G_TYPE_STRING,
-                        self->told, NULL);
+                        dlna_library_update_id (self->library, NULL), "ContainerUpdateIDs",
+                        G_TYPE_STRING, self->told, NULL);
   gupnp_service_thaw_notify (self->service);
   return G_SOURCE_CONTINUE;
 }
@@ -429,7 +437,7 @@ on_changed (DlnaLibrary *library, const char *id, gpointer data)
   if (id != NULL && (g_hash_table_contains (self->changed, id) ||
                      g_hash_table_size (self->changed) < MAX_CONTAINERS))
     g_hash_table_insert (self->changed, g_strdup (id),
-                         GUINT_TO_POINTER (dlna_library_update_id (library)));
+                         GUINT_TO_POINTER (dlna_library_update_id (library, id)));
   self->pending = true;
   if (self->moderation == 0) {
     self->moderation = g_timeout_add (MODERATION_MS, tell_changes, self);

@@ -144,7 +144,8 @@ element_title (DlnaDidl *self, const DlnaItem *item)
 char *
 dlna_didl_media_path (const DlnaItem *item)
 {
-  g_autofree char *id = g_uri_escape_string (item->id, NULL, TRUE);
+  g_autofree char *id =
+      g_uri_escape_string (item->ref_id != NULL ? item->ref_id : item->id, NULL, TRUE);
   return g_strdup_printf ("/media/%s.%s", id, item->extension != NULL ? item->extension : "ts");
 }
 
@@ -222,6 +223,8 @@ add_item (DlnaDidl *self, const DlnaItem *item)
   g_string_append (self->out, "<item");
   attribute (self, "id", item->id);
   attribute (self, "parentID", item->parent_id != NULL ? item->parent_id : "0");
+  if (item->ref_id != NULL && wants (self, "item@refID"))
+    attribute (self, "refID", item->ref_id);
   g_string_append (self->out, " restricted=\"1\">");
   element_title (self, item);
   element (self, "upnp:class", dlna_didl_class (item));

@@ -25,6 +25,7 @@ dlna_item_free (DlnaItem *self)
     return;
   g_free (self->id);
   g_free (self->parent_id);
+  g_free (self->ref_id);
   g_free (self->title);
   g_free (self->mime);
   g_free (self->extension);
@@ -85,10 +86,10 @@ dlna_library_list (DlnaLibrary *self, const char *id, guint offset, guint limit,
 }
 
 guint32
-dlna_library_update_id (DlnaLibrary *self)
+dlna_library_update_id (DlnaLibrary *self, const char *id)
 {
   g_return_val_if_fail (DLNA_IS_LIBRARY (self), 0);
-  return DLNA_LIBRARY_GET_IFACE (self)->update_id (self);
+  return DLNA_LIBRARY_GET_IFACE (self)->update_id (self, id);
 }
 
 void

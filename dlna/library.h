@@ -10,6 +10,7 @@
 /* A value with owned strings: dlna_item_new(), dlna_item_free(). */
 typedef struct {
   char *id, *parent_id, *title;
+  char *ref_id;       /* of the item that this one is another entry of; NULL = none */
   char *mime;         /* NULL = a container */
   char *extension;    /* of the media path: "ts", "mp4"; NULL = ts */
   char *logo;         /* URI of a picture, or NULL */
@@ -70,7 +71,9 @@ struct _DlnaLibraryInterface {
   /* Children in their order; limit 0 = all. Free with g_ptr_array_unref. */
   GPtrArray *(*list) (DlnaLibrary *self, const char *id, guint offset, guint limit, guint *total,
                       GError **error);
-  guint32 (*update_id) (DlnaLibrary *self); /* SystemUpdateID: rises with each change */
+  /* Of that container: rises when it changes. NULL or the root: SystemUpdateID, which rises with
+   * each change of any. */
+  guint32 (*update_id) (DlnaLibrary *self, const char *id);
   /* The stream starts at position. Ready when its first byte is; G_IO_ERROR_TIMED_OUT if no peer
    * had that in time, G_IO_ERROR_NOT_FOUND, G_IO_ERROR_INVALID_ARGUMENT for a range that is not. */
   void (*open_async) (DlnaLibrary *self, const char *id, const DlnaPosition *position,
@@ -80,7 +83,7 @@ struct _DlnaLibraryInterface {
 DlnaItem *dlna_library_lookup (DlnaLibrary *self, const char *id, GError **error);
 GPtrArray *dlna_library_list (DlnaLibrary *self, const char *id, guint offset, guint limit,
                               guint *total, GError **error);
-guint32 dlna_library_update_id (DlnaLibrary *self);
+guint32 dlna_library_update_id (DlnaLibrary *self, const char *id);
 void dlna_library_open_async (DlnaLibrary *self, const char *id, const DlnaPosition *position,
                               GCancellable *cancellable, GAsyncReadyCallback done, gpointer data);
 DlnaStream *dlna_library_open_finish (DlnaLibrary *self, GAsyncResult *result, GError **error);

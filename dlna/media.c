@@ -475,7 +475,7 @@ find_item (DlnaMedia *self, const char *path)
     return NULL;
   id = g_strndup (name, (gsize)(dot - name));
   item = dlna_library_lookup (self->library, id, NULL);
-  if (item == NULL || item->mime == NULL ||
+  if (item == NULL || item->mime == NULL || item->ref_id != NULL ||
       strcmp (dot + 1, item->extension != NULL ? item->extension : "ts") != 0)
     return NULL;
   return g_steal_pointer (&item);

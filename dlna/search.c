@@ -247,6 +247,8 @@ value_of (const DlnaItem *item, const char *property)
     return item->channel_name;
   if (strcmp (property, "@id") == 0)
     return item->id;
+  if (strcmp (property, "@refID") == 0)
+    return item->ref_id;
   if (strcmp (property, "@parentID") == 0)
     return item->parent_id;
   return NULL;

@@ -5,7 +5,7 @@
 #include "dlna/library.h"
 
 /* What may stand in a criterion, as GetSearchCapabilities says it. */
-#define DLNA_SEARCH_CAPABILITIES "dc:title,upnp:class,upnp:channelName,@id,@parentID"
+#define DLNA_SEARCH_CAPABILITIES "dc:title,upnp:class,upnp:channelName,@id,@parentID,@refID"
 
 typedef struct DlnaSearch DlnaSearch;
 

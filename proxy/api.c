@@ -28,6 +28,7 @@ write_channel (GString *out, const ProxyChannel *channel, bool link)
   proxy_json_text (out, "logo", channel->logo);
   proxy_json_number (out, "number", channel->number);
   proxy_json_bool (out, "live", channel->live);
+  proxy_json_bool (out, "favourite", channel->favourite);
   proxy_json_text (out, "mime", channel->mime);
   proxy_json_number (out, "length", channel->length);
   proxy_json_text (out, "path", path);
@@ -366,4 +367,24 @@ proxy_api_limit (const ProxyParts *with, const char *id, GHashTable *query,
     return;
   }
   soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+}
+
+void
+proxy_api_favourite (const ProxyParts *with, const char *id, SoupServerMessage *message)
+{
+  const char *method = soup_server_message_get_method (message);
+  bool wanted = g_str_equal (method, "PUT");
+  if (!wanted && !g_str_equal (method, "DELETE")) {
+    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
+                                  "PUT, DELETE");
+    proxy_respond_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED,
+                         "a favourite is made with PUT, and no more with DELETE");
+    return;
+  }
+  if (!proxy_respond_may_change (message))
+    return;
+  if (proxy_catalog_set_favourite (with->catalog, id, wanted))
+    soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+  else
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such channel");
 }

@@ -13,3 +13,5 @@ void proxy_api_limit (const ProxyParts *with, const char *id, GHashTable *query,
                       SoupServerMessage *message);
 /* GET and DELETE /api/v1/channels/ID. */
 void proxy_api_channel (const ProxyParts *with, const char *id, SoupServerMessage *message);
+/* PUT and DELETE /api/v1/channels/ID/favourite. */
+void proxy_api_favourite (const ProxyParts *with, const char *id, SoupServerMessage *message);

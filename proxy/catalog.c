@@ -11,7 +11,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define GONE_DAYS 30 /* a channel that no list names is forgotten after this */
 #define RETRY (60 * G_USEC_PER_SEC)
 
@@ -46,8 +46,8 @@ struct ProxyCatalog {
 
 static const char *const sql[N_STATEMENTS] = {
     [INSERT] = "INSERT OR REPLACE INTO channel (swarm, id, link, name, logo, grp, source, number,"
-               " added, state, seen, mime, live, length, media)"
-               " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+               " added, state, seen, mime, live, length, media, favourite)"
+               " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
     [DELETE] = "DELETE FROM channel WHERE swarm = ?1",
 };
 
@@ -115,6 +115,13 @@ ask (sqlite3 *db, const char *text)
   return answer;
 }
 
+static int
+version_of (sqlite3 *db)
+{
+  g_autofree char *version = ask (db, "PRAGMA user_version");
+  return version ? atoi (version) : 0;
+}
+
 static bool
 make_schema (sqlite3 *db)
 {
@@ -123,8 +130,19 @@ make_schema (sqlite3 *db)
                   " link TEXT NOT NULL, name TEXT NOT NULL, logo TEXT, grp TEXT,"
                   " source TEXT NOT NULL, number INTEGER NOT NULL, added INTEGER NOT NULL,"
                   " state INTEGER NOT NULL, seen INTEGER NOT NULL, mime TEXT NOT NULL,"
-                  " live INTEGER NOT NULL, length INTEGER NOT NULL, media TEXT) WITHOUT ROWID;"
-                  "PRAGMA user_version = 1;"
+                  " live INTEGER NOT NULL, length INTEGER NOT NULL, media TEXT,"
+                  " favourite INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+                  "PRAGMA user_version = 2;"
+                  "COMMIT");
+}
+
+/* What an older version of ours has written becomes what we write. */
+static bool
+renew_schema (sqlite3 *db)
+{
+  return run (db, "BEGIN;"
+                  "ALTER TABLE channel ADD COLUMN favourite INTEGER NOT NULL DEFAULT 0;"
+                  "PRAGMA user_version = 2;"
                   "COMMIT");
 }
 
@@ -144,8 +162,7 @@ open_database (const char *path, sqlite3 **out)
     code = sqlite3_errcode (db);
     return check || code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? DAMAGED : UNWRITABLE;
   }
-  g_autofree char *version = ask (db, "PRAGMA user_version");
-  int n = version ? atoi (version) : 0;
+  int n = version_of (db);
   if (n > SCHEMA_VERSION)
     return NEWER;
   if (!run (db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256;"
@@ -157,6 +174,10 @@ open_database (const char *path, sqlite3 **out)
       return DAMAGED; /* some other program's file */
     if (!make_schema (db))
       return UNWRITABLE;
+  }
+  if (n == 1 && !renew_schema (db)) {
+    run (db, "ROLLBACK");
+    return UNWRITABLE;
   }
   /* Now rather than with the first channel: may we write? */
   return run (db, "BEGIN IMMEDIATE; COMMIT") ? OPENED : UNWRITABLE;
@@ -212,9 +233,10 @@ load (ProxyCatalog *self, sqlite3 *db)
   sqlite3_stmt *statement = NULL;
   g_autofree char *text = g_strdup_printf (
       "SELECT swarm, id, link, name, logo, grp, source, number, added, state,"
-      " mime, live, length, media FROM channel WHERE state <> %d OR seen > %" G_GINT64_FORMAT
+      " mime, live, length, media, %s FROM channel WHERE state <> %d OR seen > %" G_GINT64_FORMAT
       " LIMIT %d",
-      GONE, unix_time () - GONE_DAYS * 86400, PROXY_CATALOG_MAX);
+      version_of (db) >= 2 ? "favourite" : "0", GONE, unix_time () - GONE_DAYS * 86400,
+      PROXY_CATALOG_MAX);
   if (sqlite3_prepare_v2 (db, text, -1, &statement, NULL) != SQLITE_OK)
     return false;
   int code;
@@ -234,6 +256,7 @@ load (ProxyCatalog *self, sqlite3 *db)
     channel->live = sqlite3_column_int (statement, 11) != 0;
     channel->length = sqlite3_column_int64 (statement, 12);
     channel->media = column (statement, 13);
+    channel->favourite = sqlite3_column_int (statement, 14) != 0;
     entry->state = (State)CLAMP (sqlite3_column_int (statement, 9), SHOWN, GONE);
     add_entry (self, entry);
   }
@@ -364,6 +387,7 @@ write_row (ProxyCatalog *self, const Entry *entry)
   sqlite3_bind_int (statement, 13, channel->live);
   sqlite3_bind_int64 (statement, 14, channel->length);
   sqlite3_bind_text (statement, 15, channel->media, -1, SQLITE_STATIC);
+  sqlite3_bind_int (statement, 16, channel->favourite);
   return step (self, statement);
 }
 
@@ -609,6 +633,20 @@ proxy_catalog_remove (ProxyCatalog *self, const char *id)
     g_hash_table_remove (self->by_swarm, entry->channel.swarm_id);
   }
   changed (self);
+  return true;
+}
+
+bool
+proxy_catalog_set_favourite (ProxyCatalog *self, const char *id, bool favourite)
+{
+  Entry *entry = g_hash_table_lookup (self->by_id, id);
+  if (!entry || entry->state != SHOWN)
+    return false;
+  if (entry->channel.favourite != favourite) {
+    entry->channel.favourite = favourite;
+    save (self, entry);
+    changed (self);
+  }
   return true;
 }
 

@@ -22,6 +22,7 @@ typedef struct {
   char *media; /* what its stream contained when it was last seen (proxy/library.c), or NULL */
   int number;  /* 0 = none */
   bool live;
+  bool favourite; /* the household's choice; lists cannot change it */
   int64_t length; /* bytes; -1 = live, or not known yet */
   int64_t added;  /* s, Unix time */
 } ProxyChannel;
@@ -60,6 +61,9 @@ ProxyCatalogResult proxy_catalog_put (ProxyCatalog *self, const ProxyDraft *draf
                                       const ProxyChannel **channel);
 /* By hand: gone, and not brought back by a list. */
 bool proxy_catalog_remove (ProxyCatalog *self, const char *id);
+
+/* The household's choice; false = there is no such channel. */
+bool proxy_catalog_set_favourite (ProxyCatalog *self, const char *id, bool favourite);
 
 /* What was learned by watching it. Neither is a change of the list. */
 void proxy_catalog_set_length (ProxyCatalog *self, const char *id, int64_t length);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One container, "0", with all channels. What a stream contains is known only once it was watched;
+/* The shelves' containers, with the catalog's channels. What a stream contains is known only once it was watched;
  * it is then written beside the channel, so that a television is told true profiles from then on:
  *
  *   video profile width height rate audio he-aac      "h264 100 1920 1080 25000 aac 0"
@@ -7,16 +7,21 @@
  * Opening: the session is used (and started if need be), a stream is made of its ring or film, and
  * the answer is given when the stream has its first byte. */
 #include "proxy/library.h"
+#include "proxy/shelves.h"
 #include "proxy/stream.h"
 #include <stdio.h>
 #include <string.h>
 
+#define QUIET_MS                                                                                   \
+  250 /* a list of thousands comes a hundred at a time; that is one change, or a few */
 #define OPEN_TIMEOUT (15 * G_USEC_PER_SEC) /* less than televisions wait */
 
 struct _ProxyLibrary {
   GObject parent;
   ProxyCatalog *catalog;
   ProxySessions *sessions;
+  ProxyShelves *shelves;
+  guint telling; /* of changes */
 };
 
 static void library_interface_init (DlnaLibraryInterface *interface);
@@ -72,11 +77,12 @@ fill_media (DlnaItem *item, const char *media)
 }
 
 static DlnaItem *
-make_item (ProxyLibrary *self, const ProxyChannel *channel)
+make_item (ProxyLibrary *self, const ProxyChannel *channel, const ProxyShelf *shelf)
 {
   DlnaItem *item = dlna_item_new ();
-  item->id = g_strdup (channel->id);
-  item->parent_id = g_strdup ("0");
+  item->id = g_strconcat (shelf->references ? shelf->id : "", channel->id, NULL);
+  item->parent_id = g_strdup (shelf->id);
+  item->ref_id = shelf->references ? g_strdup (channel->id) : NULL;
   item->title = g_strdup (channel->name);
   item->mime = g_strdup (channel->mime);
   item->extension = g_strdup (proxy_library_extension (channel->mime));
@@ -97,25 +103,26 @@ make_item (ProxyLibrary *self, const ProxyChannel *channel)
 }
 
 static DlnaItem *
-make_root (ProxyLibrary *self)
+make_container (const ProxyShelf *shelf)
 {
-  DlnaItem *root = dlna_item_new ();
-  root->id = g_strdup ("0");
-  root->parent_id = g_strdup ("-1");
-  root->title = g_strdup ("PPSP");
-  root->child_count = (int)proxy_catalog_list (self->catalog)->len;
-  return root;
+  DlnaItem *item = dlna_item_new ();
+  item->id = g_strdup (shelf->id);
+  item->parent_id = g_strdup (shelf->parent_id ? shelf->parent_id : "-1");
+  item->title = g_strdup (shelf->title);
+  item->child_count = (int)(shelf->below->len + shelf->channels->len);
+  return item;
 }
 
 static DlnaItem *
 lookup (DlnaLibrary *library, const char *id, GError **error)
 {
   ProxyLibrary *self = PROXY_LIBRARY (library);
-  if (g_str_equal (id, "0"))
-    return make_root (self);
-  const ProxyChannel *channel = proxy_catalog_lookup (self->catalog, id);
+  const ProxyShelf *shelf = proxy_shelves_find (self->shelves, id);
+  if (shelf)
+    return make_container (shelf);
+  const ProxyChannel *channel = proxy_shelves_channel (self->shelves, id, &shelf);
   if (channel)
-    return make_item (self, channel);
+    return make_item (self, channel, shelf);
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no channel %.64s", id);
   return NULL;
 }
@@ -124,33 +131,54 @@ static GPtrArray *
 list (DlnaLibrary *library, const char *id, guint offset, guint limit, guint *total, GError **error)
 {
   ProxyLibrary *self = PROXY_LIBRARY (library);
-  if (!g_str_equal (id, "0")) {
+  const ProxyShelf *shelf = proxy_shelves_find (self->shelves, id);
+  if (!shelf) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no folder %.64s", id);
     return NULL;
   }
-  const GPtrArray *channels = proxy_catalog_list (self->catalog);
-  guint first = MIN (offset, channels->len);
-  guint n = channels->len - first;
+  guint folders = shelf->below->len, all = folders + shelf->channels->len;
+  guint first = MIN (offset, all);
+  guint n = all - first;
   if (limit > 0)
     n = MIN (n, limit);
   GPtrArray *items = g_ptr_array_new_full (n, (GDestroyNotify)dlna_item_free);
-  for (guint i = 0; i < n; i++)
-    g_ptr_array_add (items, make_item (self, channels->pdata[first + i]));
+  for (guint i = first; i < first + n; i++)
+    g_ptr_array_add (items, i < folders
+                                ? make_container (shelf->below->pdata[i])
+                                : make_item (self, shelf->channels->pdata[i - folders], shelf));
   if (total)
-    *total = channels->len;
+    *total = all;
   return items;
 }
 
 static guint32
-update_id (DlnaLibrary *library)
+update_id (DlnaLibrary *library, const char *id)
 {
-  return proxy_catalog_generation (PROXY_LIBRARY (library)->catalog);
+  ProxyShelves *shelves = PROXY_LIBRARY (library)->shelves;
+  const ProxyShelf *shelf = id ? proxy_shelves_find (shelves, id) : NULL;
+  return shelf && shelf->parent_id ? shelf->update_id : proxy_shelves_update_id (shelves);
+}
+
+static void
+tell (const char *id, gpointer data)
+{
+  dlna_library_emit_changed (DLNA_LIBRARY (data), id);
+}
+
+static gboolean
+on_quiet (gpointer data)
+{
+  ProxyLibrary *self = data;
+  self->telling = 0;
+  proxy_shelves_tell (self->shelves, tell, self);
+  return G_SOURCE_REMOVE;
 }
 
 void
 proxy_library_changed (ProxyLibrary *self)
 {
-  dlna_library_emit_changed (DLNA_LIBRARY (self), "0");
+  if (self->telling == 0)
+    self->telling = g_timeout_add (QUIET_MS, on_quiet, self);
 }
 
 void
@@ -369,6 +397,8 @@ static void
 proxy_library_finalize (GObject *object)
 {
   proxy_sessions_unref (PROXY_LIBRARY (object)->sessions);
+  g_clear_handle_id (&PROXY_LIBRARY (object)->telling, g_source_remove);
+  proxy_shelves_free (PROXY_LIBRARY (object)->shelves);
   G_OBJECT_CLASS (proxy_library_parent_class)->finalize (object);
 }
 
@@ -389,5 +419,7 @@ proxy_library_new (ProxyCatalog *catalog, ProxySessions *sessions)
   ProxyLibrary *self = g_object_new (PROXY_TYPE_LIBRARY, NULL);
   self->catalog = catalog;
   self->sessions = proxy_sessions_ref (sessions);
+  self->shelves = proxy_shelves_new (catalog);
+  proxy_shelves_update_id (self->shelves); /* what is there now is no news */
   return self;
 }

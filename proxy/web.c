@@ -100,12 +100,28 @@ serve_health (ProxyWeb *self, SoupServerMessage *message)
   proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
 }
 
+/* rest: "ID", "ID/limit", "ID/favourite" */
+static void
+serve_channel (ProxyWeb *self, SoupServerMessage *message, const char *rest, GHashTable *query)
+{
+  const char *slash = strchr (rest, '/');
+  g_autofree char *id = slash ? g_strndup (rest, (size_t)(slash - rest)) : g_strdup (rest);
+  if (!slash)
+    proxy_api_channel (&self->with, id, message);
+  else if (g_str_equal (slash, "/limit"))
+    proxy_api_limit (&self->with, id, query, message);
+  else if (g_str_equal (slash, "/favourite"))
+    proxy_api_favourite (&self->with, id, message);
+  else
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is nothing at this address");
+}
+
 static void
 on_request (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
             gpointer data)
 {
   ProxyWeb *self = data;
-  static const char one[] = "/api/v1/channels/", limit[] = "/limit";
+  static const char one[] = "/api/v1/channels/";
   for (size_t i = 0; i < G_N_ELEMENTS (files); i++)
     if (g_str_equal (path, files[i].path)) {
       serve_file (message, &files[i]);
@@ -123,12 +139,8 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
     proxy_api_status (&self->with, self->started, message);
   else if (g_str_equal (path, "/api/v1/channels"))
     proxy_api_channels (&self->with, message);
-  else if (g_str_has_prefix (path, one) && g_str_has_suffix (path + strlen (one), limit)) {
-    g_autofree char *id =
-        g_strndup (path + strlen (one), strlen (path + strlen (one)) - strlen (limit));
-    proxy_api_limit (&self->with, id, query, message);
-  } else if (g_str_has_prefix (path, one))
-    proxy_api_channel (&self->with, path + strlen (one), message);
+  else if (g_str_has_prefix (path, one))
+    serve_channel (self, message, path + strlen (one), query);
   else
     proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is nothing at this address");
 }

@@ -72,6 +72,22 @@
     });
   }
 
+  function markFavourite(channel, button) {
+    var wanted = !channel.favourite;
+    request(wanted ? 'PUT' : 'DELETE', '/api/v1/channels/' + encodeURIComponent(channel.id) + '/favourite', null,
+      function (status) {
+        if (status !== 204) return;
+        channel.favourite = wanted;
+        showFavourite(button, wanted);
+        poll();
+      });
+  }
+
+  function showFavourite(button, marked) {
+    button.textContent = marked ? '★ Favourite' : '☆ Favourite';
+    button.setAttribute('aria-pressed', marked ? 'true' : 'false');
+  }
+
   function details(channel) {
     var box = element('div', 'details');
     var actions = element('div', 'actions');
@@ -79,7 +95,10 @@
     var player = element('a', 'button', 'Open in a player');
     var direct = element('a', 'button', 'Open here');
     var remover = element('button', 'danger', 'Remove');
-    copier.type = remover.type = 'button';
+    var favourite = element('button', 'favourite');
+    showFavourite(favourite, channel.favourite);
+    favourite.onclick = function () { markFavourite(channel, favourite); };
+    copier.type = remover.type = favourite.type = 'button';
     copier.onclick = function () { copy(address(channel), copier); };
     player.href = '/channels.m3u?id=' + encodeURIComponent(channel.id);
     direct.href = channel.path;
@@ -92,6 +111,7 @@
       hls.href = channel.hls;
       actions.appendChild(hls);
     }
+    actions.appendChild(favourite);
     actions.appendChild(remover);
     box.appendChild(actions);
     box.appendChild(element('p', 'facts'));

@@ -336,7 +336,7 @@ library_list (DlnaLibrary *library, const char *id, guint offset, guint limit, g
 }
 
 static guint32
-library_update_id (DlnaLibrary *library)
+library_update_id (DlnaLibrary *library, const char *id)
 {
   return FAKE_LIBRARY (library)->update_id;
 }

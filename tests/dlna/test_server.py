@@ -414,7 +414,7 @@ class Home(unittest.TestCase):
 
     def test_search(self):
         self.assertEqual(self.point.call(CDS, 'GetSearchCapabilities')['SearchCaps'],
-                         'dc:title,upnp:class,upnp:channelName,@id,@parentID')
+                         'dc:title,upnp:class,upnp:channelName,@id,@parentID,@refID')
         items, total = self.point.search('upnp:class derivedfrom "object.item.videoItem"')
         self.assertEqual((len(items), total), (1001, 1001))
         items, total = self.point.search('dc:title contains "99"', 'live', RequestedCount=3)

@@ -26,8 +26,11 @@ for my $device (Net::UPnP::ControlPoint->new()->search(st => 'upnp:rootdevice', 
   my $server = Net::UPnP::AV::MediaServer->new();
   $server->setdevice($device);
   print 'server ', $device->getfriendlyname(), "\n";
-  for my $content ($server->getcontentlist(ObjectID => 0)) {
-    print 'item ', $content->geturl(), ' ', $content->gettitle(), "\n" if $content->isitem();
+  for my $folder ($server->getcontentlist(ObjectID => 0)) {
+    next unless $folder->iscontainer();
+    for my $content ($server->getcontentlist(ObjectID => $folder->getid())) {
+      print 'item ', $content->geturl(), ' ', $content->gettitle(), "\n" if $content->isitem();
+    }
   }
 }
 '''

@@ -8,6 +8,7 @@ import shutil
 import time
 import urllib.request
 
+import control_point
 import media
 import world
 from world import INTERNET, LAN, figure, wait_until
@@ -95,6 +96,12 @@ def the_page_shows_and_does_what_it_says(here):
     # The row opens: the address for players is the one that plays.
     browser.click('#channels .row')
     assert browser.text('#channels .address') == url, browser.text('#channels .address')
+    # A star, and the television has it among the favourites.
+    browser.click('#channels .favourite')
+    wait_until('the star is set', 5, lambda: '★' in browser.text('#channels .favourite'))
+    with here.at('tv'):
+        server = control_point.find('lan0', seconds=10)
+        assert [i['title'] for i in server.items('favourites:')] == [name], server.items()
     # A pasted link becomes a channel; a wrong one gets a sentence.
     other = here.run('origin2', [world.program('ppsp-origin'), '--http', '127.0.0.1:7575', '--peer',
                                  f'{INTERNET["p3"]}:7576', '--channel', 'other=Other', '--state',

@@ -3,6 +3,7 @@
 #include "tests/proxy/scratch.h"
 #include <glib/gstdio.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -338,6 +339,40 @@ test_limit (void)
   g_assert_cmpint (put (catalog, PROXY_CATALOG_MAX, "x", NULL, ""), ==, PROXY_CATALOG_FULL);
 }
 
+/* A file of the version that knew no favourites is read, and renewed. */
+static void
+test_older_file (void)
+{
+  char *folder = scratch_new ();
+  g_autofree char *path = g_build_filename (folder, "catalog.sqlite", NULL);
+  sqlite3 *db = NULL;
+  g_assert_cmpint (sqlite3_open (path, &db), ==, SQLITE_OK);
+  g_assert_cmpint (
+      sqlite3_exec (
+          db,
+          "CREATE TABLE channel (swarm TEXT PRIMARY KEY NOT NULL, id TEXT NOT NULL UNIQUE,"
+          " link TEXT NOT NULL, name TEXT NOT NULL, logo TEXT, grp TEXT,"
+          " source TEXT NOT NULL, number INTEGER NOT NULL, added INTEGER NOT NULL,"
+          " state INTEGER NOT NULL, seen INTEGER NOT NULL, mime TEXT NOT NULL,"
+          " live INTEGER NOT NULL, length INTEGER NOT NULL, media TEXT) WITHOUT ROWID;"
+          "INSERT INTO channel VALUES ('0d01', 'old', 'ppsp:0d01', 'Old one', NULL, NULL,"
+          " '', 7, 1, 0, 1, 'video/mp2t', 1, -1, NULL);"
+          "PRAGMA user_version = 1",
+          NULL, NULL, NULL),
+      ==, SQLITE_OK);
+  sqlite3_close (db);
+  for (int round = 0; round < 2; round++) {
+    g_autoptr (ProxyCatalog) catalog = proxy_catalog_open (path);
+    g_assert_null (proxy_catalog_trouble (catalog));
+    const ProxyChannel *channel = proxy_catalog_lookup (catalog, "old");
+    g_assert_nonnull (channel);
+    g_assert_cmpint (channel->number, ==, 7);
+    g_assert_cmpint (channel->favourite, ==, round > 0);
+    g_assert_true (proxy_catalog_set_favourite (catalog, "old", true));
+  }
+  scratch_free (folder);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -349,6 +384,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/catalog/a-pass-sweeps-its-source-only", test_passes);
   g_test_add_func ("/proxy/catalog/changes-are-told-once", test_changes_are_told);
   g_test_add_func ("/proxy/catalog/damaged-file-is-set-aside", test_damage);
+  g_test_add_func ("/proxy/catalog/older-file-is-renewed", test_older_file);
   g_test_add_func ("/proxy/catalog/survives-kill-9", test_kill);
   g_test_add_func ("/proxy/catalog/full-disk-loses-nothing-known", test_full_disk);
   g_test_add_func ("/proxy/catalog/works-without-a-folder", test_no_folder);

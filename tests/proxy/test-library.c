@@ -482,12 +482,24 @@ test_removed (void)
 }
 
 static void
+note_change (DlnaLibrary *library, const char *id, gpointer data)
+{
+  g_string_append_printf (data, " %s ", id);
+}
+
+static void
+pass_on_change (gpointer data)
+{
+  proxy_library_changed (data);
+}
+
+static void
 test_browse (void)
 {
   World world;
   world_init (&world);
   DlnaLibrary *library = DLNA_LIBRARY (world.library);
-  guint32 before = dlna_library_update_id (library);
+  guint32 before = dlna_library_update_id (library, NULL);
   for (unsigned i = 0; i < 25; i++) {
     g_autofree char *swarm = g_strdup_printf ("%064x", i);
     g_autofree char *name = g_strdup_printf ("Channel %02u", i);
@@ -500,21 +512,54 @@ test_browse (void)
                         .number = i < 5 ? 5 - (int)i : 0};
     proxy_catalog_put (world.catalog, &draft, NULL);
   }
-  g_assert_cmpuint (dlna_library_update_id (library), >, before);
+  g_assert_cmpuint (dlna_library_update_id (library, NULL), >, before);
   g_autoptr (DlnaItem) root = dlna_library_lookup (library, "0", NULL);
   g_assert_null (root->mime);
-  g_assert_cmpint (root->child_count, ==, 25);
+  g_assert_cmpint (root->child_count, ==, 2);
   guint total;
-  g_autoptr (GPtrArray) all = dlna_library_list (library, "0", 0, 0, &total, NULL);
+  g_autoptr (GPtrArray) all = dlna_library_list (library, "films:", 0, 0, &total, NULL);
   g_assert_cmpuint (total, ==, 25);
   g_assert_cmpuint (all->len, ==, 25);
-  g_assert_cmpstr (((DlnaItem *)all->pdata[0])->title, ==, "Channel 04");
-  g_assert_cmpstr (((DlnaItem *)all->pdata[0])->extension, ==, "mp4");
-  g_assert_cmpint (((DlnaItem *)all->pdata[0])->size, ==, 1000);
-  g_autoptr (GPtrArray) page = dlna_library_list (library, "0", 20, 10, &total, NULL);
+  DlnaItem *first = all->pdata[0];
+  g_assert_cmpstr (first->title, ==, "Channel 04");
+  g_assert_cmpstr (first->extension, ==, "mp4");
+  g_assert_cmpstr (first->parent_id, ==, "films:");
+  g_assert_cmpint (first->size, ==, 1000);
+  g_autoptr (GPtrArray) page = dlna_library_list (library, "films:", 20, 10, &total, NULL);
   g_assert_cmpuint (page->len, ==, 5);
-  g_autoptr (GPtrArray) behind = dlna_library_list (library, "0", 4000000000, 10, &total, NULL);
+  g_autoptr (GPtrArray) behind =
+      dlna_library_list (library, "films:", 4000000000, 10, &total, NULL);
   g_assert_cmpuint (behind->len, ==, 0);
+
+  /* A favourite is another entry of the same item, found under both IDs; told of where it is. */
+  g_autoptr (GString) told = g_string_new (NULL);
+  g_signal_connect (library, "changed", G_CALLBACK (note_change), told);
+  proxy_catalog_set_func (world.catalog, pass_on_change, library);
+  proxy_library_changed (world.library); /* of what was put until now */
+  while (told->len == 0)
+    turn ();
+  g_assert_nonnull (strstr (told->str, " films: "));
+  g_string_truncate (told, 0);
+  proxy_catalog_set_favourite (world.catalog, first->id, true);
+  while (told->len == 0)
+    turn ();
+  g_assert_nonnull (strstr (told->str, " 0 "));
+  g_assert_nonnull (strstr (told->str, " favourites: "));
+  g_assert_null (strstr (told->str, "films:"));
+  g_autoptr (GPtrArray) two = dlna_library_list (library, "0", 1, 1, &total, NULL);
+  g_assert_cmpuint (total, ==, 3);
+  g_assert_cmpstr (((DlnaItem *)two->pdata[0])->id, ==, "favourites:");
+  g_autoptr (GPtrArray) marked = dlna_library_list (library, "favourites:", 0, 0, NULL, NULL);
+  DlnaItem *entry = marked->pdata[0];
+  g_assert_cmpstr (entry->ref_id, ==, first->id);
+  g_assert_cmpstr (entry->id, ==, "favourites:channel-04");
+  g_autoptr (DlnaItem) again = dlna_library_lookup (library, entry->id, NULL);
+  g_assert_cmpstr (again->title, ==, first->title);
+  g_assert_cmpuint (dlna_library_update_id (library, "films:"), <,
+                    dlna_library_update_id (library, "favourites:"));
+  g_assert_cmpuint (dlna_library_update_id (library, "0"), ==,
+                    dlna_library_update_id (library, NULL));
+  proxy_catalog_set_func (world.catalog, NULL, NULL);
   g_autoptr (GError) error = NULL;
   g_assert_null (dlna_library_list (library, "x", 0, 0, &total, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);

@@ -234,6 +234,33 @@ test_foreign_pages (void)
   world_clear (&world);
 }
 
+static void
+test_favourite (void)
+{
+  World world;
+  world_init (&world);
+  ProxyDraft draft = {.swarm_id = "00",
+                      .link = "ppsp:00",
+                      .name = "One",
+                      .source = "",
+                      .mime = "video/mp2t",
+                      .live = true,
+                      .length = -1};
+  proxy_catalog_put (world.catalog, &draft, NULL);
+  static const char path[] = "/api/v1/channels/one/favourite";
+  g_assert_cmpuint (ask (&world, "PUT", path, NULL, NULL), ==, 403);
+  g_assert_cmpuint (ask (&world, "GET", path, NULL, NULL), ==, 405);
+  g_assert_cmpuint (ask (&world, "PUT", "/api/v1/channels/two/favourite", ours, NULL), ==, 404);
+  g_assert_false (proxy_catalog_lookup (world.catalog, "one")->favourite);
+  g_assert_cmpuint (ask (&world, "PUT", path, ours, NULL), ==, 204);
+  g_assert_true (proxy_catalog_lookup (world.catalog, "one")->favourite);
+  g_assert_cmpuint (ask (&world, "GET", "/api/v1/channels", NULL, NULL), ==, 200);
+  g_assert_nonnull (strstr (world.body, "\"favourite\":true"));
+  g_assert_cmpuint (ask (&world, "DELETE", path, ours, NULL), ==, 204);
+  g_assert_false (proxy_catalog_lookup (world.catalog, "one")->favourite);
+  world_clear (&world);
+}
+
 /* RFC 7574, 11.2.1: the limits of one swarm are set while it runs. */
 static void
 test_limit (void)
@@ -422,6 +449,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/web/foreign-hosts-are-refused-everywhere", test_hosts);
   g_test_add_func ("/proxy/web/foreign-pages-change-nothing", test_foreign_pages);
   g_test_add_func ("/proxy/web/limits-are-set-while-it-runs", test_limit);
+  g_test_add_func ("/proxy/web/favourites-are-marked", test_favourite);
   g_test_add_func ("/proxy/web/bad-bodies-get-a-sentence", test_bad_bodies);
   g_test_add_func ("/proxy/web/names-stay-text", test_evil_names);
   g_test_add_func ("/proxy/web/playlist-for-players", test_playlist);
