@@ -272,6 +272,82 @@ test_invalid_first (void)
   scene_end (&net);
 }
 
+/* 3.1: "the first message of its datagram"; one that comes later ends the reading, and nothing else. */
+static void
+test_late_handshake (void)
+{
+  Net net;
+  Film film;
+  uint8_t bytes[PEER_DATAGRAM_MAX];
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  PeerMessage first = of (PEER_MESSAGE_REQUEST, 0, 1), second = of (PEER_MESSAGE_REQUEST, 1, 2);
+  with_film (&net, &film);
+  peer_writer_u32 (&writer, theirs);
+  g_assert_true (peer_wire_write (&writer, &format, &first));
+  greet (&writer, &film.content);
+  g_assert_true (peer_wire_write (&writer, &format, &second));
+  net_send (&net, 1, 0, bytes, writer.used);
+  net_run (&net, net.now + 2 * DELAY);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 1);
+  g_assert_cmpuint (peer_engine_counters (net.engines[0])->out_of_state, ==, 1);
+  PeerMessage ack = of (PEER_MESSAGE_ACK, 0, 1);
+  say (&net, NULL, (PeerMessage[]){ack, second}, 2);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 2);
+  scene_end (&net);
+}
+
+/* 3.1.1, 12.6.11: of a first datagram what is light is taken, but nothing heavy is given for it before
+ * the third. */
+static void
+test_request_first (void)
+{
+  Net net;
+  Film film;
+  make_film (&film, N_CHUNKS, CHUNK);
+  scene_begin (&net, &film.content);
+  seed (&net, 0, &film);
+  PeerMessage request = of (PEER_MESSAGE_REQUEST, 0, 2);
+  say (&net, &film.content, &request, 1);
+  net_run (&net, net.now + SECOND);
+  g_assert_cmpuint (n_datagrams, ==, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 0);
+  keep_alive (&net);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 2);
+  scene_end (&net);
+}
+
+/* What is heavy there is passed over, and what is light behind it taken. */
+static void
+test_heavy_first (void)
+{
+  Net net;
+  Film film;
+  uint8_t bytes[CHUNK], hash[32] = {0};
+  make_film (&film, N_CHUNKS, CHUNK);
+  scene_begin (&net, &film.content);
+  PeerSwarm *swarm = join (&net, &film.content);
+  want (&net, 0, swarm, (PeerRange){7, 8});
+  chunk_bytes (7, bytes);
+  PeerMessage heavy[] = {of (PEER_MESSAGE_INTEGRITY, 0, 8),
+                         of (PEER_MESSAGE_ACK, 0, 1),
+                         of (PEER_MESSAGE_CANCEL, 0, 8),
+                         {.type = PEER_MESSAGE_PEX_REQ},
+                         of (PEER_MESSAGE_HAVE, 0, N_CHUNKS)};
+  heavy[0].bytes = (PeerReader){hash, sizeof hash};
+  say (&net, &film.content, heavy, G_N_ELEMENTS (heavy));
+  PeerMessage data = of (PEER_MESSAGE_DATA, 7, 8);
+  data.bytes = (PeerReader){bytes, 200};
+  theirs = 0;
+  say (&net, &film.content, &data, 1);
+  const PeerCounters *counters = peer_engine_counters (net.engines[0]);
+  g_assert_cmpuint (counters->chunks_received + counters->chunks_unwanted, ==, 0);
+  g_assert_cmpuint (counters->out_of_state + counters->pex_refused, ==, 0);
+  keep_alive (&net);
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 1);
+  film_clear (&film);
+  scene_end (&net);
+}
+
 /* 3.12, 8.14: to who has nothing to be told. */
 static void
 test_keep_alive (void)
@@ -565,6 +641,50 @@ test_datagrams (void)
   g_assert_cmpuint (n_sorted, >, 20);
 }
 
+static PeerChunks *told; /* by engine 1 to engine 2 */
+
+static bool
+hear_haves (Net *net, Datagram *datagram)
+{
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  while (datagram->from == 1 && datagram->to == 2 &&
+         peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE)
+    if (message.type == PEER_MESSAGE_HAVE) {
+      g_assert_true (peer_chunks_has_all (peer_swarm_chunks (receiver), message.chunks));
+      peer_chunks_add (told, message.chunks);
+    }
+  return net != NULL;
+}
+
+/* 3.2: what was received and verified is told to all others, long before a keep-alive is due. */
+static void
+test_told (void)
+{
+  Net net;
+  Film film;
+  PeerAddress middle = address_of (1);
+  const PeerRange parts[] = {{0, 100}, {200, 300}};
+  receiver = net_init_film (&net, 3, &film, 300);
+  format = peer_wire_format (&film.content);
+  PeerJoin join = {.content = &film.content, .store = peer_store_memory_new (CHUNK, 300)};
+  PeerSwarm *other = peer_engine_join (net.engines[2], &join, NULL);
+  peer_engine_add_peer (net.engines[2], other, &middle);
+  told = peer_chunks_new (0);
+  net.tamper = hear_haves;
+  net_run (&net, net.now + SECOND);
+  g_assert_true (peer_chunks_is_empty (told));
+  for (unsigned i = 0; i < G_N_ELEMENTS (parts); i++) {
+    want (&net, 1, receiver, parts[i]);
+    net_run (&net, net.now + 5 * SECOND);
+  }
+  for (unsigned i = 0; i < G_N_ELEMENTS (parts); i++)
+    g_assert_true (peer_chunks_has_all (told, parts[i]));
+  g_assert_cmpuint (peer_chunks_count (told), ==, 200);
+  peer_chunks_free (told);
+  net_clear (&net);
+}
+
 static bool
 narrow_way (Net *net, Datagram *datagram)
 {
@@ -612,12 +732,16 @@ main (int argc, char **argv)
   ADD ("what-came-from-elsewhere-is-cancelled", test_came_from_elsewhere);
   ADD ("what-follows-an-invalid-message-is-discarded", test_invalid);
   ADD ("invalid-first-datagram-is-not-answered", test_invalid_first);
+  ADD ("handshake-that-comes-later-ends-the-reading", test_late_handshake);
+  ADD ("request-of-a-first-datagram-waits-for-the-third", test_request_first);
+  ADD ("heavy-messages-of-a-first-datagram-are-passed-over", test_heavy_first);
   ADD ("keep-alive-is-four-bytes", test_keep_alive);
   ADD ("who-is-choked-asks-nothing", test_choked_static);
   ADD ("who-is-choked-asks-nothing-to-tune-in", test_choked_live);
   ADD ("choke-is-said-again-and-voids-requests", test_choking);
   ADD ("newest-munro-of-who-begins", test_munro_of_who_begins);
   ADD ("peaks-come-with-the-first-chunk", test_peaks);
+  ADD ("what-was-verified-is-told-to-all", test_told);
   ADD ("many-hashes-go-first-in-several-datagrams", test_many_hashes);
   ADD ("datagrams-are-well-formed", test_datagrams);
   return g_test_run ();
