@@ -2,7 +2,7 @@
 /* Live swarms that are large: homes in four regions of the world, a third of them with less uplink
  * than the stream has, viewers that come and go, and a source that can feed a handful of them. With
  * options of its own it runs one and prints its figures:
- *   test-scale --peers 10000 --bitrate 8000000 --seconds 60 --churn 0.01 --trace run.jsonl */
+ *   test-scale --run --peers 10000 --bitrate 8000000 --seconds 60 --churn 0.01 --trace run.jsonl */
 #include "tests/sim/options.h"
 #include "tests/sim/world.h"
 
