@@ -45,7 +45,8 @@ struct ProxyRing {
   bool started;
   uint64_t head;    /* the chunk after the newest delivered */
   GArray *starts;   /* ProxyPlace: where the first packet behind a gap begins */
-  GArray *keys;     /* ProxyKey */
+  GArray *keys;     /* ProxyPicture */
+  GArray *pictures; /* likewise: some of all */
   uint64_t segment; /* first chunk of the newest contiguous run */
   int64_t segment_packet;
 
@@ -79,9 +80,9 @@ slab_unref (gpointer data)
 }
 
 static void
-key_clear (gpointer data)
+picture_clear (gpointer data)
 {
-  g_bytes_unref (((ProxyKey *)data)->tables);
+  g_bytes_unref (((ProxyPicture *)data)->tables);
 }
 
 ProxyRing *
@@ -97,8 +98,10 @@ proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream)
   self->slabs = g_ptr_array_new_with_free_func (slab_unref);
   self->delivered = peer_chunks_new (0);
   self->starts = g_array_new (FALSE, FALSE, sizeof (ProxyPlace));
-  self->keys = g_array_new (FALSE, FALSE, sizeof (ProxyKey));
-  g_array_set_clear_func (self->keys, key_clear);
+  self->keys = g_array_new (FALSE, FALSE, sizeof (ProxyPicture));
+  g_array_set_clear_func (self->keys, picture_clear);
+  self->pictures = g_array_new (FALSE, FALSE, sizeof (ProxyPicture));
+  g_array_set_clear_func (self->pictures, picture_clear);
   self->parser = media_ts_new ();
   self->last_key = -1;
   self->watches = proxy_watches_new ();
@@ -121,6 +124,7 @@ proxy_ring_unref (ProxyRing *self)
   peer_chunks_free (self->delivered);
   g_array_unref (self->starts);
   g_array_unref (self->keys);
+  g_array_unref (self->pictures);
   media_ts_free (self->parser);
   proxy_watches_free (self->watches);
   g_free (self);
@@ -187,16 +191,23 @@ proxy_ring_oldest (const ProxyRing *self)
 }
 
 static void
+forget_pictures (GArray *pictures, uint64_t chunk)
+{
+  guint n = 0;
+  while (n < pictures->len && g_array_index (pictures, ProxyPicture, n).place.chunk < chunk)
+    n++;
+  g_array_remove_range (pictures, 0, n);
+}
+
+static void
 forget_before (ProxyRing *self, uint64_t chunk)
 {
   PeerRange span = peer_chunks_span (self->delivered);
   if (span.first < chunk)
     peer_chunks_remove (self->delivered, (PeerRange){span.first, chunk});
+  forget_pictures (self->keys, chunk);
+  forget_pictures (self->pictures, chunk);
   guint n = 0;
-  while (n < self->keys->len && g_array_index (self->keys, ProxyKey, n).place.chunk < chunk)
-    n++;
-  g_array_remove_range (self->keys, 0, n);
-  n = 0;
   while (n < self->starts->len && g_array_index (self->starts, ProxyPlace, n).chunk < chunk)
     n++;
   g_array_remove_range (self->starts, 0, n);
@@ -330,11 +341,25 @@ note_key (ProxyRing *self, int64_t packet, int64_t pts)
   if (self->last_key >= self->segment_packet &&
       (packet - self->last_key) * MEDIA_TS_PACKET < KEY_SPACING)
     return;
-  ProxyKey key = {self->places[packet % PLACES], self->segment, pts, make_tables (self, true)};
+  ProxyPicture key = {self->places[packet % PLACES], self->segment, pts, make_tables (self, true)};
   if (!key.tables)
     return;
   g_array_append_val (self->keys, key);
   self->last_key = packet;
+}
+
+/* Pictures are coded in another order than they are shown in, so time may go back a little; it goes
+ * back much when the encoder's clock begins anew. */
+static void
+note_picture (ProxyRing *self, ProxyPlace place, int64_t pts)
+{
+  guint n = self->pictures->len;
+  const ProxyPicture *last = n > 0 ? &g_array_index (self->pictures, ProxyPicture, n - 1) : NULL;
+  if (last && last->run == self->segment && ABS (pts - last->pts) < PROXY_PICTURE_SPACING)
+    return;
+  ProxyPicture picture = {place, self->segment, pts, make_tables (self, false)};
+  if (picture.tables)
+    g_array_append_val (self->pictures, picture);
 }
 
 static void
@@ -352,6 +377,8 @@ feed_packet (ProxyRing *self, const uint8_t *bytes, ProxyPlace place)
   self->places[number % PLACES] = place;
   if (packet.starts_picture && behind <= number)
     note_key (self, number - behind, packet.pts);
+  else if (packet.pts != MEDIA_TS_NO_TIME)
+    note_picture (self, place, packet.pts);
 }
 
 static void
@@ -447,6 +474,7 @@ parse_again (ProxyRing *self)
   media_ts_free (self->parser);
   self->parser = media_ts_new ();
   g_array_set_size (self->keys, 0);
+  g_array_set_size (self->pictures, 0);
   self->last_key = -1;
   for (size_t at = 0; at < n; at += MEDIA_TS_PACKET) {
     MediaTsPacket packet;
@@ -523,8 +551,8 @@ proxy_ring_start (ProxyRing *self, bool from_oldest, ProxyPlace *out, GBytes **t
     return proxy_ring_start_anywhere (self, out, tables);
   if (self->keys->len == 0)
     return false;
-  const ProxyKey *key =
-      &g_array_index (self->keys, ProxyKey, from_oldest ? 0 : self->keys->len - 1);
+  const ProxyPicture *key =
+      &g_array_index (self->keys, ProxyPicture, from_oldest ? 0 : self->keys->len - 1);
   *out = key->place;
   *tables = g_bytes_ref (key->tables);
   return true;
@@ -612,16 +640,28 @@ proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped)
   return slice (self, place);
 }
 
-const ProxyKey *
-proxy_ring_next_key (const ProxyRing *self, const ProxyPlace *after)
+static const ProxyPicture *
+next_of (const GArray *pictures, const ProxyPlace *after)
 {
-  for (guint i = 0; i < self->keys->len; i++) {
-    const ProxyKey *key = &g_array_index (self->keys, ProxyKey, i);
-    if (after == NULL || key->place.chunk > after->chunk ||
-        (key->place.chunk == after->chunk && key->place.offset > after->offset))
-      return key;
+  for (guint i = 0; i < pictures->len; i++) {
+    const ProxyPicture *picture = &g_array_index (pictures, ProxyPicture, i);
+    if (after == NULL || picture->place.chunk > after->chunk ||
+        (picture->place.chunk == after->chunk && picture->place.offset > after->offset))
+      return picture;
   }
   return NULL;
+}
+
+const ProxyPicture *
+proxy_ring_next_key (const ProxyRing *self, const ProxyPlace *after)
+{
+  return next_of (self->keys, after);
+}
+
+const ProxyPicture *
+proxy_ring_next_picture (const ProxyRing *self, const ProxyPlace *after)
+{
+  return next_of (self->pictures, after);
 }
 
 uint64_t

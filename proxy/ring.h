@@ -15,13 +15,13 @@ typedef struct {
   uint32_t offset; /* bytes into the chunk */
 } ProxyPlace;
 
-/* A place where a picture can start. */
+/* A place where a picture begins. */
 typedef struct {
   ProxyPlace place;
   uint64_t run;   /* first chunk of the contiguous run that it lies in */
   int64_t pts;    /* us, of the picture; MEDIA_TS_NO_TIME = it has none */
   GBytes *tables; /* PAT and PMT to put in front */
-} ProxyKey;
+} ProxyPicture;
 
 /* max_bytes: of content; the oldest go when more comes. transport_stream: look for key frames. */
 ProxyRing *proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream);
@@ -56,7 +56,11 @@ GBytes *proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped);
 
 /* The first key frame behind after, or the oldest with NULL; the ring's, until it is delivered to
  * again. NULL = there is none. */
-const ProxyKey *proxy_ring_next_key (const ProxyRing *self, const ProxyPlace *after);
+const ProxyPicture *proxy_ring_next_key (const ProxyRing *self, const ProxyPlace *after);
+/* The same for any picture that has a PTS, but for those that come less than PROXY_PICTURE_SPACING
+ * (us) behind one that is told. A key frame may be among them. */
+#define PROXY_PICTURE_SPACING 400000
+const ProxyPicture *proxy_ring_next_picture (const ProxyRing *self, const ProxyPlace *after);
 /* The first chunk that may still be here, and one past the contiguous run that chunk lies in. */
 uint64_t proxy_ring_oldest (const ProxyRing *self);
 uint64_t proxy_ring_run_end (const ProxyRing *self, uint64_t chunk);

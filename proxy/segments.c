@@ -3,27 +3,27 @@
  * behind, or where its run of chunks ends. Each carries its tables in front, so that a player can
  * begin with any. A new run, and a clock that jumps, make a discontinuity (4.3.2.3).
  *
- * The target duration grows when key frames come further apart than ever before. RFC 8216, 6.2.1,
- * forbids that; 4.3.3.1 forbids the other way out, a segment that is longer than it, and players
- * stall on that one.
+ * No segment is longer than the target duration (4.3.3.1), and that never changes once it is told
+ * (6.2.1): it is what the longest segment took by then. Where a key frame is late, a segment ends
+ * before another picture, so the list does not promise that segments are independent of each other.
  *
  * The ring may let go of a segment at any moment, so the oldest third is served to those who know
  * of it but named to nobody new: a player has the time that it takes to fetch what it was told. */
 #include "proxy/segments.h"
 
 enum {
-  LISTED_LEAST = 3, /* RFC 8216, 6.2.2: a playlist of three target durations at least */
-  LISTED_MOST = 10,
+  LISTED_LEAST = 3, /* target durations, where the ring has them (6.2.2) */
+  LISTED_MOST = 10, /* segments, beyond those */
   KEPT = 64,
 };
 
-#define JUMP (10 * G_USEC_PER_SEC)  /* between two key frames: the encoder's clock began anew */
-#define KEY_DISTANCE G_USEC_PER_SEC /* as long as none is known */
+#define LONGEST (10 * G_USEC_PER_SEC) /* a segment, as long as no target duration is told */
 
 typedef struct {
   ProxyPlace begin, end;
   GBytes *tables;
-  int64_t pts, last_pts; /* us; of its first key frame, and of its last */
+  ProxyPlace last;       /* its newest picture */
+  int64_t pts, last_pts; /* us; of its first picture, and of the newest */
   int64_t duration;      /* us; 0 = not complete */
   int64_t wall;          /* us, Unix time of its beginning */
   uint64_t run;
@@ -32,13 +32,14 @@ typedef struct {
 
 struct ProxySegments {
   ProxyRing *ring;
-  GArray *segments;         /* Segment; the last one may be open */
-  uint64_t first;           /* number of the first in segments */
-  uint64_t discontinuities; /* before it */
-  int64_t key_distance;     /* us; the last that was seen */
-  int64_t longest;          /* us */
-  ProxyPlace seen;          /* the last key frame that was taken in */
-  bool any;
+  GArray *segments;          /* Segment; the last one may be open */
+  uint64_t first;            /* number of the first in segments */
+  uint64_t discontinuities;  /* before it */
+  int64_t longest;           /* us */
+  unsigned target;           /* seconds; 0 = not told yet */
+  ProxyPlace seen_key, seen; /* the last key frame and picture that were taken in */
+  bool any_key, any;         /* there were such */
+  ProxyPicture late; /* where the open one ends if no key frame comes; tables: none, or owned */
 };
 
 static void
@@ -48,12 +49,12 @@ segment_clear (gpointer data)
 }
 
 ProxySegments *
-proxy_segments_new (ProxyRing *ring, uint64_t first)
+proxy_segments_new (ProxyRing *ring, uint64_t first, unsigned target)
 {
   ProxySegments *self = g_new0 (ProxySegments, 1);
   self->ring = proxy_ring_ref (ring);
   self->first = first;
-  self->key_distance = KEY_DISTANCE;
+  self->target = target;
   self->longest = PROXY_SEGMENT_TIME;
   self->segments = g_array_new (FALSE, FALSE, sizeof (Segment));
   g_array_set_clear_func (self->segments, segment_clear);
@@ -65,6 +66,7 @@ proxy_segments_free (ProxySegments *self)
 {
   if (!self)
     return;
+  g_clear_pointer (&self->late.tables, g_bytes_unref);
   proxy_ring_unref (self->ring);
   g_array_unref (self->segments);
   g_free (self);
@@ -83,7 +85,13 @@ open_segment (const ProxySegments *self)
   return n > 0 && at (self, n - 1)->duration == 0 ? at (self, n - 1) : NULL;
 }
 
-/* duration: us. The longest sets the target duration, which holds for all (4.3.3.1). */
+/* us; no segment is longer */
+static int64_t
+limit (const ProxySegments *self)
+{
+  return self->target > 0 ? self->target * G_USEC_PER_SEC : LONGEST;
+}
+
 static void
 close_segment (ProxySegments *self, ProxyPlace end, int64_t duration)
 {
@@ -93,30 +101,53 @@ close_segment (ProxySegments *self, ProxyPlace end, int64_t duration)
   self->longest = MAX (self->longest, segment->duration);
 }
 
-/* Nobody knows how long the last pictures of a run last: as long as those before. */
+/* Nobody tells how long the last pictures last. */
 static void
-close_broken (ProxySegments *self)
+close_broken (ProxySegments *self, ProxyPlace end)
 {
   const Segment *segment = open_segment (self);
-  ProxyPlace end = {proxy_ring_run_end (self->ring, segment->begin.chunk), 0};
-  close_segment (self, end, segment->last_pts - segment->pts + self->key_distance);
+  close_segment (self, end, segment->last_pts - segment->pts + PROXY_PICTURE_SPACING / 2);
 }
 
 static void
-begin_segment (ProxySegments *self, const ProxyKey *key, int64_t wall, bool discontinuity)
+begin_segment (ProxySegments *self, const ProxyPicture *picture, int64_t wall, bool discontinuity)
 {
-  Segment segment = {.begin = key->place,
-                     .tables = g_bytes_ref (key->tables),
-                     .pts = key->pts,
-                     .last_pts = key->pts,
+  Segment segment = {.begin = picture->place,
+                     .tables = g_bytes_ref (picture->tables),
+                     .last = picture->place,
+                     .pts = picture->pts,
+                     .last_pts = picture->pts,
                      .wall = wall,
-                     .run = key->run,
+                     .run = picture->run,
                      .discontinuity = discontinuity};
   g_array_append_val (self->segments, segment);
+  g_clear_pointer (&self->late.tables, g_bytes_unref);
+}
+
+/* Ends the open segment before picture, without a gap. */
+static void
+cut (ProxySegments *self, const ProxyPicture *picture)
+{
+  const Segment *segment = open_segment (self);
+  int64_t duration = picture->pts - segment->pts, begin = segment->wall;
+  close_segment (self, picture->place, duration);
+  begin_segment (self, picture, begin + duration, false);
+}
+
+static bool
+is_before (ProxyPlace a, ProxyPlace b)
+{
+  return a.chunk < b.chunk || (a.chunk == b.chunk && a.offset < b.offset);
+}
+
+static ProxyPlace
+run_end (const ProxySegments *self, ProxyPlace place)
+{
+  return (ProxyPlace){proxy_ring_run_end (self->ring, place.chunk), 0};
 }
 
 static void
-take_key (ProxySegments *self, const ProxyKey *key, int64_t wall)
+take_key (ProxySegments *self, const ProxyPicture *key, int64_t wall)
 {
   Segment *segment = open_segment (self);
   if (!segment) {
@@ -124,21 +155,42 @@ take_key (ProxySegments *self, const ProxyKey *key, int64_t wall)
     return;
   }
   int64_t step = key->pts - segment->last_pts;
+  /* a key frame may be known for one only when pictures behind it are */
+  bool told_late = !is_before (segment->last, key->place);
   if (key->run != segment->run) {
-    close_broken (self);
+    close_broken (self, run_end (self, segment->begin));
     begin_segment (self, key, wall, true);
-  } else if (step <= 0 || step > JUMP) {
-    close_segment (self, key->place, segment->last_pts - segment->pts + self->key_distance);
+  } else if (!told_late && (step < 0 || step > limit (self))) {
+    close_broken (self, key->place);
     begin_segment (self, key, wall, true);
-  } else {
-    self->key_distance = step;
+  } else if (key->pts - segment->pts >= PROXY_SEGMENT_TIME) {
+    cut (self, key);
+  } else if (!told_late) {
+    segment->last = key->place;
     segment->last_pts = key->pts;
-    if (key->pts - segment->pts < PROXY_SEGMENT_TIME)
-      return;
-    int64_t duration = key->pts - segment->pts, begin = segment->wall;
-    close_segment (self, key->place, duration);
-    begin_segment (self, key, begin + duration, false);
   }
+}
+
+/* What is of another run, or of another clock, waits for its key frame. */
+static void
+take_picture (ProxySegments *self, const ProxyPicture *picture)
+{
+  Segment *segment = open_segment (self);
+  if (!segment || picture->run != segment->run || picture->pts <= segment->last_pts ||
+      picture->pts - segment->last_pts > limit (self))
+    return;
+  if (picture->pts - segment->pts > limit (self)) {
+    g_autoptr (GBytes) tables = g_steal_pointer (&self->late.tables);
+    ProxyPicture late = self->late;
+    late.tables = tables;
+    cut (self, tables ? &late : picture);
+    segment = open_segment (self);
+  }
+  segment->last = picture->place;
+  segment->last_pts = picture->pts;
+  g_clear_pointer (&self->late.tables, g_bytes_unref);
+  self->late = *picture;
+  g_bytes_ref (self->late.tables);
 }
 
 static void
@@ -155,19 +207,37 @@ forget (ProxySegments *self)
   self->first += n;
 }
 
+/* Takes in the next key frame or picture, as they stand in the stream. false = there is none. */
+static bool
+take_next (ProxySegments *self, int64_t wall)
+{
+  const ProxyPicture *key =
+      proxy_ring_next_key (self->ring, self->any_key ? &self->seen_key : NULL);
+  const ProxyPicture *picture =
+      proxy_ring_next_picture (self->ring, self->any ? &self->seen : NULL);
+  if (key && (!picture || !is_before (picture->place, key->place))) {
+    self->any_key = true;
+    self->seen_key = key->place;
+    if (key->pts != MEDIA_TS_NO_TIME)
+      take_key (self, key, wall);
+    return true;
+  }
+  if (!picture)
+    return false;
+  self->any = true;
+  self->seen = picture->place;
+  take_picture (self, picture);
+  return true;
+}
+
 void
 proxy_segments_update (ProxySegments *self, int64_t wall)
 {
-  const ProxyKey *key;
-  while ((key = proxy_ring_next_key (self->ring, self->any ? &self->seen : NULL))) {
-    self->any = true;
-    self->seen = key->place;
-    if (key->pts != MEDIA_TS_NO_TIME)
-      take_key (self, key, wall);
-  }
+  while (take_next (self, wall))
+    ;
   const Segment *last = open_segment (self);
   if (last && proxy_ring_has_ended (self->ring))
-    close_broken (self);
+    close_broken (self, run_end (self, last->begin));
   forget (self);
 }
 
@@ -193,28 +263,45 @@ append_segment (GString *out, const Segment *segment, const char *id, uint64_t n
                           (int)(segment->duration % G_USEC_PER_SEC / 1000), id, number);
 }
 
-GString *
-proxy_segments_playlist (const ProxySegments *self, const char *id)
+/* How many of the n complete ones a playlist names: all but the oldest third, but not so few that
+ * they are shorter than three target durations. */
+static guint
+count_listed (const ProxySegments *self, guint n)
 {
-  guint n = proxy_segments_count (self);
-  guint listed = MIN (n, CLAMP (n - n / 3, LISTED_LEAST, LISTED_MOST)), skipped = n - listed;
+  guint listed = 0, enough = MIN (n - n / 3, LISTED_MOST);
+  int64_t duration = 0;
+  while (listed < n && (listed < enough || duration < LISTED_LEAST * limit (self)))
+    duration += at (self, n - ++listed)->duration;
+  return listed;
+}
+
+GString *
+proxy_segments_playlist (ProxySegments *self, const char *id)
+{
+  if (self->target == 0)
+    self->target = (unsigned)((self->longest + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
+  guint n = proxy_segments_count (self), skipped = n - count_listed (self, n);
   uint64_t discontinuities = self->discontinuities;
   /* that of the first one listed is counted, and not told */
   for (guint i = 0; i <= skipped && i < n; i++)
     discontinuities += at (self, i)->discontinuity;
-  /* 4.3.3.1: durations rounded to the nearest integer are not longer */
-  int64_t target = (self->longest + G_USEC_PER_SEC / 2) / G_USEC_PER_SEC;
-  GString *out = g_string_new ("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+  GString *out = g_string_new ("#EXTM3U\n#EXT-X-VERSION:3\n");
   g_string_append_printf (out,
-                          "#EXT-X-TARGETDURATION:%" G_GINT64_FORMAT
+                          "#EXT-X-TARGETDURATION:%u"
                           "\n#EXT-X-MEDIA-SEQUENCE:%" G_GUINT64_FORMAT
                           "\n#EXT-X-DISCONTINUITY-SEQUENCE:%" G_GUINT64_FORMAT "\n",
-                          target, self->first + skipped, discontinuities);
+                          self->target, self->first + skipped, discontinuities);
   for (guint i = skipped; i < n; i++)
     append_segment (out, at (self, i), id, self->first + i, i == skipped);
   if (proxy_ring_has_ended (self->ring))
     g_string_append (out, "#EXT-X-ENDLIST\n");
   return out;
+}
+
+unsigned
+proxy_segments_target (const ProxySegments *self)
+{
+  return self->target;
 }
 
 /* Of n bytes that lie between from and to, those before end. */
@@ -237,8 +324,7 @@ proxy_segments_read (ProxySegments *self, uint64_t number)
   g_ptr_array_add (pieces, g_bytes_ref (segment->tables));
   ProxyPlace place = segment->begin;
   uint32_t chunk_size = proxy_ring_chunk_size (self->ring);
-  while (place.chunk < segment->end.chunk ||
-         (place.chunk == segment->end.chunk && place.offset < segment->end.offset)) {
+  while (is_before (place, segment->end)) {
     ProxyPlace from = place;
     bool jumped;
     g_autoptr (GBytes) bytes = proxy_ring_read (self->ring, &place, &jumped);

@@ -32,7 +32,7 @@ class Player:
 
     def __init__(self, here, url):
         self.here, self.url = here, url
-        self.segments, self.durations, self.lists = {}, {}, []
+        self.segments, self.durations, self.lists, self.target = {}, {}, [], None
 
     def poll(self):
         text = self.here.get('tv', self.url, timeout=20).decode()
@@ -40,6 +40,8 @@ class Player:
         self.lists.append(text)
         number = int(re.search(r'^#EXT-X-MEDIA-SEQUENCE:(\d+)$', text, re.M).group(1))
         target = int(re.search(r'^#EXT-X-TARGETDURATION:(\d+)$', text, re.M).group(1))
+        self.target = self.target or target
+        assert target == self.target, 'the target duration was %d: %s' % (self.target, text)
         for duration, address in re.findall(r'^#EXTINF:([0-9.]+),\n(\S+)$', text, re.M):
             assert round(float(duration)) <= target, text
             if number not in self.segments:

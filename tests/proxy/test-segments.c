@@ -26,7 +26,7 @@ world_init (World *self, size_t memory)
   self->maker.pts = 900000;
   self->ring = proxy_ring_new (CHUNK, memory, true);
   self->store = proxy_ring_store (self->ring);
-  self->segments = proxy_segments_new (self->ring, 1000);
+  self->segments = proxy_segments_new (self->ring, 1000, 0);
 }
 
 static void
@@ -109,7 +109,7 @@ test_cut_at_key_frames (void)
   g_assert_null (proxy_segments_read (world.segments, 1003)); /* not whole yet */
   g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
   g_assert_cmpstr (list->str, ==,
-                   "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-INDEPENDENT-SEGMENTS\n"
+                   "#EXTM3U\n#EXT-X-VERSION:3\n"
                    "#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1000\n"
                    "#EXT-X-DISCONTINUITY-SEQUENCE:0\n"
                    "#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:20.250Z\n"
@@ -207,21 +207,107 @@ test_end_is_told (void)
   proxy_segments_update (world.segments, WALL);
   assert_segment (&world, 1001, key (&world, 2), end);
   g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
-  g_assert_true (g_str_has_suffix (list->str, "#EXTINF:1.000,\none/1001.ts\n#EXT-X-ENDLIST\n"));
+  /* it is 1.000: how long the last pictures last is reckoned */
+  g_assert_true (g_str_has_suffix (list->str, "#EXTINF:1.040,\none/1001.ts\n#EXT-X-ENDLIST\n"));
   world_clear (&world);
 }
 
-/* Key frames ten seconds apart: longer segments, and a target duration that holds for them. */
+/* Key frames eight seconds apart: longer segments, and a target duration that holds for them. */
 static void
 test_target_duration_holds (void)
 {
   World world;
   world_init (&world, 8 << 20);
-  world.maker.step = 36000;
+  world.maker.step = 28800;
   make_gops (&world, 4);
   g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (list->str, "#EXT-X-TARGETDURATION:8\n"));
+  g_assert_nonnull (strstr (list->str, "#EXTINF:8.000,\n"));
+  world_clear (&world);
+}
+
+/* Key frames that come further apart than ever before: what was told holds (6.2.1), and a segment
+ * ends before a picture that is none. */
+static void
+test_target_duration_never_changes (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  make_gops (&world, 5);
+  g_autoptr (GString) before = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (before->str, "#EXT-X-TARGETDURATION:2\n"));
+  world.maker.step = 18000; /* five pictures a second: five seconds */
+  make_gops (&world, 3);
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (list->str, "#EXT-X-TARGETDURATION:2\n"));
+  g_assert_nonnull (strstr (list->str, "#EXTINF:2.000,\n"));
+  g_assert_null (strstr (list->str, "#EXT-X-DISCONTINUITY\n"));
+  double longest = 0;
+  for (const char *at = list->str; (at = strstr (at, "#EXTINF:")); at++)
+    longest = MAX (longest, g_ascii_strtod (at + strlen ("#EXTINF:"), NULL));
+  g_assert_cmpfloat (longest, <=, 2.4);
+  /* no byte twice, none left out */
+  size_t bytes = 0;
+  guint n = proxy_segments_count (world.segments);
+  for (guint i = 0; i < n; i++) {
+    g_autoptr (GByteArray) out = read_segment (&world, 1000 + i);
+    const uint8_t *content = out->data + 2 * 188;
+    g_assert_cmpmem (content, out->len - 2 * 188, world.maker.bytes->data + key (&world, 0) + bytes,
+                     out->len - 2 * 188);
+    bytes += out->len - 2 * 188;
+  }
+  g_assert_cmpuint (n, >=, 9);
+  world_clear (&world);
+}
+
+/* A stream with one key frame at its beginning (or that refreshes its picture bit by bit). */
+static void
+test_no_key_frame_no_matter (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  make_gops (&world, 1);
+  for (unsigned i = 0; i < 30 * 25; i++)
+    ts_picture (&world.maker, false, 4);
+  flow (&world);
+  guint n = proxy_segments_count (world.segments);
+  g_assert_cmpuint (n, ==, 3);
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
   g_assert_nonnull (strstr (list->str, "#EXT-X-TARGETDURATION:10\n"));
-  g_assert_nonnull (strstr (list->str, "#EXTINF:10.000,\n"));
+  world_clear (&world);
+}
+
+/* Who comes back to a channel's address is told the same target duration as before. */
+static void
+test_target_duration_outlives_the_ring (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  proxy_segments_free (world.segments);
+  world.segments = proxy_segments_new (world.ring, 2000, 4);
+  make_gops (&world, 5);
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (list->str, "#EXT-X-TARGETDURATION:4\n"));
+  g_assert_cmpuint (proxy_segments_target (world.segments), ==, 4);
+  world_clear (&world);
+}
+
+/* Pieces that have become short: the list names three target durations of them (6.2.2). */
+static void
+test_list_is_long_enough (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  world.maker.step = 28800; /* eight seconds */
+  make_gops (&world, 4);
+  g_autoptr (GString) first = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (first->str, "#EXT-X-TARGETDURATION:8\n"));
+  world.maker.step = 7200; /* two */
+  make_gops (&world, 21);
+  g_assert_cmpuint (proxy_segments_count (world.segments), ==, 24);
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (list->str, "#EXT-X-MEDIA-SEQUENCE:1012\n"));
+  g_assert_nonnull (strstr (list->str, "one/1023.ts\n"));
   world_clear (&world);
 }
 
@@ -237,5 +323,11 @@ main (int argc, char **argv)
                    test_clock_that_jumps_is_a_discontinuity);
   g_test_add_func ("/proxy/segments/end-is-told", test_end_is_told);
   g_test_add_func ("/proxy/segments/target-duration-holds", test_target_duration_holds);
+  g_test_add_func ("/proxy/segments/target-duration-never-changes",
+                   test_target_duration_never_changes);
+  g_test_add_func ("/proxy/segments/no-key-frame-no-matter", test_no_key_frame_no_matter);
+  g_test_add_func ("/proxy/segments/target-duration-outlives-the-ring",
+                   test_target_duration_outlives_the_ring);
+  g_test_add_func ("/proxy/segments/list-is-long-enough", test_list_is_long_enough);
   return g_test_run ();
 }
