@@ -86,7 +86,7 @@ struct PeerSwarm {
 #define PEER_KEEP_ALIVE_LIVE 500000     /* us; a silent source is noticed after a second or two */
 #define PEER_KEEP_ALIVE_STATIC 20000000 /* us; below the 30 s after which NATs forget */
 
-/* --- what the engine asks of a swarm; swarm.c --- */
+/* --- what the engine asks of a swarm; swarm.c, taking.c --- */
 PeerSwarm *peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
                            PeerIntegrity *integrity, uint64_t discard_window, bool source,
                            uint32_t max_peers);

@@ -1,29 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One content exchanged: messages come in, chunks are believed or not, kept, and told of; what is
- * missing is asked for (asking.c). What goes out is written by sender.c, whom we talk with is
- * peers.c. */
+/* One content exchanged: messages come in and are dealt out, timers run. Chunks are believed or not,
+ * and kept (taking.c), and told of (telling.c); what is missing is asked for (asking.c). What goes
+ * out is written by sender.c, whom we talk with is peers.c. */
 #include "peer/swarm.h"
 #include "peer/asking.h"
 #include "peer/gossip.h"
 #include "peer/peers.h"
 #include "peer/swarm-state.h"
+#include "peer/taking.h"
 #include "peer/telling.h"
 #include "peer/uploads.h"
-#include <string.h>
 
 #define MAX_WANTS 64
-#define ACK_DELAY 10000 /* us (RFC 6817 allows delayed acknowledgements) */
-#define ACK_BATCH 16    /* chunks */
-/* checks per second; a P-256 check takes some 70 us. A bad one ends the channel, so this bounds only
- * what a source has signed */
-#define SIGNATURES_PER_PEER 100.0
-#define SIGNATURES_IN_ALL 500.0
-#define MUNRO_MAX_AGE 60     /* s (6.1.2.4 asks for a bound and leaves it open) */
-#define UNPROVEN_TIME 200000 /* us without requests for who left out the hashes twice */
-#define MAX_JUDGED 16        /* held chunks that one datagram may make us judge */
-#define HOLD_TIME 60000      /* us that a chunk waits for its hashes, at least */
-#define HOLD_TIME_MAX 500000
-#define PUSHED_LEAST 1048576  /* bytes that anybody may send unasked */
 #define MAX_FORKED 64         /* runs of munros */
 #define CHOKE_TIME 2000000    /* us for who asks for more than it can get */
 #define RATE_INTERVAL 1000000 /* us */
@@ -85,405 +73,6 @@ peer_swarm_free (PeerSwarm *self)
   peer_integrity_free (self->integrity);
   peer_store_free (self->store);
   g_free (self);
-}
-
-/* --- telling --- */
-
-static void
-tell (PeerSwarm *self, PeerEventType type, PeerRange chunks)
-{
-  PeerEvent event = {.type = type, .swarm = self, .chunks = chunks};
-  peer_event_queue_push (self->core->events, &event);
-}
-
-static void
-tell_size (PeerSwarm *self)
-{
-  uint64_t n = peer_integrity_n_chunks (self->integrity);
-  if (self->live || n == 0 || self->length_told)
-    return;
-  PeerEvent event = {.type = PEER_EVENT_SIZE, .swarm = self, .chunks = {0, n}};
-  if (self->content.length == 0 && !peer_content_is_variable (&self->content) &&
-      peer_chunks_has (self->have, n - 1)) {
-    /* 5.6: the last chunk says how long the content really is */
-    uint8_t last[PEER_CHUNK_MAX];
-    size_t size = 0;
-    if (self->store->class->read (self->store, n - 1, last, sizeof last, &size) == PEER_STORE_OK)
-      self->content.length = (n - 1) * self->content.chunk_size + size;
-    self->format = peer_wire_format (&self->content);
-  }
-  event.bytes = self->content.length;
-  if (self->size_told && event.bytes == 0)
-    return;
-  self->size_told = true;
-  self->length_told = event.bytes > 0;
-  peer_event_queue_push (self->core->events, &event);
-}
-
-/* --- chunks that go --- */
-
-void
-peer_swarm_drop (PeerSwarm *self, PeerRange run)
-{
-  run = peer_range_intersection (run, peer_chunks_span (self->have));
-  if (!peer_chunks_has_any (self->have, run))
-    return;
-  peer_chunks_remove (self->have, run);
-  self->store->class->discard (self->store, run);
-  for (guint i = 0; i < self->channels->len; i++) {
-    PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    peer_chunks_remove (channel->told, run);
-    if (channel->given != NULL)
-      peer_chunks_remove (channel->given, run);
-    peer_chunks_remove (channel->announce, run);
-    peer_channel_cancel (channel, run); /* what they asked for */
-  }
-  self->pick = true;
-  tell (self, PEER_EVENT_LOST, run);
-}
-
-static void
-slide_window (PeerSwarm *self)
-{
-  if (self->edge.end <= self->discard_window)
-    return;
-  PeerRange gone = {0, self->edge.end - self->discard_window};
-  peer_chunks_remove (self->requested, gone);
-  peer_chunks_remove (self->forked, gone);
-  peer_swarm_drop (self, gone);
-}
-
-static void
-new_munro (PeerSwarm *self, PeerRange munro, uint64_t ntp)
-{
-  PeerEvent event = {
-      .type = PEER_EVENT_EDGE, .swarm = self, .chunks = munro, .time = peer_ntp_to_us (ntp)};
-  peer_event_queue_push (self->core->events, &event);
-  if (munro.end <= self->edge.end)
-    return;
-  self->edge = munro;
-  peer_uploads_measure (self, munro, event.time);
-  self->pick = true;
-  slide_window (self);
-}
-
-/* --- chunks that come in --- */
-
-static bool
-keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *bytes, size_t n)
-{
-  PeerCore *core = self->core;
-  PeerRange run = {chunk, chunk + 1};
-  peer_chunks_remove (self->requested, run);
-  switch (self->store->class->write (self->store, chunk, bytes, n)) {
-  case PEER_STORE_OK:
-    break;
-  case PEER_STORE_ABSENT:
-    return false;
-  case PEER_STORE_PENDING:
-  case PEER_STORE_FAILED:
-    core->counters.store_failures++;
-    return false;
-  }
-  peer_chunks_add (self->have, run);
-  peer_swarm_earn_double (self);
-  self->downloaded += n;
-  core->counters.chunks_received++;
-  core->counters.chunk_bytes_received += n;
-  if (from != NULL)
-    peer_uploads_earn (self, from, n);
-  tell (self, PEER_EVENT_CHUNKS, run);
-  if (!peer_chunks_has (self->forked, chunk))
-    peer_swarm_announce (self, run, from, peer_swarm_have_delay (self, chunk));
-  tell_size (self);
-  self->pick = true;
-  return true;
-}
-
-/* sent: as its DATA says. arrived: us; a chunk may have waited for its hashes since then, which is
- * no delay of the path's. */
-static void
-owe_ack (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, int64_t arrived)
-{
-  PeerCore *core = self->core;
-  PeerAck ack = {chunk, (uint64_t)(arrived + core->stamp_offset) - sent};
-  g_array_append_val (channel->acks, ack);
-  /* one for an eighth of what they may have in flight, so that a lost one does not stop them; at
-   * first for each, so that their window opens */
-  guint batch = CLAMP (peer_channel_n_asks (channel) / 8, 1, ACK_BATCH);
-  if (channel->chunks_received++ < 2 * ACK_BATCH || channel->acks->len >= batch) {
-    channel->ack_at = core->now;
-    peer_core_ready (core, channel);
-  } else if (channel->ack_at == PEER_NEVER) {
-    channel->ack_at = core->now + ACK_DELAY;
-    peer_core_wake (core, channel->ack_at);
-  }
-}
-
-static void
-avoid (PeerSwarm *self, PeerChannel *channel)
-{
-  channel->avoid_until = self->core->now + UNPROVEN_TIME;
-  peer_core_look (self->core, channel, channel->avoid_until);
-  self->pick = true;
-}
-
-/* The hashes did not come, so nothing is known of the chunk. It is asked for once more, upon which
- * the sender must send all its hashes; if they are missing again, or it has choked us meanwhile
- * (3.9), somebody else is asked. */
-static void
-unproven (PeerSwarm *self, PeerChannel *channel, uint64_t chunk)
-{
-  PeerCore *core = self->core;
-  PeerRange run = {chunk, chunk + 1};
-  core->counters.chunks_unproven++;
-  if (!channel->choked && !peer_chunks_has (channel->unproven, chunk) &&
-      peer_chunks_add (channel->unproven, run)) {
-    peer_chunks_add (self->requested, run);
-    peer_chunks_add (channel->reasked, run);
-    peer_channel_ask (channel, core->now, run);
-    peer_core_ready (core, channel);
-    return;
-  }
-  peer_chunks_remove (channel->unproven, run);
-  peer_chunks_remove (self->requested, run);
-  avoid (self, channel);
-}
-
-/* NTP; 0 = the age of a signature of chunk does not matter: only what would be our newest must be
- * young, and an older one is as old as what we fetch of it. */
-static uint64_t
-time_to_judge_by (const PeerSwarm *self, uint64_t chunk)
-{
-  const PeerCore *core = self->core;
-  bool judged = core->wall_trusted && chunk >= self->edge.first;
-  return judged ? peer_ntp_from_us (core->now + core->wall_offset) : 0;
-}
-
-/* Sign All (6.1.1): by the signature that came before the chunk, which is the newest munro then. */
-static PeerIntegrityResult
-check_signed (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, const uint8_t *bytes, size_t n)
-{
-  PeerCounters *counters = &self->core->counters;
-  const PeerSignature *signature = peer_signatures_find (channel->signatures, chunk);
-  PeerIntegrityResult result = peer_integrity_check_signed (
-      self->integrity, signature, chunk, bytes, n, time_to_judge_by (self, chunk), MUNRO_MAX_AGE);
-  switch (result) {
-  case PEER_INTEGRITY_GOOD:
-    counters->signatures_checked++;
-    new_munro (self, (PeerRange){chunk, chunk + 1}, signature->time);
-    break;
-  case PEER_INTEGRITY_BAD:
-    counters->signatures_checked++;
-    counters->signatures_bad++;
-    break;
-  case PEER_INTEGRITY_OLD:
-    counters->munros_old++;
-    break;
-  case PEER_INTEGRITY_FORKED: /* the source's doing, and not of who passes it on */
-    counters->signatures_checked++;
-    counters->munros_forked++;
-    result = PEER_INTEGRITY_MISSING;
-    break;
-  case PEER_INTEGRITY_KNOWN:
-  case PEER_INTEGRITY_MISSING:
-    break;
-  }
-  peer_signatures_remove (channel->signatures, chunk);
-  return result;
-}
-
-/* What the hashes say of a chunk that was asked for, or that is wanted. false = it stays unknown. */
-static bool
-judge (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, int64_t arrived,
-       const uint8_t *bytes, size_t n)
-{
-  switch (self->sign_all
-              ? check_signed (self, channel, chunk, bytes, n)
-              : peer_integrity_check (self->integrity, channel->hashes, chunk, bytes, n)) {
-  case PEER_INTEGRITY_GOOD:
-  case PEER_INTEGRITY_KNOWN:
-    peer_chunks_remove (channel->unproven, (PeerRange){chunk, chunk + 1});
-    peer_channel_proved (channel, self->core->now);
-    if (peer_chunks_has (self->requested, chunk))
-      peer_swarm_unask (self, chunk, channel);
-    if (keep_chunk (self, channel, chunk, bytes, n))
-      owe_ack (self, channel, chunk, sent, arrived);
-    channel->learned = true;
-    return true;
-  case PEER_INTEGRITY_MISSING:
-  case PEER_INTEGRITY_OLD:
-    return false;
-  case PEER_INTEGRITY_BAD:
-  case PEER_INTEGRITY_FORKED:
-    self->core->counters.chunks_bad++;
-    peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
-    if (peer_chunks_has (self->forked, chunk))
-      avoid (self, channel); /* the source's fault: it believes the other signature */
-    else
-      peer_swarm_ban (self, channel);
-    return true;
-  }
-  return true;
-}
-
-/* us: hashes that were lost come a round trip and a little after what rests on them. */
-static int64_t
-hold_time (const PeerChannel *channel)
-{
-  return CLAMP (2 * channel->latency, HOLD_TIME, HOLD_TIME_MAX);
-}
-
-static void
-on_data (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
-{
-  PeerCore *core = self->core;
-  uint64_t chunk = message->chunks.first;
-  size_t n = message->bytes.left;
-  if (peer_range_size (message->chunks) != 1) {
-    core->counters.chunks_unwanted++;
-    return;
-  }
-  peer_limit_spend (&self->download, core->now, n);
-  bool asked = peer_channel_answered (channel, core->now, chunk, n);
-  *(asked ? &channel->brought : &channel->pushed) += n;
-  if (channel->pushed > PUSHED_LEAST + 2 * channel->brought) {
-    peer_swarm_close (self, channel, true); /* 12.6.3: it fills our line, whatever it wants */
-    return;
-  }
-  if (peer_chunks_has (self->have, chunk)) {
-    core->counters.chunks_duplicate++;
-    peer_pending_hashes_prune (channel->hashes, chunk);
-    owe_ack (self, channel, chunk, message->time, core->now);
-    return;
-  }
-  /* Nobody waits for it now, but it was perhaps asked for a while ago, or is pushed (3.7). It is
-   * taken if it can be believed: without an ACK its sender would take it for lost. */
-  bool useful = asked || peer_swarm_is_wanted (self, chunk);
-  core->counters.chunks_unwanted += !useful;
-  /* each check of a signature is work: it is done for what we want alone */
-  if (peer_held_has (&channel->held, chunk) || (self->sign_all && !useful))
-    return;
-  if (judge (self, channel, chunk, message->time, core->now, message->bytes.data, n) || !useful)
-    return;
-  if (!peer_held_add (&channel->held, core->now, chunk, message->time, message->bytes.data, n))
-    unproven (self, channel, chunk);
-  else if (peer_held_count (&channel->held) == 1)
-    peer_core_wake (core, core->now + hold_time (channel));
-}
-
-/* Hashes came: those that were held for want of them may be believed now. Each datagram pays for a
- * few tries only, so that nobody can make us hash for ever; the next one goes on where this ended. */
-static void
-judge_held (PeerSwarm *self, PeerChannel *channel)
-{
-  unsigned since_good = 0;
-  for (unsigned tries = 0; tries < MAX_JUDGED && channel->state == PEER_CHANNEL_OPEN; tries++) {
-    guint n = peer_held_count (&channel->held);
-    if (n == 0 || since_good >= n)
-      return;
-    channel->next_held = channel->next_held < n ? channel->next_held : 0;
-    const PeerHeldChunk *held = peer_held_get (&channel->held, channel->next_held);
-    if (peer_chunks_has (self->have, held->chunk) ||
-        judge (self, channel, held->chunk, held->sent, held->at, held->bytes, held->n)) {
-      peer_held_remove (&channel->held, channel->next_held);
-      since_good = 0;
-    } else {
-      channel->next_held++;
-      since_good++;
-    }
-  }
-}
-
-static void
-expire_held (PeerSwarm *self, PeerChannel *channel)
-{
-  while (peer_held_count (&channel->held) > 0) {
-    const PeerHeldChunk *held = peer_held_get (&channel->held, 0);
-    if (held->at + hold_time (channel) > self->core->now) {
-      peer_core_wake (self->core, held->at + hold_time (channel));
-      return;
-    }
-    if (!peer_chunks_has (self->have, held->chunk))
-      unproven (self, channel, held->chunk);
-    peer_held_remove (&channel->held, 0);
-  }
-}
-
-/* The munro that says that nothing follows, and not before it is known. */
-static bool
-is_end (const PeerSwarm *self, PeerRange munro)
-{
-  return munro.first > 0 && peer_integrity_end (self->integrity, NULL) == munro.first;
-}
-
-/* It is known now that nothing follows: here, and soon at all peers. */
-static void
-tell_end (PeerSwarm *self)
-{
-  tell (self, PEER_EVENT_END, (PeerRange){0, peer_integrity_end (self->integrity, NULL)});
-  for (guint i = 0; i < self->channels->len; i++) {
-    PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    channel->hello |= channel->state == PEER_CHANNEL_OPEN;
-    peer_core_ready (self->core, channel);
-  }
-}
-
-static void
-on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
-{
-  PeerCore *core = self->core;
-  channel->knows_end |= self->live && is_end (self, message->chunks);
-  if (!self->live || self->source)
-    return;
-  if (peer_range_size (message->chunks) != self->content.chunks_per_signature) {
-    /* the handshake does not carry NCHUNKS_PER_SIG, so our link may be wrong and not the peer */
-    core->counters.munros_old++;
-    return;
-  }
-  if (self->sign_all) {
-    peer_signatures_add (channel->signatures, message->chunks.first, message->time,
-                         message->bytes.data, message->bytes.left);
-    channel->learned = true;
-    return;
-  }
-  bool known = peer_integrity_has_munro (self->integrity, message->chunks);
-  if (!known && (!peer_core_take (&channel->signature_tokens, &channel->signature_tokens_at,
-                                  core->now, SIGNATURES_PER_PEER, SIGNATURES_PER_PEER, 1) ||
-                 !peer_core_take (&core->signature_tokens, &core->signature_tokens_at, core->now,
-                                  SIGNATURES_IN_ALL, SIGNATURES_IN_ALL, 1))) {
-    core->counters.signatures_limited++;
-    return;
-  }
-  core->counters.signatures_checked += !known;
-  uint64_t ntp = time_to_judge_by (self, message->chunks.first);
-  switch (peer_integrity_add_munro (self->integrity, channel->hashes, message->chunks,
-                                    message->time, message->bytes.data, message->bytes.left, ntp,
-                                    MUNRO_MAX_AGE)) {
-  case PEER_INTEGRITY_GOOD:
-    channel->learned = true;
-    if (is_end (self, message->chunks)) {
-      channel->knows_end = true;
-      tell_end (self);
-    } else {
-      new_munro (self, message->chunks, message->time);
-    }
-    return;
-  case PEER_INTEGRITY_KNOWN:
-  case PEER_INTEGRITY_MISSING:
-    return;
-  case PEER_INTEGRITY_OLD:
-    core->counters.munros_old++;
-    return;
-  case PEER_INTEGRITY_FORKED:
-    core->counters.munros_forked++;
-    peer_chunks_add (self->forked, message->chunks);
-    return;
-  case PEER_INTEGRITY_BAD:
-    core->counters.signatures_bad++;
-    peer_swarm_ban (self, channel);
-    return;
-  }
 }
 
 /* --- what the others say --- */
@@ -624,7 +213,7 @@ on_message (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
   case PEER_MESSAGE_HANDSHAKE:
     return; /* the caller has dealt with it */
   case PEER_MESSAGE_DATA:
-    on_data (self, channel, message);
+    peer_swarm_on_data (self, channel, message);
     return;
   case PEER_MESSAGE_ACK:
     on_ack (self, channel, message);
@@ -638,7 +227,7 @@ on_message (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
                              message->bytes.left);
     return;
   case PEER_MESSAGE_SIGNED_INTEGRITY:
-    on_signed_integrity (self, channel, message);
+    peer_swarm_on_signed_integrity (self, channel, message);
     return;
   case PEER_MESSAGE_REQUEST:
     on_request (self, channel, message->chunks);
@@ -717,7 +306,7 @@ peer_swarm_receive_messages (PeerSwarm *self, PeerChannel *channel, PeerReader *
   }
   on_next_message (self, channel, &ack, NULL);
   if (channel->learned && peer_held_count (&channel->held) > 0)
-    judge_held (self, channel);
+    peer_swarm_judge_held (self, channel);
   channel->learned = false;
   if (result == PEER_WIRE_UNKNOWN)
     peer_swarm_on_unknown (self, channel);
@@ -758,7 +347,7 @@ tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
   unsigned lost = peer_channel_find_lost (channel, core->now);
   core->counters.chunks_lost += lost;
   peer_swarm_ask_again (self, channel, urgent);
-  expire_held (self, channel);
+  peer_swarm_expire_held (self, channel);
   if (channel->avoid_until > 0 && core->now >= channel->avoid_until) {
     channel->avoid_until = 0;
     self->pick = true;
@@ -807,8 +396,7 @@ open_deadline (const PeerSwarm *self, const PeerChannel *channel)
   int64_t next = peer_channel_next_deadline (channel, keep_alive);
   if (peer_channel_n_asks (channel) > 0)
     next = MIN (next, self->core->now + LOOK_INTERVAL);
-  if (peer_held_count (&channel->held) > 0)
-    next = MIN (next, peer_held_get (&channel->held, 0)->at + hold_time (channel));
+  next = MIN (next, peer_swarm_held_deadline (channel));
   if (channel->avoid_until > 0)
     next = MIN (next, channel->avoid_until);
   next = MIN (next, channel->upload.at);
@@ -877,21 +465,6 @@ peer_swarm_want (PeerSwarm *self, const PeerWant *wants, size_t n)
   peer_core_wake (self->core, MAX (self->core->now, peer_swarm_next_pick (self)));
 }
 
-bool
-peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chunk, const uint8_t *bytes,
-                  size_t n)
-{
-  if (peer_chunks_has (self->have, chunk))
-    return true;
-  if (peer_integrity_check (self->integrity, hashes, chunk, bytes, n) != PEER_INTEGRITY_GOOD) {
-    self->core->counters.chunks_bad++;
-    return false;
-  }
-  if (peer_chunks_has (self->requested, chunk))
-    peer_swarm_unask (self, chunk, NULL);
-  return keep_chunk (self, NULL, chunk, bytes, n);
-}
-
 uint64_t
 peer_swarm_append (PeerSwarm *self, const uint8_t *bytes, size_t n)
 {
@@ -918,7 +491,7 @@ peer_swarm_sign (PeerSwarm *self, PeerKey *key)
   for (size_t i = 0; i < peer_chunks_n_runs (self->open); i++)
     peer_chunks_add (self->have, peer_chunks_run (self->open, i));
   peer_chunks_clear (self->open);
-  new_munro (self, munro.chunks, ntp);
+  peer_swarm_new_munro (self, munro.chunks, ntp);
   PeerRange run, rest = munro.chunks;
   for (; !peer_range_is_empty (run = peer_chunks_next (self->have, rest)); rest.first = run.end)
     peer_swarm_announce_first (self, run);
@@ -931,7 +504,7 @@ peer_swarm_end (PeerSwarm *self, PeerKey *key)
   uint64_t ntp = peer_ntp_from_us (self->core->now + self->core->wall_offset);
   if (!peer_integrity_sign_end (self->integrity, key, ntp))
     return false;
-  tell_end (self);
+  peer_swarm_tell_end (self);
   return true;
 }
 
