@@ -10,7 +10,6 @@
 
 #include "dlna/content-directory.h"
 #include "dlna/didl.h"
-#include "dlna/quirks.h"
 #include "dlna/search.h"
 #include <libsoup/soup.h>
 #include <string.h>
@@ -31,6 +30,7 @@
 struct DlnaContentDirectory {
   GUPnPService *service;
   DlnaLibrary *library;
+  const DlnaQuirks *quirks;
   char *base;
   GHashTable *changed; /* container -> its update ID; not yet told */
   char *told;          /* ContainerUpdateIDs of the last event */
@@ -146,22 +146,13 @@ code_of (const GError *error)
                                                                    : ERROR_CANNOT_PROCESS;
 }
 
-static const DlnaQuirk *
-quirk_of (GUPnPServiceAction *action)
-{
-  g_autoptr (SoupServerMessage) message = gupnp_service_action_get_message (action);
-  SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
-
-  return dlna_quirks_find (soup_message_headers_get_one (headers, "User-Agent"),
-                           soup_message_headers_get_one (headers, "X-AV-Client-Info"));
-}
-
 /* Items first to first + n of items, as the answer. */
 static void
 answer (DlnaContentDirectory *self, GUPnPServiceAction *action, const Arguments *arguments,
         GPtrArray *items, guint first, guint n, guint total)
 {
-  const DlnaQuirk *quirk = quirk_of (action);
+  g_autoptr (SoupServerMessage) message = gupnp_service_action_get_message (action);
+  const DlnaQuirk *quirk = dlna_quirks_of (self->quirks, message);
   DlnaDidlOptions options = {.base = self->base,
                              .filter = arguments->filter,
                              .style = &quirk->style,
@@ -446,7 +437,8 @@ on_changed (DlnaLibrary *library, const char *id, gpointer data)
 }
 
 DlnaContentDirectory *
-dlna_content_directory_new (GUPnPService *service, DlnaLibrary *library, const char *base)
+dlna_content_directory_new (GUPnPService *service, DlnaLibrary *library, const DlnaQuirks *quirks,
+                            const char *base)
 {
   static const struct {
     const char *action;
@@ -464,6 +456,7 @@ dlna_content_directory_new (GUPnPService *service, DlnaLibrary *library, const c
 
   self->service = g_object_ref (service);
   self->library = g_object_ref (library);
+  self->quirks = quirks;
   self->base = g_strdup (base);
   self->changed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->told = g_strdup ("");

@@ -18,7 +18,6 @@
 #include "dlna/media.h"
 #include "dlna/didl.h"
 #include "dlna/profile.h"
-#include "dlna/quirks.h"
 #include "dlna/range.h"
 #include <errno.h>
 #include <glib-unix.h>
@@ -41,6 +40,7 @@
 struct DlnaMedia {
   SoupServer *server;
   DlnaLibrary *library;
+  const DlnaQuirks *quirks;
   GPtrArray *viewers; /* Viewer, borrowed */
 };
 
@@ -298,7 +298,7 @@ describe (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *qui
   const char *mode = soup_message_headers_get_one (
       soup_server_message_get_request_headers (message), "transferMode.dlna.org");
 
-  soup_message_headers_replace (headers, "Content-Type", dlna_profile_mime (item));
+  soup_message_headers_replace (headers, "Content-Type", dlna_profile_mime (item, &quirk->style));
   soup_message_headers_replace (headers, "contentFeatures.dlna.org", features);
   soup_message_headers_replace (
       headers, "transferMode.dlna.org",
@@ -312,10 +312,14 @@ describe (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *qui
 }
 
 static void
-set_endless (SoupServerMessage *message)
+set_endless (SoupServerMessage *message, const DlnaQuirk *quirk)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
 
+  if (quirk->chunked && soup_server_message_get_http_version (message) != SOUP_HTTP_1_0) {
+    soup_message_headers_set_encoding (headers, SOUP_ENCODING_CHUNKED);
+    return;
+  }
   soup_message_headers_set_encoding (headers, SOUP_ENCODING_EOF);
   /* libsoup closes, but does not say so */
   soup_message_headers_replace (headers, "Connection", "close");
@@ -347,7 +351,7 @@ begin (Viewer *viewer)
   }
   if (size < 0) {
     viewer->left = -1;
-    set_endless (viewer->message);
+    set_endless (viewer->message, viewer->quirk);
   } else if (viewer->range.type == DLNA_RANGE_NONE) {
     viewer->left = size;
   } else {
@@ -513,7 +517,7 @@ answer_head (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *
 {
   describe (message, item, quirk);
   if (item->live || item->size < 0)
-    set_endless (message);
+    set_endless (message, quirk);
   else
     soup_message_headers_set_content_length (soup_server_message_get_response_headers (message),
                                              item->size);
@@ -522,7 +526,8 @@ answer_head (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *
 
 /* false = refused. */
 static bool
-find_range (SoupServerMessage *message, const DlnaItem *item, DlnaRange *out)
+find_range (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *quirk,
+            DlnaRange *out)
 {
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
 
@@ -533,7 +538,8 @@ find_range (SoupServerMessage *message, const DlnaItem *item, DlnaRange *out)
   if (out->type == DLNA_RANGE_NONE)
     return true;
   if (item->live) {
-    if (out->type == DLNA_RANGE_FROM && out->first == 0 && out->end < 0) {
+    if (quirk->ignores_ranges ||
+        (out->type == DLNA_RANGE_FROM && out->first == 0 && out->end < 0)) {
       out->type = DLNA_RANGE_NONE;
       return true;
     }
@@ -554,7 +560,6 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
             gpointer data)
 {
   DlnaMedia *self = data;
-  SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
   const char *method = soup_server_message_get_method (message);
   g_autoptr (DlnaItem) item = NULL;
   const DlnaQuirk *quirk;
@@ -573,24 +578,24 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
     refuse (message, status);
     return;
   }
-  quirk = dlna_quirks_find (soup_message_headers_get_one (headers, "User-Agent"),
-                            soup_message_headers_get_one (headers, "X-AV-Client-Info"));
+  quirk = dlna_quirks_of (self->quirks, message);
   if (method == SOUP_METHOD_HEAD) {
     answer_head (message, item, quirk);
   } else if (self->viewers->len >= MAX_VIEWERS) {
     refuse (message, SOUP_STATUS_SERVICE_UNAVAILABLE);
-  } else if (find_range (message, item, &range)) {
+  } else if (find_range (message, item, quirk, &range)) {
     open_viewer (self, message, g_steal_pointer (&item), &range, quirk);
   }
 }
 
 DlnaMedia *
-dlna_media_attach (SoupServer *server, DlnaLibrary *library)
+dlna_media_attach (SoupServer *server, DlnaLibrary *library, const DlnaQuirks *quirks)
 {
   DlnaMedia *self = g_new0 (DlnaMedia, 1);
 
   self->server = g_object_ref (server);
   self->library = g_object_ref (library);
+  self->quirks = quirks;
   self->viewers = g_ptr_array_new ();
   soup_server_add_handler (server, "/media/", on_request, self, NULL);
   return self;
@@ -625,6 +630,7 @@ dlna_media_viewers (DlnaMedia *self)
       recent += viewer->buckets[b];
     row->item_id = g_strdup (viewer->item->id);
     row->viewer = g_strdup (viewer->name);
+    row->family = viewer->quirk->family;
     row->bytes = viewer->bytes;
     row->rate = recent / RATE_SECONDS;
     row->since = viewer->since;

@@ -3,17 +3,19 @@
 #pragma once
 
 #include "dlna/library.h"
+#include "dlna/quirks.h"
 #include <libsoup/soup.h>
 
 typedef struct DlnaMedia DlnaMedia;
 
-/* Adds the handler for /media/ to server. */
-DlnaMedia *dlna_media_attach (SoupServer *server, DlnaLibrary *library);
+/* Adds the handler for /media/ to server. quirks: outlive it; NULL = the built-in ones. */
+DlnaMedia *dlna_media_attach (SoupServer *server, DlnaLibrary *library, const DlnaQuirks *quirks);
 void dlna_media_free (DlnaMedia *self); /* ends its streams */
 
 /* Who is watching what, at what rate: for the page. */
 typedef struct {
   char *item_id, *viewer; /* address and User-Agent */
+  const char *family;     /* of the quirk that applies; lives as long as the quirks */
   uint64_t bytes;
   uint64_t rate;      /* bytes/s over the last seconds */
   int64_t since;      /* us, monotonic */

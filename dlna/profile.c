@@ -104,10 +104,10 @@ dlna_profile_name (const DlnaItem *item)
 }
 
 const char *
-dlna_profile_mime (const DlnaItem *item)
+dlna_profile_mime (const DlnaItem *item, const DlnaProfileStyle *style)
 {
   if (is_transport_stream (item))
-    return "video/mpeg";
+    return style != NULL && style->transport_type != NULL ? style->transport_type : "video/mpeg";
   return item->mime != NULL ? item->mime : "application/octet-stream";
 }
 
@@ -122,16 +122,20 @@ dlna_profile_features (const DlnaItem *item, const DlnaProfileStyle *style)
     flags = style != NULL && style->live_flags != NULL ? style->live_flags : FLAGS_LIVE;
     operations = "00";
   }
-  return g_strdup_printf ("%s%s%sDLNA.ORG_OP=%s;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=%s" FLAGS_TAIL,
+  if (style != NULL && style->omit_flags)
+    flags = NULL;
+  return g_strdup_printf ("%s%s%sDLNA.ORG_OP=%s;DLNA.ORG_CI=0%s%s%s",
                           name != NULL ? "DLNA.ORG_PN=" : "", name != NULL ? name : "",
-                          name != NULL ? ";" : "", operations, flags);
+                          name != NULL ? ";" : "", operations,
+                          flags != NULL ? ";DLNA.ORG_FLAGS=" : "", flags != NULL ? flags : "",
+                          flags != NULL ? FLAGS_TAIL : "");
 }
 
 char *
 dlna_profile_protocol_info (const DlnaItem *item, const DlnaProfileStyle *style)
 {
   g_autofree char *features = dlna_profile_features (item, style);
-  return g_strdup_printf ("http-get:*:%s:%s", dlna_profile_mime (item), features);
+  return g_strdup_printf ("http-get:*:%s:%s", dlna_profile_mime (item, style), features);
 }
 
 char *

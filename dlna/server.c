@@ -42,6 +42,7 @@ typedef struct {
 
 struct DlnaServer {
   DlnaLibrary *library;
+  const DlnaQuirks *quirks;
   char *friendly_name, *uuid;
   uint16_t port, media_port;
   DlnaServerHook hook;
@@ -181,8 +182,8 @@ make_services (Face *face, const char *base, GError **error)
       return false;
     }
   }
-  face->directory =
-      dlna_content_directory_new (GUPNP_SERVICE (face->services[0]), face->server->library, base);
+  face->directory = dlna_content_directory_new (GUPNP_SERVICE (face->services[0]),
+                                                face->server->library, face->server->quirks, base);
   dlna_connection_manager_serve (GUPNP_SERVICE (face->services[1]));
   dlna_registrar_serve (GUPNP_SERVICE (face->services[2]));
   return true;
@@ -388,6 +389,7 @@ dlna_server_new (const DlnaServerOptions *options, GError **error)
   quieten_libraries ();
   self = g_new0 (DlnaServer, 1);
   self->library = g_object_ref (options->library);
+  self->quirks = options->quirks;
   self->friendly_name = g_strdup (options->friendly_name != NULL ? options->friendly_name : "PPSP");
   self->uuid = g_strdup (options->uuid);
   self->port = options->port;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dlna/library.h"
+#include "dlna/quirks.h"
 #include <libsoup/soup.h>
 
 /* Called for each SoupServer that a context makes, before anybody can reach it, so that the program
@@ -12,6 +13,7 @@ typedef gpointer (*DlnaServerHook) (SoupServer *server, const char *address, gpo
 
 typedef struct {
   DlnaLibrary *library;
+  const DlnaQuirks *quirks;      /* outlives the server; NULL = the built-in ones */
   const char *const *interfaces; /* names; NULL-terminated */
   const char *friendly_name;     /* what the TV shows */
   const char *uuid;              /* kept over restarts, without "uuid:" */

@@ -116,6 +116,7 @@ write_viewers (const ProxyParts *with, GString *out)
     proxy_json_text (out, "id", viewer->item_id);
     proxy_json_text (out, "name", channel ? channel->name : viewer->item_id);
     proxy_json_text (out, "viewer", viewer->viewer);
+    proxy_json_text (out, "family", viewer->family);
     proxy_json_number (out, "rate", (int64_t)viewer->rate);
     proxy_json_number (out, "bytes", (int64_t)viewer->bytes);
     proxy_json_number (out, "seconds", (g_get_monotonic_time () - viewer->since) / G_USEC_PER_SEC);

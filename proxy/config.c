@@ -33,6 +33,8 @@ static const Option options[] = {
      "an interface of the home (repeatable; those with a private address)"},
     {"state", TEXT, AT (state), "DIR", "catalog and cache ($STATE_DIRECTORY, or XDG)"},
     {"name", TEXT, AT (name), "NAME", "what the TV shows (PPSP on HOSTNAME)"},
+    {"renderers", TEXT, AT (renderers), "FILE",
+     "what certain televisions want otherwise than most; see the manual page"},
     {"cache", SIZE, AT (cache), "SIZE", "for content on demand (1G)"},
     {"memory", SIZE, AT (memory), "SIZE", "for each live channel (12M)"},
     {"linger", SECONDS, AT (linger), "SECONDS", "a channel stays on after its last viewer (30)"},
@@ -364,6 +366,7 @@ proxy_config_clear (ProxyConfig *self)
   g_clear_pointer (&self->interfaces, g_strfreev);
   g_clear_pointer (&self->state, g_free);
   g_clear_pointer (&self->name, g_free);
+  g_clear_pointer (&self->renderers, g_free);
   g_clear_pointer (&self->trackers, g_strfreev);
   g_clear_pointer (&self->allow_hosts, g_strfreev);
   net_peering_said_clear (&self->said);

@@ -21,6 +21,7 @@ typedef struct {
   char **interfaces; /* NULL = by the rule */
   char *state;       /* a folder */
   char *name;        /* what the TV shows */
+  char *renderers;   /* the owner's quirks (dlna/quirks.h); NULL = none */
   uint64_t cache;    /* bytes, of content on demand */
   uint64_t memory;   /* bytes, of a live channel */
   unsigned linger;   /* s */

@@ -12,6 +12,7 @@ typedef struct {
   const ProxyConfig *config;
   SoupServer *server; /* page, media, API */
   DlnaLibrary *library;
+  const DlnaQuirks *quirks;
   const char *uuid;
 } ProxyHomeOptions;
 

@@ -32,6 +32,7 @@ typedef struct {
   ProxySessions *sessions;
   ProxyLibrary *library;
   SoupServer *server;
+  DlnaQuirks *quirks;
   DlnaMedia *media;
   ProxyHls *hls;
   ProxyHome *home;
@@ -174,13 +175,17 @@ make_core (App *app, GError **error)
 static bool
 make_home (App *app, GError **error)
 {
+  app->quirks = dlna_quirks_new (app->config.renderers, error);
+  if (!app->quirks)
+    return false;
   app->server = soup_server_new ("server-header", "ppsp-proxy/" PPSP_VERSION, NULL);
-  app->media = dlna_media_attach (app->server, DLNA_LIBRARY (app->library));
+  app->media = dlna_media_attach (app->server, DLNA_LIBRARY (app->library), app->quirks);
   app->hls = proxy_hls_new (app->server, app->catalog, app->sessions);
   ProxyHomeOptions options = {
       .config = &app->config,
       .server = app->server,
       .library = DLNA_LIBRARY (app->library),
+      .quirks = app->quirks,
       .uuid = app->uuid,
   };
   app->home = proxy_home_new (&options, error);
@@ -214,6 +219,7 @@ clear (App *app)
   g_clear_pointer (&app->guide, proxy_guide_free);
   g_clear_pointer (&app->home, proxy_home_free);
   g_clear_pointer (&app->media, dlna_media_free);
+  g_clear_pointer (&app->quirks, dlna_quirks_free);
   g_clear_pointer (&app->hls, proxy_hls_free);
   if (app->server)
     soup_server_disconnect (app->server);

@@ -13,9 +13,28 @@
 typedef struct {
   FakeLibrary *library;
   SoupServer *server;
+  DlnaQuirks *quirks;
   DlnaMedia *media;
   uint16_t port;
 } Fixture;
+
+static DlnaQuirks *
+read_quirks (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = NULL;
+  int fd = g_file_open_tmp ("ppsp-XXXXXX", &path, &error);
+  DlnaQuirks *quirks;
+
+  g_assert_no_error (error);
+  close (fd);
+  g_assert_true (g_file_set_contents (
+      path, "[Chunky]\nuser-agent=Chunky\nchunked=true\ntransport-type=video/mp2t\n", -1, NULL));
+  quirks = dlna_quirks_new (path, &error);
+  g_assert_no_error (error);
+  unlink (path);
+  return quirks;
+}
 
 static void
 set_up (Fixture *self, gconstpointer data)
@@ -34,13 +53,15 @@ set_up (Fixture *self, gconstpointer data)
   uris = soup_server_get_uris (self->server);
   self->port = (uint16_t)g_uri_get_port (uris->data);
   g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
-  self->media = dlna_media_attach (self->server, DLNA_LIBRARY (self->library));
+  self->quirks = read_quirks ();
+  self->media = dlna_media_attach (self->server, DLNA_LIBRARY (self->library), self->quirks);
 }
 
 static void
 tear_down (Fixture *self, gconstpointer data)
 {
   g_clear_pointer (&self->media, dlna_media_free);
+  g_clear_pointer (&self->quirks, dlna_quirks_free);
   while (g_main_context_iteration (NULL, FALSE))
     ;
   soup_server_disconnect (self->server);
@@ -212,6 +233,30 @@ test_live_1_0 (Fixture *self, gconstpointer data)
   reply = exchange (self, "GET /media/news.1.ts HTTP/1.0\n\n");
   g_assert_true (g_str_has_prefix (reply->str, "HTTP/1.0 200 "));
   assert_live (reply);
+}
+
+/* What a row of the quirks says of a renderer is done to it, and to no other. */
+static void
+test_quirks (Fixture *self, gconstpointer data)
+{
+  g_autoptr (GString) chunked = NULL, old = NULL, philips = NULL, other = NULL;
+
+  g_idle_add (feed, self);
+  chunked = exchange (self, "GET /media/news.1.ts HTTP/1.1\nHost: x\nConnection: close\n"
+                            "User-Agent: Chunky/2\n\n");
+  g_assert_true (g_str_has_prefix (chunked->str, "HTTP/1.1 200 "));
+  g_assert_true (has (chunked, "Transfer-Encoding: chunked"));
+  g_assert_true (has (chunked, "Content-Type: video/mp2t"));
+  old = exchange (self, "GET /media/news.1.ts HTTP/1.0\nUser-Agent: Chunky/2\n\n");
+  g_assert_true (g_str_has_prefix (old->str, "HTTP/1.0 200 "));
+  g_assert_false (has (old, "Transfer-Encoding"));
+  philips = exchange (self, "GET /media/news.1.ts HTTP/1.1\nHost: x\nUser-Agent: IPI/1.0\n"
+                            "Range: bytes=109951162777-\n\n");
+  g_assert_true (g_str_has_prefix (philips->str, "HTTP/1.1 200 "));
+  g_assert_true (has (philips, "Connection: close"));
+  other = exchange (self, "GET /media/news.1.ts HTTP/1.1\nHost: x\nConnection: close\n"
+                          "Range: bytes=109951162777-\n\n");
+  g_assert_true (g_str_has_prefix (other->str, "HTTP/1.1 416 "));
 }
 
 static void
@@ -476,6 +521,7 @@ test_free_ends_streams (Fixture *self, gconstpointer data)
   while (fake_library_opened (self->library) < 2)
     g_main_context_iteration (NULL, TRUE);
   g_clear_pointer (&self->media, dlna_media_free);
+  g_clear_pointer (&self->quirks, dlna_quirks_free);
   while (g_main_context_iteration (NULL, FALSE))
     ;
   g_assert_cmpuint (fake_library_streams (self->library), ==, 0);
@@ -649,6 +695,7 @@ main (int argc, char **argv)
 #define ADD(name, test) g_test_add ("/dlna/media/" name, Fixture, NULL, set_up, test, tear_down)
   ADD ("live-ends-with-the-connection", test_live);
   ADD ("live-for-http-1.0", test_live_1_0);
+  ADD ("renderers-get-what-their-quirk-says", test_quirks);
   ADD ("head-opens-nothing", test_head);
   ADD ("what-cannot-be-is-refused", test_refused);
   ADD ("other-methods-are-refused", test_methods);

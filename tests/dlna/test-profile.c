@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dlna/profile.h"
 #include "dlna/quirks.h"
+#include <glib/gstdio.h>
 #include <string.h>
 
 #define TAIL "000000000000000000000000"
@@ -68,7 +69,7 @@ test_names (void)
   for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (DlnaItem) item = stream (&rows[i]);
     g_assert_cmpstr (dlna_profile_name (item), ==, rows[i].name);
-    g_assert_cmpstr (dlna_profile_mime (item), ==, "video/mpeg");
+    g_assert_cmpstr (dlna_profile_mime (item, NULL), ==, "video/mpeg");
     g_free (item->mime); /* the names are of transport streams only */
     item->mime = g_strdup ("video/mp4");
     g_assert_null (dlna_profile_name (item));
@@ -153,16 +154,90 @@ test_quirks (void)
        "8D700000", false},
       {"UPnP/1.0 DLNADOC/1.50", NULL, "other", NULL, false},
       {"Panasonic MIL DLNA CP UPnP/1.0 DLNADOC/1.50", NULL, "Panasonic Viera", NULL, true},
+      {"Linux, UPnP/1.0, PhilipsIntelSDK/1.4 DLNADOC/1.50", NULL, "Philips", NULL, false},
       {"VLC/3.0.18 LibVLC/3.0.18", NULL, "other", NULL, false},
       {NULL, NULL, "other", NULL, false},
   };
 
   for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
-    const DlnaQuirk *quirk = dlna_quirks_find (rows[i].agent, rows[i].client);
+    const DlnaQuirk *quirk = dlna_quirks_find (NULL, rows[i].agent, rows[i].client, NULL);
     g_assert_cmpstr (quirk->family, ==, rows[i].family);
     g_assert_cmpstr (quirk->style.live_flags, ==, rows[i].flags);
     g_assert_cmpint (quirk->numbers_titles, ==, rows[i].numbers);
   }
+}
+
+static DlnaQuirks *
+read_rows (const char *text, GError **error)
+{
+  g_autofree char *folder = g_dir_make_tmp ("ppsp-quirks-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "renderers.conf", NULL);
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  DlnaQuirks *quirks = dlna_quirks_new (path, error);
+  g_remove (path);
+  g_rmdir (folder);
+  return quirks;
+}
+
+/* The owner's rows come first, and all that they say counts. */
+static void
+test_owner (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DlnaQuirks) quirks =
+      read_rows ("# mine\n"
+                 "[Bedroom]\naddress=192.168.1.20\nnumber-titles=true\nchunked=true\n"
+                 "[Old Bravia]\nclient-info=KDL-40EX500\nomit-flags=true\nomit-profile=true\n"
+                 "[Kitchen]\nuser-agent=SEC_HHP_\nnot-user-agent=UE40\nlive-flags=8d500000\n"
+                 "transport-type=video/mp2t\nignore-ranges=true\n",
+                 &error);
+  g_assert_no_error (error);
+  const DlnaQuirk *bedroom = dlna_quirks_find (quirks, "VLC/3.0", NULL, "192.168.1.20");
+  g_assert_cmpstr (bedroom->family, ==, "Bedroom");
+  g_assert_true (bedroom->numbers_titles && bedroom->chunked && !bedroom->ignores_ranges);
+  g_assert_cmpstr (dlna_quirks_find (quirks, "VLC/3.0", NULL, "192.168.1.2")->family, ==, "other");
+  const DlnaQuirk *bravia =
+      dlna_quirks_find (quirks, "UPnP/1.0", "mn=\"BRAVIA KDL-40EX500\"", "192.168.1.3");
+  g_assert_cmpstr (bravia->family, ==, "Old Bravia");
+  g_assert_true (bravia->style.omit_flags && bravia->style.omit_name);
+  g_assert_cmpstr (dlna_quirks_find (quirks, NULL, "BRAVIA 2", NULL)->family, ==, "Sony Bravia");
+  const DlnaQuirk *kitchen = dlna_quirks_find (quirks, "SEC_HHP_[TV]QN85/1.0", NULL, NULL);
+  g_assert_cmpstr (kitchen->family, ==, "Kitchen");
+  g_assert_cmpstr (kitchen->style.live_flags, ==, "8d500000");
+  g_assert_true (kitchen->ignores_ranges);
+  g_assert_cmpstr (dlna_quirks_find (quirks, "SEC_HHP_[TV]UE40/1.0", NULL, NULL)->family, ==,
+                   "Samsung");
+
+  g_autoptr (DlnaItem) item = stream (&(Row){"h264", "ac3", 100, 1920, 1080, 25000, false, NULL});
+  g_autofree char *info = dlna_profile_protocol_info (item, &kitchen->style);
+  g_assert_cmpstr (info, ==,
+                   "http-get:*:video/mp2t:DLNA.ORG_PN=AVC_TS_HP_HD_AC3_ISO;DLNA.ORG_OP=00;"
+                   "DLNA.ORG_CI=0;DLNA.ORG_FLAGS=8d500000" TAIL);
+  g_autofree char *bare = dlna_profile_protocol_info (item, &bravia->style);
+  g_assert_cmpstr (bare, ==, "http-get:*:video/mpeg:DLNA.ORG_OP=00;DLNA.ORG_CI=0");
+}
+
+static void
+test_owner_mistakes (void)
+{
+  static const char *const rows[][2] = {
+      {"[A]\nnumber-titles=true\n", "[A] says of no renderer"},
+      {"[A]\nuser-agent=x\nlive-flags=123\n", "live-flags=123: expected 8 hexadecimal"},
+      {"[A]\nuser-agent=x\nchunked=yes\n", "chunked=yes: expected true or false"},
+      {"[A]\nuser-agent=x\ncolour=red\n", "colour=red: expected one of user-agent"},
+      {"[A]\nuser-agent=\n", "user-agent=: expected some text"},
+      {"[A]\nuser-agent=x\ntransport-type=a\\nb\n", "expected some text"},
+      {"nonsense\n", "cannot read"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (GError) error = NULL;
+    g_assert_null (read_rows (rows[i][0], &error));
+    g_assert_nonnull (strstr (error->message, rows[i][1]));
+    g_assert_nonnull (strstr (error->message, "renderers.conf"));
+  }
+  g_autoptr (GError) error = NULL;
+  g_assert_null (dlna_quirks_new ("/nonexistent/renderers.conf", &error));
+  g_assert_nonnull (strstr (error->message, "/nonexistent/renderers.conf"));
 }
 
 int
@@ -174,5 +249,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dlna/profile/on-demand-has-ranges-when-its-size-is-known", test_on_demand);
   g_test_add_func ("/dlna/profile/sources-are-well-formed", test_sources);
   g_test_add_func ("/dlna/quirks/renderers-are-known-by-their-headers", test_quirks);
+  g_test_add_func ("/dlna/quirks/the-owners-rows-come-first", test_owner);
+  g_test_add_func ("/dlna/quirks/mistakes-are-named", test_owner_mistakes);
   return g_test_run ();
 }

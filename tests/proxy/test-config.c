@@ -45,8 +45,8 @@ test_options (void)
                          "--channels", "http://a/", "--channels", "file:///b", "--interface", "lo",
                          "--memory", "8M", "--cache", "1.5 GiB", "--linger=0",
                          "--allow-plain-tracker", "--allow-host", "tv.example", "--name", "A",
-                         "--tracker", "http://10.0.0.1/", "--max-per-ip", "5", "--benign-network",
-                         "--no-peer-exchange"),
+                         "--tracker", "http://10.0.0.1/", "--max-per-ip", "5", "--renderers",
+                         "/etc/tv.conf", "--benign-network", "--no-peer-exchange"),
                    ==, PROXY_CONFIG_RUN);
   g_assert_cmpstr (config.listen[0], ==, "127.0.0.1:80");
   g_assert_cmpstr (config.listen[1], ==, "[::1]:81");
@@ -57,6 +57,7 @@ test_options (void)
   g_assert_cmpuint (config.linger, ==, 0);
   g_assert_true (config.allow_plain_tracker);
   g_assert_cmpuint (config.max_per_ip, ==, 5);
+  g_assert_cmpstr (config.renderers, ==, "/etc/tv.conf");
   g_assert_true (config.benign_network && config.no_peer_exchange);
   g_assert_cmpstr (config.allow_hosts[0], ==, "tv.example");
   g_assert_cmpstr (config.trackers[0], ==, "http://10.0.0.1/");
