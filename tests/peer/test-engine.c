@@ -57,7 +57,7 @@ test_handshake (void)
 
 /* Sends one first datagram made of options to node 0; the number of datagrams that come back. */
 static unsigned
-answers_to (const PeerOptions *options, uint32_t channel, Film *film, Net *net)
+answers_to (const PeerOptions *options, uint32_t channel, Net *net)
 {
   uint8_t bytes[PEER_DATAGRAM_MAX];
   PeerWriter writer = {bytes, 0, sizeof bytes};
@@ -69,6 +69,11 @@ answers_to (const PeerOptions *options, uint32_t channel, Film *film, Net *net)
   return net->log->len - before - 1;
 }
 
+#define SILENT(field, value)                                                                       \
+  bad = good;                                                                                      \
+  bad.field = value;                                                                               \
+  g_assert_cmpuint (answers_to (&bad, 78, &net), ==, 0)
+
 static void
 test_silence (void)
 {
@@ -79,12 +84,8 @@ test_silence (void)
   make_film (&film, 40, 100);
   seed (&net, 0, &film);
   PeerOptions good = options_of (&film.content), bad;
-  g_assert_cmpuint (answers_to (&good, 77, &film, &net), ==, 1);
+  g_assert_cmpuint (answers_to (&good, 77, &net), ==, 1);
 
-#define SILENT(field, value)                                                                       \
-  bad = good;                                                                                      \
-  bad.field = value;                                                                               \
-  g_assert_cmpuint (answers_to (&bad, 78, &film, &net), ==, 0)
   SILENT (chunk_size, 1024);
   SILENT (addressing, PEER_ADDRESSING_CHUNKS64);
   SILENT (method, PEER_METHOD_UNIFIED_MERKLE);
@@ -100,11 +101,32 @@ test_silence (void)
   SILENT (has_version, false);
   SILENT (swarm_id.data, other);
   SILENT (swarm_id.left, 31);
-#undef SILENT
-  g_assert_cmpuint (answers_to (&good, 0, &film, &net), ==, 0); /* a closing one opens nothing */
+  g_assert_cmpuint (answers_to (&good, 0, &net), ==, 0); /* a closing one opens nothing */
   g_assert_cmpuint (peer_engine_counters (net.engines[0])->handshakes_refused, >=, 14);
   net_clear (&net);
 }
+
+/* 7.6, 7.7, 7.9: what a live swarm asks for besides, and what may be left out. */
+static void
+test_silence_live (void)
+{
+  Net net;
+  PeerContent content;
+  net_init (&net, 2);
+  g_autoptr (PeerKey) key = make_live (&content);
+  go_live (&net, 0, &content, 1024);
+  PeerOptions good = options_of (&content), bad;
+  g_assert_cmpuint (answers_to (&good, 77, &net), ==, 1);
+  SILENT (has_signature, false);
+  SILENT (signature, PEER_SIGNATURE_ECDSAP384SHA384);
+  SILENT (has_discard_window, false);
+  SILENT (hash, PEER_HASH_SHA1);
+  SILENT (method, PEER_METHOD_SIGN_ALL);
+  good.has_hash = false; /* SHA-256 */
+  g_assert_cmpuint (answers_to (&good, 79, &net), ==, 1);
+  net_clear (&net);
+}
+#undef SILENT
 
 /* An address that never answers gets no more than it sent, however often it sends. */
 static void
@@ -119,7 +141,7 @@ test_no_amplification (void)
   net.engines[1] = NULL;
   PeerOptions good = options_of (&film.content);
   for (unsigned i = 0; i < 20; i++)
-    answers_to (&good, i < 10 ? 77 : 1000 + i, &film, &net);
+    answers_to (&good, i < 10 ? 77 : 1000 + i, &net);
   net_run (&net, net.now + 30000000);
   const PeerCounters *counters = peer_engine_counters (net.engines[0]);
   g_assert_cmpuint (counters->datagrams_sent, >, 0);
@@ -840,6 +862,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/peer/engine/handshake-takes-three-datagrams", test_handshake);
   g_test_add_func ("/peer/engine/silence-when-a-check-fails", test_silence);
+  g_test_add_func ("/peer/engine/silence-when-a-check-of-a-live-swarm-fails", test_silence_live);
   g_test_add_func ("/peer/engine/unproven-addresses-get-no-more-than-they-send",
                    test_no_amplification);
   g_test_add_func ("/peer/engine/wrong-channel-is-dropped-and-the-peer-kept", test_unknown_channel);

@@ -21,6 +21,7 @@ static GArray *heard; /* Heard: what engine 0 has said */
 static PeerWireFormat format;
 static uint32_t theirs; /* engine 0's channel ID; 0 = it has not told one */
 static unsigned n_datagrams;
+static uint64_t window = UINT64_MAX; /* that the stranger says */
 
 static bool
 listen (Net *net, Datagram *datagram)
@@ -76,6 +77,7 @@ static void
 greet (PeerWriter *writer, const PeerContent *content)
 {
   PeerOptions options = options_of (content);
+  options.discard_window = window;
   put_handshake (writer, STRANGER, &options);
 }
 
@@ -123,6 +125,78 @@ join (Net *net, const PeerContent *content)
   PeerSwarm *swarm = peer_engine_join (net->engines[0], &join, NULL);
   g_assert_nonnull (swarm);
   return swarm;
+}
+
+/* --- what a HANDSHAKE says (7) --- */
+
+static const struct Window {
+  PeerAddressing addressing;
+  uint64_t unit; /* of the window on the wire */
+} windows[] = {{PEER_ADDRESSING_CHUNKS64, 1}, {PEER_ADDRESSING_BYTES64, CHUNK}};
+
+/* 7.2 to 7.9 and 7.11: all of it, the window in what ranges are in; all ones for who keeps all. */
+static void
+test_options (gconstpointer data)
+{
+  const struct Window *way = data;
+  for (unsigned all = 0; all < 2; all++) {
+    Net net;
+    PeerContent content;
+    PeerMessage message;
+    PeerOptions said;
+    PeerAddress stranger = address_of (1);
+    g_autoptr (PeerKey) key = make_live (&content);
+    content.addressing = way->addressing;
+    scene_begin (&net, &content);
+    PeerJoin join = {.content = &content,
+                     .store = peer_store_memory_new (CHUNK, 1024),
+                     .discard_window = all ? UINT64_MAX : 1024};
+    PeerSwarm *swarm = peer_engine_join (net.engines[0], &join, NULL);
+    peer_engine_add_peer (net.engines[0], swarm, &stranger);
+    net_run (&net, net.now + DELAY);
+    const Datagram *first = &g_array_index (net.log, Datagram, 0);
+    PeerReader reader = {first->bytes + 4, first->size - 4};
+    g_assert_cmpint (peer_wire_read (&reader, NULL, &message), ==, PEER_WIRE_MESSAGE);
+    g_assert_true (peer_options_read (message.bytes, &said));
+    PeerOptions expected = options_of (&content);
+    expected.discard_window = all ? UINT64_MAX : 1024 * way->unit;
+    expected.has_supported = true;
+    memcpy (expected.supported, said.supported, sizeof said.supported);
+    g_assert_cmpmem (said.swarm_id.data, said.swarm_id.left, content.swarm_id,
+                     content.swarm_id_size);
+    expected.swarm_id = said.swarm_id;
+    uint8_t ours[512], theirs_bytes[512];
+    PeerWriter a = {ours, 0, sizeof ours}, b = {theirs_bytes, 0, sizeof theirs_bytes};
+    g_assert_true (peer_options_write (&a, &said) && peer_options_write (&b, &expected));
+    g_assert_cmpmem (ours, a.used, theirs_bytes, b.used);
+    scene_end (&net);
+  }
+}
+
+/* 6.2: what has left their window is not asked of them. */
+static void
+test_their_window (gconstpointer data)
+{
+  const struct Window *way = data;
+  Net net;
+  PeerContent content;
+  g_autoptr (PeerKey) key = make_live (&content);
+  content.addressing = way->addressing;
+  scene_begin (&net, &content);
+  PeerSwarm *swarm = join (&net, &content);
+  want (&net, 0, swarm, (PeerRange){0, 64});
+  window = 4 * way->unit;
+  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, 64);
+  say (&net, &content, &have, 1);
+  keep_alive (&net);
+  window = UINT64_MAX;
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), >, 0);
+  for (guint i = 0; i < heard->len; i++) {
+    const PeerMessage *message = &g_array_index (heard, Heard, i).message;
+    if (message->type == PEER_MESSAGE_REQUEST)
+      g_assert_cmpuint (message->chunks.first, >=, 60);
+  }
+  scene_end (&net);
 }
 
 /* --- section 3 --- */
@@ -726,6 +800,13 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 #define ADD(name, function) g_test_add_func ("/peer/letter/" name, function)
+  for (unsigned i = 0; i < G_N_ELEMENTS (windows); i++) {
+    const char *unit = windows[i].unit == 1 ? "chunks" : "bytes";
+    g_autofree char *said = g_strdup_printf ("/peer/letter/handshake-says-all/%s", unit);
+    g_autofree char *heeded = g_strdup_printf ("/peer/letter/their-window-is-heeded/%s", unit);
+    g_test_add_data_func (said, &windows[i], test_options);
+    g_test_add_data_func (heeded, &windows[i], test_their_window);
+  }
   ADD ("messages-are-taken-in-their-order", test_order);
   ADD ("have-cancels-requests", test_have_cancels);
   ADD ("what-is-given-up-is-cancelled", test_given_up);
