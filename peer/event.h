@@ -12,14 +12,16 @@
 typedef struct PeerSwarm PeerSwarm;
 
 typedef enum {
-  PEER_EVENT_CHUNKS,     /* chunks: verified and in the store */
-  PEER_EVENT_LOST,       /* chunks: left the live window (section 7.9), or were dropped */
-  PEER_EVENT_EDGE,       /* chunks: a munro, newly known and verified, the newest or an older one;
+  PEER_EVENT_CHUNKS, /* chunks: verified and in the store */
+  PEER_EVENT_LOST,   /* chunks: left the live window (section 7.9), or were dropped */
+  PEER_EVENT_EDGE,   /* chunks: a munro, newly known and verified, the newest or an older one;
                           * time: when the source signed it */
-  PEER_EVENT_LATE,       /* chunks: due now, and no peer has brought them */
-  PEER_EVENT_SIZE,       /* chunks: all of the content, known only now (section 5.6); bytes: the
+  PEER_EVENT_LATE,   /* chunks: due now, and no peer has brought them */
+  PEER_EVENT_SIZE,   /* chunks: all of the content, known only now (section 5.6); bytes: the
                           * exact length once the last chunk is here, else 0 */
-  PEER_EVENT_END,        /* live: the source has signed that nothing follows; chunks: all of them */
+  PEER_EVENT_END,    /* live: the source has signed that nothing follows; chunks: all of them */
+  PEER_EVENT_UNKEPT, /* chunks: came, and the store could not keep them; nothing is asked for until
+                          * a second later, and later each time that this is told anew */
   PEER_EVENT_NEED_PEERS, /* too few channels: ask the tracker */
   PEER_EVENT_BAD_PEER,   /* address: sent what the hashes deny (section 12.7) */
 } PeerEventType;

@@ -58,7 +58,8 @@ struct PeerSwarm {
   double doubles;        /* asks of urgent chunks that may be said twice now */
   bool pick;             /* something changed for the picker */
   int64_t picked_at;     /* us */
-  int64_t pick_after;    /* us: no pick before, by the download limit */
+  int64_t pick_after;    /* us: no pick before, by the download limit or for the store's sake */
+  unsigned unkept;       /* times in a row that the store failed, and was left alone for a while */
   uint64_t late_told;    /* one past the newest chunk that LATE was told of */
   int64_t need_at;       /* us: when NEED_PEERS may be told next */
   int64_t connect_at;    /* us: when it is looked whom to connect with, if nothing changes */

@@ -17,7 +17,9 @@
 #define MAX_JUDGED 16        /* held chunks that one datagram may make us judge */
 #define HOLD_TIME 60000      /* us that a chunk waits for its hashes, at least */
 #define HOLD_TIME_MAX 500000
-#define PUSHED_LEAST 1048576 /* bytes that anybody may send unasked */
+#define UNKEPT_TIME INT64_C (1000000) /* us without requests when the store has failed... */
+#define UNKEPT_DOUBLINGS 6            /* ...and again */
+#define PUSHED_LEAST 1048576          /* bytes that anybody may send unasked */
 
 /* --- telling --- */
 
@@ -101,6 +103,21 @@ peer_swarm_new_munro (PeerSwarm *self, PeerRange munro, uint64_t ntp)
 
 /* --- one chunk --- */
 
+/* What a disk that is full or broken cannot keep would be fetched again at once, and again. */
+static void
+not_kept (PeerSwarm *self, PeerRange run)
+{
+  PeerCore *core = self->core;
+  core->counters.store_failures++;
+  if (self->unkept > 0 && self->pick_after > core->now)
+    return; /* it had been asked for before */
+  self->pick = true;
+  self->pick_after = core->now + (UNKEPT_TIME << MIN (self->unkept, UNKEPT_DOUBLINGS));
+  self->unkept++;
+  peer_core_wake (core, self->pick_after);
+  tell (self, PEER_EVENT_UNKEPT, run);
+}
+
 static bool
 keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *bytes, size_t n)
 {
@@ -114,9 +131,10 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
     return false;
   case PEER_STORE_PENDING:
   case PEER_STORE_FAILED:
-    core->counters.store_failures++;
+    not_kept (self, run);
     return false;
   }
+  self->unkept = 0;
   peer_chunks_add (self->have, run);
   peer_swarm_earn_double (self);
   self->downloaded += n;

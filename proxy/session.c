@@ -472,6 +472,10 @@ proxy_session_event (ProxySession *self, const PeerEvent *event)
     break;
   case PEER_EVENT_END: /* its viewers have what there was */
     break;
+  case PEER_EVENT_UNKEPT: /* the disk is full, perhaps with what others need less */
+    if (self->cached)
+      net_cache_fit (self->options->cache);
+    break;
   case PEER_EVENT_NEED_PEERS:
     if (self->tracker)
       net_tracker_find (self->tracker);

@@ -379,6 +379,10 @@ cli_member_event (CliMember *self, const PeerEvent *event)
     peer_playout_edge (self->playout, net_udp_now (self->udp), event->chunks, event->time);
     keep_up (self);
     break;
+  case PEER_EVENT_UNKEPT: /* the disk is full, perhaps with what others need less */
+    if (self->cached)
+      net_cache_fit (self->cache);
+    break;
   case PEER_EVENT_NEED_PEERS:
     if (self->tracker != NULL)
       net_tracker_find (self->tracker);

@@ -383,6 +383,16 @@ learn_size (CliSession *self, const PeerEvent *event)
 }
 
 static void
+fail_to_keep (CliSession *self)
+{
+  g_autoptr (GError) error =
+      g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "%s: what came could not be kept%s",
+                   self->options->output != NULL ? self->options->output : "memory",
+                   self->filing ? "; run it again to go on from there" : "");
+  end (self, CLI_SESSION_FAILED, error);
+}
+
+static void
 on_event (const PeerEvent *event, gpointer data)
 {
   CliSession *self = data;
@@ -414,6 +424,9 @@ on_event (const PeerEvent *event, gpointer data)
     if (self->keeping)
       want_file (self, event->chunks, false);
     pump_soon (self);
+    break;
+  case PEER_EVENT_UNKEPT:
+    fail_to_keep (self);
     break;
   case PEER_EVENT_NEED_PEERS:
     if (self->tracker != NULL)
@@ -470,20 +483,6 @@ rejoin (CliSession *self)
     net_tracker_find (self->tracker);
 }
 
-static void
-check_store (CliSession *self)
-{
-  const PeerCounters *counters = peer_engine_counters (net_udp_engine (self->udp));
-  if (counters->store_failures == 0 || (self->live && !self->keeping))
-    return;
-  g_autoptr (GError) error =
-      g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED,
-                   "%s: what came could not be kept; run it again "
-                   "to go on from there",
-                   self->options->output != NULL ? self->options->output : "memory");
-  end (self, CLI_SESSION_FAILED, error);
-}
-
 static gboolean
 tick (gpointer data)
 {
@@ -492,7 +491,6 @@ tick (gpointer data)
     rejoin (self);
   if (self->ended)
     return G_SOURCE_CONTINUE;
-  check_store (self);
   pump_soon (self);
   if (self->tracker != NULL && ++self->ticks % REPORT_TICKS == 0) {
     PeerSwarmStats stats;

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -418,6 +419,26 @@ class TestBroadcast(unittest.TestCase):
         rest = done.stdout[len(sent):]
         self.assertEqual({rest[i:i + 3] for i in range(0, len(rest), 188)} | {b'\x47\x1f\xff'},
                          {b'\x47\x1f\xff'}, 'null packets alone fill it up')
+
+    def test_a_disk_that_is_full_ends_it(self):
+        """A limit on the sizes of files plays the full disk."""
+        encoder = Encoder(self.world.http)
+        encoder.start()
+
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+        full = subprocess.run(
+            [PEER, self.world.live_link, '--peers', self.world.address, '--peer', '127.0.0.1:0',
+             '--output', self.path, '--keep'],
+            capture_output=True, timeout=PATIENCE, check=False, preexec_fn=limit)
+        encoder.stopped.set()
+        encoder.join()
+        self.assertEqual(full.returncode, 1)
+        said = full.stderr.decode()
+        self.assertRegex(said, r'warning: cannot write .*kept.ts')
+        self.assertRegex(said, r'ppsp-peer: \S*kept.ts: what came could not be kept\n\Z')
 
     def test_the_clock_ends_it(self):
         port = free_port(socket.SOCK_STREAM)

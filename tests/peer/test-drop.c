@@ -224,6 +224,49 @@ test_avoided (void)
   net_clear (&net);
 }
 
+static const PeerStoreClass *sound;
+static bool is_full;
+
+static PeerStoreResult
+write_if_room (PeerStore *self, uint64_t chunk, const uint8_t *bytes, size_t n)
+{
+  return is_full ? PEER_STORE_FAILED : sound->write (self, chunk, bytes, n);
+}
+
+/* What a full disk cannot keep is not fetched again and again; and soon enough when there is room. */
+static void
+test_full (void)
+{
+  static PeerStoreClass class;
+  Net net;
+  Film film;
+  const uint64_t n = 400;
+  PeerSwarm *swarm = net_init_film (&net, 2, &film, n);
+  PeerStore *store = peer_swarm_store (swarm);
+  const PeerCounters *counters = peer_engine_counters (net.engines[1]);
+  sound = store->class;
+  class = *sound;
+  class.write = write_if_room;
+  store->class = &class;
+  is_full = true;
+  want (&net, 1, swarm, (PeerRange){0, n});
+  net_run (&net, net.now + 60000000);
+  g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (swarm)), ==, 0);
+  guint told = count_events (&net, 1, PEER_EVENT_UNKEPT);
+  g_assert_cmpuint (told, >=, 3); /* it is tried still */
+  g_assert_cmpuint (told, <=, 6); /* 1, 2, 4, 8, 16, 32 s */
+  g_assert_cmpuint (counters->store_failures, >=, told);
+  g_assert_cmpuint (counters->store_failures, <, n); /* some were on their way */
+  is_full = false;
+  net_run (&net, net.now + 70000000);
+  assert_has (swarm, (PeerRange){0, n}, 100);
+  is_full = true; /* and again from the beginning */
+  peer_engine_drop (net.engines[1], swarm, (PeerRange){0, 10});
+  net_run (&net, net.now + 5000000);
+  g_assert_cmpuint (count_events (&net, 1, PEER_EVENT_UNKEPT), >=, told + 2);
+  net_clear (&net);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -232,5 +275,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/drop/what-a-store-lost-is-offered-no-longer", test_absent);
   g_test_add_func ("/peer/drop/what-is-dropped-under-loss-comes-back", test_drop_under_loss);
   g_test_add_func ("/peer/drop/who-was-left-alone-is-asked-again", test_avoided);
+  g_test_add_func ("/peer/drop/what-a-full-disk-cannot-keep-is-not-fetched-again-and-again",
+                   test_full);
   return g_test_run ();
 }

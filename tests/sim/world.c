@@ -293,6 +293,7 @@ act_on (SimWorld *self, SimPeer *peer, const PeerEvent *event)
     break;
   case PEER_EVENT_CHUNKS:
   case PEER_EVENT_LOST:
+  case PEER_EVENT_UNKEPT: /* stores of a simulation keep all */
     break;
   }
   sim_net_note (self->net, event->type ^ event->chunks.first << 8);
