@@ -240,6 +240,13 @@ check_ids (const OriginOptions *self, GError **error)
 static bool
 check (const OriginOptions *self, GError **error)
 {
+  if (self->channel.method == PEER_METHOD_SIGN_ALL && !self->benign_network) {
+    g_set_error_literal (
+        error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+        "--integrity sign-all is for networks whose peers are trusted: say so with "
+        "--benign-network");
+    return false;
+  }
   for (char **tracker = self->trackers; *tracker != NULL; tracker++)
     if (!net_tracker_check (*tracker, self->allow_plain_tracker, error))
       return false;

@@ -93,6 +93,7 @@ def sign_all_needs_the_operators_word(here):
     refused = here.origin(*words, wait=False, state='refused')
     assert refused.wait() != 0 and '--benign-network' in refused.output(), refused.output()
     here.origin(*words, '--benign-network')
+    assert not os.path.exists(os.path.join(here.folder, 'refused', 'one.key'))
     link, stream = here.links()[0], os.path.join(here.folder, 'stream.ts')
     assert parameters(link)['ci'] == '2' and 'ns' not in parameters(link), link
     encoder = media.Encoder(here, 'one', bitrate=1_500_000)

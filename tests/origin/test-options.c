@@ -48,7 +48,8 @@ test_algorithms (void)
   for (unsigned i = 0; i < 5; i++) {
     g_autofree char *line = g_strdup_printf (
         "--hash %s --addressing %s --signature %s --integrity %s --file-chunk-size %u", hashes[i],
-        addressings[i], signatures[i % 4].name, i == 4 ? "sign-all" : "unified-merkle", 600 + i);
+        addressings[i], signatures[i % 4].name,
+        i == 4 ? "sign-all --benign-network" : "unified-merkle", 600 + i);
     g_autoptr (GError) error = NULL;
     g_autoptr (OriginOptions) options = parse (line, &error);
 
@@ -84,6 +85,7 @@ test_refused (void)
       "--addressing chunks",
       "--signature p256",
       "--integrity none",
+      "--integrity sign-all",
       "--chunk-size 1000",
       "--chunk-size 1129",
       "--chunk-size 0",
