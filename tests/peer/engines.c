@@ -32,6 +32,7 @@ net_revive (Net *self, unsigned i)
   options.random_data = self;
   options.wall_offset = WALL;
   options.wall_trusted = true;
+  options.dead_time = self->dead_time;
   self->engines[i] = peer_engine_new (&options);
 }
 

@@ -30,6 +30,7 @@ struct Net {
   GArray *log; /* Datagram: the first 64 */
   GArray *events[MAX_NODES];
   double loss;
+  int64_t dead_time; /* us, of engines made from now on; 0 = the default */
 };
 
 typedef struct {

@@ -548,6 +548,31 @@ test_dead (void)
   net_clear (&net);
 }
 
+/* 3.12: a peer with nothing to say is not dead, however short the time: three datagrams of ours must
+ * be unanswered as well. */
+static void
+test_not_dead (void)
+{
+  Net net;
+  Film film;
+  PeerSwarmStats stats;
+  net_init_film (&net, 2, &film, 40);
+  net.dead_time = 10000000;
+  peer_engine_free (net.engines[1]);
+  net_revive (&net, 1);
+  PeerSwarm *swarm = leech (&net, 1, &film.content, 40);
+  net_run (&net, net.now + INT64_C (170000000));
+  peer_swarm_stats (swarm, &stats);
+  g_assert_cmpuint (stats.channels, ==, 1);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->channels_dead, ==, 0);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->channels_opened, ==, 1);
+  peer_engine_free (net.engines[0]);
+  net.engines[0] = NULL;
+  net_run (&net, net.now + 70000000); /* three keep-alives */
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->channels_dead, ==, 1);
+  net_clear (&net);
+}
+
 /* First datagrams from addresses that do not exist shut nobody out (12.1.2). */
 static void
 test_spoofed_crowd (void)
@@ -881,6 +906,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/engine/both-begin-one-channel-is-left", test_both_begin);
   g_test_add_func ("/peer/engine/we-do-not-talk-with-ourselves", test_self);
   g_test_add_func ("/peer/engine/dead-after-three-minutes-and-three-datagrams", test_dead);
+  g_test_add_func ("/peer/engine/who-answers-is-not-dead", test_not_dead);
   g_test_add_func ("/peer/engine/spoofed-crowd-shuts-nobody-out", test_spoofed_crowd);
   g_test_add_func ("/peer/engine/request-said-often-is-one", test_request_twice);
   g_test_add_func ("/peer/engine/too-many-requests-are-choked", test_choke);

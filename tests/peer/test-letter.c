@@ -566,6 +566,15 @@ count_signed (unsigned datagram)
   return n;
 }
 
+static unsigned
+count_signed_since (unsigned datagram)
+{
+  unsigned n = 0;
+  for (unsigned i = datagram + 1; i <= n_datagrams; i++)
+    n += count_signed (i);
+  return n;
+}
+
 static void
 test_munro_of_who_begins (void)
 {
@@ -595,8 +604,46 @@ test_munro_of_who_begins (void)
   say (&net, NULL, &have, 1);
   net_run (&net, net.now + SECOND);
   g_assert_cmpuint (n_datagrams, >, before);
-  for (unsigned i = before + 1; i <= n_datagrams; i++)
-    g_assert_cmpuint (count_signed (i), ==, 0);
+  g_assert_cmpuint (count_signed_since (before), ==, 0);
+  scene_end (&net);
+}
+
+/* Who has tuned in learns of a new one with the next datagram, and again each 250 ms until it shows
+ * that it knows. */
+static void
+test_munro_once_tuned_in (void)
+{
+  Net net;
+  PeerContent content;
+  g_autoptr (PeerKey) key = make_live (&content);
+  scene_begin (&net, &content);
+  PeerSwarm *swarm = go_live (&net, 0, &content, 1024);
+  peer_engine_start (net.engines[0], swarm, 0);
+  sign_munro (&net, swarm, key, 0);
+  say (&net, &content, NULL, 0);
+  keep_alive (&net); /* and is told of the first */
+  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, 1);
+  say (&net, NULL, &have, 1);
+  unsigned before = n_datagrams;
+  sign_munro (&net, swarm, key, MUNRO);
+  for (unsigned i = 0; i < 5; i++) {
+    PeerMessage request = of (PEER_MESSAGE_REQUEST, i + 1, i + 2);
+    say (&net, NULL, &request, 1);
+  }
+  g_assert_cmpuint (n_datagrams, >=, before + 5);
+  g_assert_cmpuint (count_signed_since (before), ==, 1);
+  before = n_datagrams;
+  for (unsigned i = 0; i < 4; i++) {
+    net_run (&net, net.now + SECOND);
+    keep_alive (&net);
+  }
+  g_assert_cmpuint (count_signed_since (before), >=, 4);
+  have = of (PEER_MESSAGE_HAVE, MUNRO, MUNRO + 1);
+  say (&net, NULL, &have, 1);
+  before = n_datagrams;
+  net_run (&net, net.now + 2 * SECOND);
+  g_assert_cmpuint (n_datagrams, >, before);
+  g_assert_cmpuint (count_signed_since (before), ==, 0);
   scene_end (&net);
 }
 
@@ -715,30 +762,33 @@ test_datagrams (void)
   g_assert_cmpuint (n_sorted, >, 20);
 }
 
-static PeerChunks *told; /* by engine 1 to engine 2 */
+static PeerChunks *told;   /* by engine 1 to engine 2 */
+static int64_t deaf_until; /* us: what would tell it before is lost */
 
 static bool
 hear_haves (Net *net, Datagram *datagram)
 {
+  bool heard_it = true;
   PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
   PeerMessage message;
   while (datagram->from == 1 && datagram->to == 2 &&
          peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE)
     if (message.type == PEER_MESSAGE_HAVE) {
-      g_assert_true (peer_chunks_has_all (peer_swarm_chunks (receiver), message.chunks));
-      peer_chunks_add (told, message.chunks);
+      check_interval (message.chunks);
+      heard_it = net->now >= deaf_until;
+      if (heard_it)
+        peer_chunks_add (told, message.chunks);
     }
-  return net != NULL;
+  return heard_it;
 }
 
-/* 3.2: what was received and verified is told to all others, long before a keep-alive is due. */
+/* Engine 1 fetches both parts, of which engine 2, who knows it alone, has heard what is told then. */
 static void
-test_told (void)
+tell_parts (const PeerRange *parts, int64_t deaf)
 {
   Net net;
   Film film;
   PeerAddress middle = address_of (1);
-  const PeerRange parts[] = {{0, 100}, {200, 300}};
   receiver = net_init_film (&net, 3, &film, 300);
   format = peer_wire_format (&film.content);
   PeerJoin join = {.content = &film.content, .store = peer_store_memory_new (CHUNK, 300)};
@@ -746,16 +796,70 @@ test_told (void)
   peer_engine_add_peer (net.engines[2], other, &middle);
   told = peer_chunks_new (0);
   net.tamper = hear_haves;
+  deaf_until = net.now + deaf;
   net_run (&net, net.now + SECOND);
   g_assert_true (peer_chunks_is_empty (told));
-  for (unsigned i = 0; i < G_N_ELEMENTS (parts); i++) {
+  for (unsigned i = 0; i < 2; i++) {
     want (&net, 1, receiver, parts[i]);
     net_run (&net, net.now + 5 * SECOND);
   }
-  for (unsigned i = 0; i < G_N_ELEMENTS (parts); i++)
-    g_assert_true (peer_chunks_has_all (told, parts[i]));
+  g_assert_true (deaf == 0 || peer_chunks_is_empty (told));
+  net_run (&net, net.now + (deaf > 0 ? 50 * SECOND : 0));
+  net_clear (&net);
+}
+
+/* 3.2: what was received and verified is told to all others, long before a keep-alive is due. */
+static void
+test_told (void)
+{
+  const PeerRange parts[] = {{0, 100}, {200, 300}};
+  tell_parts (parts, 0);
+  g_assert_true (peer_chunks_has_all (told, parts[0]) && peer_chunks_has_all (told, parts[1]));
   g_assert_cmpuint (peer_chunks_count (told), ==, 200);
   peer_chunks_free (told);
+}
+
+/* 8.2: with the keep-alive, where nothing follows it. */
+static void
+test_told_again (void)
+{
+  const PeerRange parts[] = {{0, 100}, {100, 300}};
+  tell_parts (parts, 15 * SECOND);
+  g_assert_true (peer_chunks_has_all (told, (PeerRange){0, 300}));
+  peer_chunks_free (told);
+}
+
+static bool
+lose_first_ack (Net *net, Datagram *datagram)
+{
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  bool lost = false;
+  while (datagram->from == 1 && peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE)
+    lost |= message.type == PEER_MESSAGE_ACK && n_acks++ == 0;
+  return net != NULL && !lost;
+}
+
+/* 8.2: each ACK is said once more with the next; here no later interval covers the first. */
+static void
+test_lost_ack (void)
+{
+  Net net;
+  Film film;
+  receiver = net_init_film (&net, 2, &film, N_CHUNKS);
+  format = peer_wire_format (&film.content);
+  net.tamper = lose_first_ack;
+  n_acks = 0;
+  net_run (&net, net.now + SECOND);
+  for (uint64_t chunk = 0; chunk < N_CHUNKS; chunk += 10) {
+    want (&net, 1, receiver, (PeerRange){chunk, chunk + 1});
+    net_run (&net, net.now + DELAY / 2);
+  }
+  net_run (&net, net.now + SECOND);
+  g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (receiver)), ==, 4);
+  g_assert_cmpuint (n_acks, >, 4);
+  g_assert_cmpuint (peer_engine_counters (net.engines[0])->chunks_lost, ==, 0);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->chunks_duplicate, ==, 0);
   net_clear (&net);
 }
 
@@ -821,8 +925,11 @@ main (int argc, char **argv)
   ADD ("who-is-choked-asks-nothing-to-tune-in", test_choked_live);
   ADD ("choke-is-said-again-and-voids-requests", test_choking);
   ADD ("newest-munro-of-who-begins", test_munro_of_who_begins);
+  ADD ("newest-munro-to-who-has-tuned-in", test_munro_once_tuned_in);
   ADD ("peaks-come-with-the-first-chunk", test_peaks);
   ADD ("what-was-verified-is-told-to-all", test_told);
+  ADD ("a-have-that-was-lost-is-said-again", test_told_again);
+  ADD ("an-ack-that-was-lost-costs-nothing", test_lost_ack);
   ADD ("many-hashes-go-first-in-several-datagrams", test_many_hashes);
   ADD ("datagrams-are-well-formed", test_datagrams);
   return g_test_run ();
