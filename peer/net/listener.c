@@ -78,6 +78,7 @@ struct NetListener {
   NetListenerOptions options;
   char **host_names;
   GTlsCertificate *certificate;
+  bool ask_certificates;
   GPtrArray *body_prefixes; /* char * */
   GPtrArray *entrances;     /* Entrance */
   GQueue connections;       /* Connection */
@@ -495,14 +496,25 @@ give_to_server (Connection *self)
                                  NULL);
 }
 
+/* GIO has no word for the versions to offer, and takes those before TLS 1.2, which RFC 8996 forbids. */
+static bool
+is_fit (GTlsConnection *tls)
+{
+  return g_tls_connection_get_protocol_version (tls) >= G_TLS_PROTOCOL_VERSION_TLS_1_2;
+}
+
 static void
 on_handshake (GObject *source, GAsyncResult *result, gpointer data)
 {
   Connection *self = data;
   GIOStream *stream = self->stream;
   g_clear_object (&self->handshake);
-  if (g_tls_connection_handshake_finish (G_TLS_CONNECTION (source), result, NULL))
-    give_to_server (self);
+  if (g_tls_connection_handshake_finish (G_TLS_CONNECTION (source), result, NULL)) {
+    if (is_fit (G_TLS_CONNECTION (source)))
+      give_to_server (self);
+    else
+      self->listener->stats.refused++;
+  }
   g_object_unref (stream); /* the reference that handshake() took; self may end with it */
 }
 
@@ -515,13 +527,25 @@ handshake (Connection *self)
                                     self);
 }
 
+static gboolean
+on_certificate (GTlsConnection *tls, GTlsCertificate *certificate, GTlsCertificateFlags errors,
+                gpointer data)
+{
+  return TRUE;
+}
+
 static GIOStream *
 tls_stream_new (NetListener *listener, GIOStream *stream)
 {
   static const char *const protocols[] = {"http/1.1", NULL};
   GIOStream *tls = g_tls_server_connection_new (stream, listener->certificate, NULL);
-  if (tls != NULL)
-    g_tls_connection_set_advertised_protocols (G_TLS_CONNECTION (tls), protocols);
+  if (tls == NULL)
+    return NULL;
+  g_tls_connection_set_advertised_protocols (G_TLS_CONNECTION (tls), protocols);
+  if (listener->ask_certificates) {
+    g_object_set (tls, "authentication-mode", G_TLS_AUTHENTICATION_REQUESTED, NULL);
+    g_signal_connect (tls, "accept-certificate", G_CALLBACK (on_certificate), NULL);
+  }
   return tls;
 }
 
@@ -926,6 +950,21 @@ net_listener_set_certificate (NetListener *self, GTlsCertificate *certificate)
 {
   g_return_if_fail (self->certificate != NULL && certificate != NULL);
   g_set_object (&self->certificate, certificate);
+}
+
+void
+net_listener_ask_certificates (NetListener *self, bool ask)
+{
+  self->ask_certificates = ask;
+}
+
+GTlsCertificate *
+net_listener_peer_certificate (SoupServerMessage *message)
+{
+  const Connection *self = connection_of (message);
+  if (self == NULL || self->stream == NULL || self->tls == NULL)
+    return NULL;
+  return g_tls_connection_get_peer_certificate (self->tls);
 }
 
 void

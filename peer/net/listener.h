@@ -34,6 +34,11 @@ NetListener *net_listener_new (SoupServer *server, const NetListenerOptions *opt
 void net_listener_free (NetListener *self); /* stops listening; connections in service go on */
 /* For new connections; those in service keep theirs. Not NULL, and only where one was before. */
 void net_listener_set_certificate (NetListener *self, GTlsCertificate *certificate);
+/* From now on TLS clients are asked for a certificate. Any is let in, and so is none: what it is worth
+ * is for the handler to judge. */
+void net_listener_ask_certificates (NetListener *self, bool ask);
+/* What the client of this request has shown, and has the key of; NULL = none. */
+GTlsCertificate *net_listener_peer_certificate (SoupServerMessage *message);
 
 /* "127.0.0.1:8574", "[::]:7846" (both families); port 0 = any. Returns the port, or 0 with an error
  * that names the address and what to do. */

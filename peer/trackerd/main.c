@@ -2,6 +2,7 @@
 /* ppsp-tracker: options in, server up, until a signal. */
 #include "peer/net/log.h"
 #include "peer/net/options.h"
+#include "peer/net/random.h"
 #include "peer/trackerd/server.h"
 
 #include <glib-unix.h>
@@ -20,9 +21,10 @@
 typedef struct {
   char **listen;
   char *tls_cert, *tls_key, *management, *config, *store;
-  char *sip, *sips, *users, *realm, *state, *log;
+  char *sip, *sips, *users, *realm, *access, *state, *log;
   gboolean verbose, version;
   TrackerdAuthority *authority;
+  TrackerDigest *digest;
   TrackerdServer *server;
   GMainLoop *loop;
 } Tracker;
@@ -32,11 +34,12 @@ tracker_clear (Tracker *self)
 {
   g_clear_pointer (&self->server, trackerd_server_free);
   g_clear_pointer (&self->authority, trackerd_authority_free);
+  g_clear_pointer (&self->digest, tracker_digest_free);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_strfreev (self->listen);
   char *texts[] = {self->tls_cert, self->tls_key, self->management, self->config,
                    self->store,    self->sip,     self->sips,       self->users,
-                   self->realm,    self->state,   self->log};
+                   self->realm,    self->access,  self->state,      self->log};
   for (unsigned i = 0; i < G_N_ELEMENTS (texts); i++)
     g_free (texts[i]);
 }
@@ -57,12 +60,17 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
        "either "
        "none are)",
        "DIR"},
+      {"users", 0, 0, G_OPTION_ARG_FILENAME, &self->users,
+       "Accounts for Digest, as htdigest writes them; without --access, all swarms are closed then",
+       "FILE"},
+      {"realm", 0, 0, G_OPTION_ARG_STRING, &self->realm, "Realm of these accounts (ppsp)", "NAME"},
+      {"access", 0, 0, G_OPTION_ARG_FILENAME, &self->access,
+       "Which swarms are closed, to whom, and who is denied; tokens and certificates of accounts",
+       "FILE"},
       {"store", 0, 0, G_OPTION_ARG_STRING, &self->store, "Where peers are kept (memory:)", "URI"},
       /* Known, so that the answer to them is not "unknown", but not on offer. */
       {"sip", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->sip, NULL, NULL},
       {"sips", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->sips, NULL, NULL},
-      {"users", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &self->users, NULL, NULL},
-      {"realm", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->realm, NULL, NULL},
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &self->config, "The same options in a key file",
        "FILE"},
       {"log", 0, 0, G_OPTION_ARG_STRING, &self->log, NET_LOG_HELP, "WHERE"},
@@ -90,15 +98,12 @@ is_in_this_build (const Tracker *self, GError **error)
   const struct {
     const char *name;
     const char *value;
-  } absent[] = {{"--sip", self->sip},
-                {"--sips", self->sips},
-                {"--users", self->users},
-                {"--realm", self->realm}};
+  } absent[] = {{"--sip", self->sip}, {"--sips", self->sips}};
   for (unsigned i = 0; i < G_N_ELEMENTS (absent); i++) {
     if (absent[i].value == NULL)
       continue;
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION,
-                 "%s: this build has neither SIP nor accounts; leave it out", absent[i].name);
+                 "%s: this build has no SIP; leave it out", absent[i].name);
     return false;
   }
   if (self->store != NULL && !g_str_equal (self->store, "memory:")) {
@@ -123,6 +128,48 @@ load_certificate (const Tracker *self, GError **error)
   if (certificate == NULL)
     g_prefix_error (error, "cannot use %s with %s: ", self->tls_cert, self->tls_key);
   return certificate;
+}
+
+/* A swarm is closed where there are accounts and no file says otherwise. */
+static TrackerdAccess *
+load_access (const Tracker *self, GError **error)
+{
+  return trackerd_access_load (
+      self->access, self->users != NULL ? TRACKERD_SWARM_CLOSED : TRACKERD_SWARM_OPEN, error);
+}
+
+/* Nothing has changed where it fails. */
+static bool
+load_users (Tracker *self, GError **error)
+{
+  g_autofree char *text = NULL;
+  if (self->users == NULL)
+    return true;
+  if (!g_file_get_contents (self->users, &text, NULL, error)) {
+    g_prefix_error (error, "cannot read --users: ");
+    return false;
+  }
+  if (!tracker_digest_load (self->digest, text, error)) {
+    g_prefix_error (error, "%s: ", self->users);
+    return false;
+  }
+  return true;
+}
+
+static bool
+open_users (Tracker *self, GError **error)
+{
+  TrackerDigestOptions options = {.realm = self->realm != NULL ? self->realm : "ppsp",
+                                  .random = net_random};
+  if (self->users == NULL)
+    return true;
+  self->digest = tracker_digest_new (&options);
+  if (self->digest == NULL) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                 "--realm '%s': no realm has '\"', '\\', ':' or control characters", options.realm);
+    return false;
+  }
+  return load_users (self, error);
 }
 
 /* As many connections as descriptors allow; a default limit of 1024 is small for a tracker. */
@@ -158,7 +205,10 @@ start (Tracker *self, GError **error)
   g_autoptr (GTlsCertificate) certificate = NULL;
   if (self->tls_cert != NULL && (certificate = load_certificate (self, error)) == NULL)
     return false;
-  if (!open_authority (self, error))
+  if (!open_authority (self, error) || !open_users (self, error))
+    return false;
+  g_autoptr (TrackerdAccess) access = load_access (self, error);
+  if (access == NULL)
     return false;
   const char *management = self->management != NULL ? self->management : "127.0.0.1:7847";
   TrackerdServerOptions options = {
@@ -168,6 +218,8 @@ start (Tracker *self, GError **error)
       .certificate = certificate,
       .max_connections = connection_limit (),
       .authority = self->authority,
+      .digest = self->digest,
+      .access = g_steal_pointer (&access),
   };
   self->server = trackerd_server_new (&options, error);
   if (self->server == NULL)
@@ -195,22 +247,41 @@ on_stop (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+/* All of it, or nothing: half of a change is what nobody wanted. */
+static bool
+reload (Tracker *self, GError **error)
+{
+  g_autoptr (GTlsCertificate) certificate = NULL;
+  if (self->tls_cert != NULL && (certificate = load_certificate (self, error)) == NULL)
+    return false;
+  g_autoptr (TrackerdAccess) access = load_access (self, error);
+  if (access == NULL || !load_users (self, error))
+    return false;
+  if (certificate != NULL)
+    trackerd_server_set_certificate (self->server, certificate);
+  trackerd_server_set_access (self->server, g_steal_pointer (&access));
+  return true;
+}
+
 static gboolean
 on_reload (gpointer data)
 {
   Tracker *self = data;
   g_autoptr (GError) error = NULL;
-  if (self->tls_cert == NULL)
+  TrackerdEvents *events = trackerd_server_events (self->server);
+  const char *files[] = {self->tls_cert, self->users, self->access};
+  g_autoptr (GString) names = g_string_new (NULL);
+  for (unsigned i = 0; i < G_N_ELEMENTS (files); i++)
+    if (files[i] != NULL)
+      g_string_append_printf (names, "%s%s", names->len > 0 ? ", " : "", files[i]);
+  if (names->len == 0)
     return G_SOURCE_CONTINUE;
-  g_autoptr (GTlsCertificate) certificate = load_certificate (self, &error);
-  if (certificate == NULL) {
-    g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_WARNING, "MESSAGE",
-                      "%s; the old certificate stays", error->message);
-    return G_SOURCE_CONTINUE;
-  }
-  trackerd_server_set_certificate (self->server, certificate);
-  g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_MESSAGE, "MESSAGE",
-                    "certificate %s loaded again", self->tls_cert);
+  if (reload (self, &error))
+    trackerd_events_note (events, TRACKERD_EVENT_RELOADED, g_get_real_time (), "loaded again: %s",
+                          names->str);
+  else
+    trackerd_events_note (events, TRACKERD_EVENT_RELOAD_FAILED, g_get_real_time (),
+                          "%s; what was loaded before stays", error->message);
   return G_SOURCE_CONTINUE;
 }
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One SoupServer for peers and one for the management, each behind a listener of ours:
- *
- *   POST --> json --> registry --> json --> 200, or 503 with Retry-After (error 5), 401 (error 6)
+/* POST --> quota --> login --> json --> lists --> registry --> json --> 200
+ *            |         |                  |                             503 with Retry-After (error 5)
+ *            error 5   error 6            error 3, 6                    401 with challenges (error 6)
  *
  * RFC 7846 says nothing of HTTP's status codes. Errors 1 to 4 are the tracker's and travel in a
  * 200, since a peer that takes any other for a failure of HTTP would never read them. */
 #include "peer/trackerd/server.h"
 
-#include "peer/net/metrics.h"
 #include "peer/net/random.h"
 #include "peer/tracker/json.h"
+#include "peer/trackerd/login.h"
+#include "peer/trackerd/management.h"
+#include "peer/trackerd/quota.h"
 
 #include <libsoup/soup.h>
 #include <string.h>
@@ -17,17 +19,27 @@
 #define EXPIRY_SECONDS 5
 /* What who finds us overloaded is asked to wait. */
 #define RETRY_AFTER "30"
-#define MAX_LISTED_SWARMS 1000
+/* Requests a second of one address, and at once: 256 peers behind it, who report each minute, need
+ * five a second, and all of them may come back together. */
+#define REQUEST_RATE 50
+#define REQUEST_BURST 512
+/* A wrong password costs as many requests as this. */
+#define BAD_CREDENTIALS_COST 32
 
 struct TrackerdServer {
   TrackerRegistry *registry;
-  SoupServer *server, *management;
-  NetListener *listener, *management_listener;
-  uint16_t port, management_port;
+  TrackerdAccess *access;
+  TrackerDigest *digest;
+  TrackerdQuota *quota;
+  TrackerdEvents *events;
+  TrackerdCounts counts;
+  TrackerdManagement *management;
+  SoupServer *server;
+  NetListener *listener;
+  uint16_t port;
   bool tls;
+  bool has_peers; /* the machine of section 2.3 is STARTED */
   guint expiry;
-  int64_t since;      /* us */
-  uint64_t malformed; /* requests that were not HTTP's or JSON's as they should be */
 };
 
 static bool
@@ -55,7 +67,76 @@ respond_text (SoupServerMessage *message, guint status, const char *text)
   respond (message, status, "text/plain; charset=utf-8", g_strdup (text), strlen (text));
 }
 
-/* --- peers --------------------------------------------------------------------------------- */
+/* --- events -------------------------------------------------------------------------------- */
+
+static void
+note (TrackerdServer *self, TrackerdEventKind kind, const PeerAddress *from, const char *text)
+{
+  g_autofree char *ip = peer_address_ip_to_string (from);
+  trackerd_events_note (self->events, kind, g_get_real_time (), "%s, from %s", text, ip);
+}
+
+/* What the registry counted while it answered one request. */
+static void
+note_changes (TrackerdServer *self, const TrackerRegistryStats *before, const PeerAddress *from)
+{
+  TrackerRegistryStats after;
+  tracker_registry_stats (self->registry, &after);
+  if (after.refused > before->refused)
+    note (self, TRACKERD_EVENT_LIMIT_REACHED, from, "a peer or a swarm is over a limit");
+  if (after.usurped > before->usurped)
+    note (self, TRACKERD_EVENT_USURPED, from, "a request for a peer of another account");
+  if (after.foreign > before->foreign)
+    note (self, TRACKERD_EVENT_FOREIGN_ADDRESS, from,
+          "a peer gives an address that is not where it comes from");
+}
+
+/* Section 2.3: the tracker's own machine. */
+static void
+note_state (TrackerdServer *self)
+{
+  TrackerRegistryStats stats;
+  tracker_registry_stats (self->registry, &stats);
+  bool has_peers = stats.peers > 0;
+  if (has_peers == self->has_peers)
+    return;
+  self->has_peers = has_peers;
+  trackerd_events_note (self->events,
+                        has_peers ? TRACKERD_EVENT_STARTED : TRACKERD_EVENT_TERMINATED,
+                        g_get_real_time (), "%s",
+                        has_peers ? "the first peer is registered" : "no peer is registered");
+}
+
+/* --- requests ------------------------------------------------------------------------------ */
+
+TrackerResponse *
+trackerd_server_answer (TrackerdServer *self, const TrackerRequest *request,
+                        const PeerAddress *from)
+{
+  TrackerRegistryStats before;
+  TrackerStatus status = trackerd_access_judge (self->access, request, from);
+  self->counts.logins += request->account != NULL;
+  if (status == TRACKER_STATUS_FORBIDDEN) {
+    self->counts.denied++;
+    note (self, TRACKERD_EVENT_DENIED, from, "a request that the lists deny");
+  }
+  if (status != TRACKER_STATUS_OK)
+    return tracker_response_new (status, request->transaction_id);
+  tracker_registry_stats (self->registry, &before);
+  TrackerResponse *response =
+      tracker_registry_answer (self->registry, g_get_monotonic_time (), request, from);
+  note_changes (self, &before, from);
+  note_state (self);
+  return response;
+}
+
+void
+trackerd_server_bad_credentials (TrackerdServer *self, const PeerAddress *from)
+{
+  self->counts.bad_credentials++;
+  trackerd_quota_take (self->quota, from, BAD_CREDENTIALS_COST, g_get_monotonic_time ());
+  note (self, TRACKERD_EVENT_BAD_CREDENTIALS, from, "a wrong password, token or certificate");
+}
 
 static bool
 is_our_type (SoupServerMessage *message)
@@ -66,35 +147,84 @@ is_our_type (SoupServerMessage *message)
          g_ascii_strcasecmp (type, "application/json") == 0;
 }
 
-static TrackerResponse *
-answer (TrackerdServer *self, SoupServerMessage *message)
+static bool
+has_accounts (const TrackerdServer *self)
+{
+  return self->digest != NULL || trackerd_access_has_tokens (self->access);
+}
+
+/* The request that the body is, or the answer to what it is not. */
+static TrackerRequest *
+read_body (TrackerdServer *self, SoupServerMessage *message, const PeerAddress *from,
+           TrackerResponse **refusal)
 {
   SoupMessageBody *body = soup_server_message_get_request_body (message);
   g_autoptr (GBytes) bytes = soup_message_body_flatten (body);
-  g_autoptr (TrackerRequest) request = NULL;
   g_autofree char *transaction = NULL;
-  PeerAddress from;
+  TrackerRequest *request = NULL;
   gsize n;
   const char *data = g_bytes_get_data (bytes, &n);
-  if (!remote_of (message, &from))
-    return tracker_response_new (TRACKER_STATUS_INTERNAL_ERROR, "");
   TrackerStatus status =
       tracker_json_read_request (data != NULL ? data : "", n, &request, &transaction);
-  if (status != TRACKER_STATUS_OK) {
-    self->malformed++;
-    return tracker_response_new (status, transaction);
+  if (status == TRACKER_STATUS_OK)
+    return request;
+  if (n == 0 && has_accounts (self)) {
+    /* Who has a password may send nothing with it before he knows how to show it. */
+    *refusal = tracker_response_new (TRACKER_STATUS_UNAUTHORIZED, "");
+    return NULL;
   }
-  return tracker_registry_answer (self->registry, g_get_monotonic_time (), request, &from);
+  self->counts.malformed++;
+  note (self, TRACKERD_EVENT_MALFORMED, from, "a request that cannot be read");
+  *refusal = tracker_response_new (status, transaction);
+  return NULL;
 }
 
-static guint
-http_status (TrackerStatus status, SoupMessageHeaders *headers)
+/* Section 4.1.1: first whether what it shows of itself is valid, then the rest. */
+static TrackerResponse *
+answer (TrackerdServer *self, SoupServerMessage *message)
 {
+  int64_t now = g_get_monotonic_time ();
+  TrackerResponse *response = NULL;
+  g_autofree char *account = NULL;
+  PeerAddress from;
+  if (!remote_of (message, &from))
+    return tracker_response_new (TRACKER_STATUS_INTERNAL_ERROR, "");
+  if (!trackerd_quota_has (self->quota, &from, now)) {
+    self->counts.flooded++;
+    note (self, TRACKERD_EVENT_FLOOD, &from, "too many requests");
+    return tracker_response_new (TRACKER_STATUS_UNAVAILABLE, "");
+  }
+  trackerd_quota_take (self->quota, &from, 1, now);
+  TrackerdLogin login = trackerd_login (self->access, self->digest, message, &from, now, &account);
+  if (login == TRACKERD_LOGIN_WRONG)
+    trackerd_server_bad_credentials (self, &from);
+  g_autoptr (TrackerRequest) request = read_body (self, message, &from, &response);
+  if (request != NULL) {
+    request->account = g_steal_pointer (&account);
+    response = login == TRACKERD_LOGIN_WRONG || login == TRACKERD_LOGIN_STALE
+                   ? tracker_response_new (TRACKER_STATUS_UNAUTHORIZED, request->transaction_id)
+                   : trackerd_server_answer (self, request, &from);
+  }
+  if (response->status == TRACKER_STATUS_UNAUTHORIZED)
+    trackerd_login_challenge (self->access, self->digest, message, &from, now,
+                              login == TRACKERD_LOGIN_STALE);
+  return response;
+}
+
+/* A 401 has a challenge (RFC 7235, 3.1): without any to make, it is a 403. */
+static guint
+http_status (TrackerStatus status, SoupServerMessage *message)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
   if (status == TRACKER_STATUS_UNAVAILABLE) {
     soup_message_headers_replace (headers, "Retry-After", RETRY_AFTER);
     return SOUP_STATUS_SERVICE_UNAVAILABLE;
   }
-  return status == TRACKER_STATUS_UNAUTHORIZED ? SOUP_STATUS_UNAUTHORIZED : SOUP_STATUS_OK;
+  if (status != TRACKER_STATUS_UNAUTHORIZED)
+    return SOUP_STATUS_OK;
+  return soup_message_headers_get_list (headers, "WWW-Authenticate") != NULL
+             ? SOUP_STATUS_UNAUTHORIZED
+             : SOUP_STATUS_FORBIDDEN;
 }
 
 static void
@@ -102,16 +232,16 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
             gpointer data)
 {
   TrackerdServer *self = data;
-  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
   if (g_strcmp0 (soup_server_message_get_method (message), "POST") != 0) {
-    self->malformed++;
-    soup_message_headers_replace (headers, "Allow", "POST");
+    self->counts.malformed++;
+    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
+                                  "POST");
     respond_text (message, SOUP_STATUS_METHOD_NOT_ALLOWED,
                   "This is a PPSP tracker (RFC 7846); it takes POST.\n");
     return;
   }
   if (!is_our_type (message)) {
-    self->malformed++;
+    self->counts.malformed++;
     respond_text (message, SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE,
                   "This tracker takes " TRACKER_JSON_TYPE ".\n");
     return;
@@ -119,142 +249,7 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
   g_autoptr (TrackerResponse) response = answer (self, message);
   size_t n;
   char *body = tracker_json_write_response (response, &n);
-  respond (message, http_status (response->status, headers), TRACKER_JSON_TYPE, body, n);
-}
-
-/* --- management ---------------------------------------------------------------------------- */
-
-static void
-put_labelled (GString *out, const char *name, const char *label, const char *value, uint64_t n)
-{
-  g_string_append_printf (out, "%s_total{%s=\"%s\"} %" G_GUINT64_FORMAT "\n", name, label, value,
-                          (guint64)n);
-}
-
-static void
-put_registry (GString *out, const TrackerRegistryStats *stats)
-{
-  net_metrics_gauge (out, "ppsp_tracker_swarms", "Swarms with a peer in them.", stats->swarms);
-  net_metrics_gauge (out, "ppsp_tracker_peers", "Registered peers.", stats->peers);
-  net_metrics_family (out, "ppsp_tracker_requests", "counter", "Requests by type.");
-  put_labelled (out, "ppsp_tracker_requests", "type", "CONNECT", stats->connects);
-  put_labelled (out, "ppsp_tracker_requests", "type", "FIND", stats->finds);
-  put_labelled (out, "ppsp_tracker_requests", "type", "STAT_REPORT", stats->reports);
-  net_metrics_family (out, "ppsp_tracker_responses", "counter", "Responses by error code.");
-  for (unsigned i = 0; i < G_N_ELEMENTS (stats->errors); i++) {
-    char code[12];
-    g_snprintf (code, sizeof code, "%u", i);
-    put_labelled (out, "ppsp_tracker_responses", "code", code, stats->errors[i]);
-  }
-  net_metrics_counter (out, "ppsp_tracker_expired", "Peers that were not heard of any more.",
-                       stats->expired);
-  net_metrics_counter (out, "ppsp_tracker_repeated",
-                       "Requests answered from the transaction cache.", stats->repeated);
-  net_metrics_counter (out, "ppsp_tracker_refused", "Registrations and joins over a limit.",
-                       stats->refused);
-  net_metrics_counter (out, "ppsp_tracker_foreign_addresses",
-                       "Addresses that were not those of the connection.", stats->foreign);
-  net_metrics_counter (out, "ppsp_tracker_certified", "Certificates of membership issued.",
-                       stats->certified);
-  net_metrics_gauge (out, "ppsp_tracker_certificates", "Certificates kept to be given to others.",
-                     stats->certificates);
-}
-
-static void
-on_metrics (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
-            gpointer data)
-{
-  TrackerdServer *self = data;
-  TrackerRegistryStats stats;
-  GString *out = g_string_new (NULL);
-  tracker_registry_stats (self->registry, &stats);
-  net_metrics_program (out, self->since);
-  put_registry (out, &stats);
-  net_metrics_counter (out, "ppsp_tracker_malformed", "Requests that could not be read.",
-                       self->malformed);
-  net_metrics_listener (out, self->listener);
-  net_metrics_end (out);
-  size_t n = out->len;
-  respond (message, SOUP_STATUS_OK, NET_METRICS_TYPE, g_string_free (out, FALSE), n);
-}
-
-static void
-on_healthz (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
-            gpointer data)
-{
-  respond_text (message, SOUP_STATUS_OK, "ok\n");
-}
-
-typedef struct {
-  GString *out;
-  unsigned left;
-} SwarmList;
-
-static void
-put_json_string (GString *out, const char *text)
-{
-  g_string_append_c (out, '"');
-  for (const char *c = text; *c != 0; c++) {
-    if (*c == '"' || *c == '\\')
-      g_string_append_c (out, '\\');
-    g_string_append_c (out, *c); /* an ID has no control characters */
-  }
-  g_string_append_c (out, '"');
-}
-
-static bool
-put_swarm (const TrackerSwarmInfo *info, void *data)
-{
-  SwarmList *list = data;
-  if (list->left == 0)
-    return false;
-  if (list->left-- != MAX_LISTED_SWARMS)
-    g_string_append_c (list->out, ',');
-  g_string_append (list->out, "{\"swarm_id\":");
-  put_json_string (list->out, info->swarm_id);
-  g_string_append_printf (list->out,
-                          ",\"seeders\":%u,\"leeches\":%u,\"uploaded\":%" G_GUINT64_FORMAT
-                          ",\"downloaded\":%" G_GUINT64_FORMAT "}",
-                          info->seeders, info->leeches, (guint64)info->uploaded,
-                          (guint64)info->downloaded);
-  return true;
-}
-
-/* The first thousand, in no particular order; "total" says how many there are. */
-static void
-on_swarms (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
-           gpointer data)
-{
-  TrackerdServer *self = data;
-  TrackerRegistryStats stats;
-  tracker_registry_stats (self->registry, &stats);
-  SwarmList list = {.out = g_string_new (NULL), .left = MAX_LISTED_SWARMS};
-  g_string_append_printf (list.out, "{\"total\":%u,\"swarms\":[", stats.swarms);
-  tracker_registry_swarms (self->registry, put_swarm, &list);
-  g_string_append (list.out, "]}\n");
-  size_t n = list.out->len;
-  respond (message, SOUP_STATUS_OK, "application/json", g_string_free (list.out, FALSE), n);
-}
-
-static void
-on_unknown (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
-            gpointer data)
-{
-  respond_text (message, SOUP_STATUS_NOT_FOUND,
-                "There are /metrics, /healthz and /api/v1/swarms.\n");
-}
-
-/* It changes nothing, so there is nothing but GET (and HEAD, which libsoup makes of it). */
-static void
-on_management_headers (SoupServer *server, SoupServerMessage *message, const char *path,
-                       GHashTable *query, gpointer data)
-{
-  const char *method = soup_server_message_get_method (message);
-  if (g_strcmp0 (method, "GET") == 0 || g_strcmp0 (method, "HEAD") == 0)
-    return;
-  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
-                                "GET, HEAD");
-  respond_text (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "Only GET.\n");
+  respond (message, http_status (response->status, message), TRACKER_JSON_TYPE, body, n);
 }
 
 /* --- the server ---------------------------------------------------------------------------- */
@@ -264,31 +259,21 @@ on_expiry (gpointer data)
 {
   TrackerdServer *self = data;
   tracker_registry_expire (self->registry, g_get_monotonic_time ());
+  note_state (self);
   return G_SOURCE_CONTINUE;
 }
 
 static bool
 open_management (TrackerdServer *self, const char *address, GError **error)
 {
-  static const struct {
-    const char *path;
-    SoupServerCallback handler;
-  } handlers[] = {
-      {NULL, on_unknown},
-      {"/metrics", on_metrics},
-      {"/healthz", on_healthz},
-      {"/api/v1/swarms", on_swarms},
-  };
-  NetListenerOptions options = {.max_connections = 32, .max_body = 1024, .check_host = true};
-  self->management = soup_server_new ("server-header", "ppsp-tracker", NULL);
-  for (unsigned i = 0; i < G_N_ELEMENTS (handlers); i++) {
-    soup_server_add_early_handler (self->management, handlers[i].path, on_management_headers, self,
-                                   NULL);
-    soup_server_add_handler (self->management, handlers[i].path, handlers[i].handler, self, NULL);
-  }
-  self->management_listener = net_listener_new (self->management, &options);
-  self->management_port = net_listener_add (self->management_listener, address, error);
-  return self->management_port != 0;
+  TrackerdManaged managed = {.registry = self->registry,
+                             .quota = self->quota,
+                             .events = self->events,
+                             .counts = &self->counts,
+                             .access = &self->access,
+                             .listener = self->listener};
+  self->management = trackerd_management_new (address, &managed, error);
+  return self->management != NULL;
 }
 
 static bool
@@ -300,6 +285,7 @@ open_tracker (TrackerdServer *self, const TrackerdServerOptions *options, GError
   self->server = soup_server_new ("server-header", "ppsp-tracker", NULL);
   soup_server_add_handler (self->server, NULL, on_request, self, NULL);
   self->listener = net_listener_new (self->server, &limits);
+  net_listener_ask_certificates (self->listener, trackerd_access_has_certificates (self->access));
   for (const char *const *address = options->listen; *address != NULL; address++) {
     self->port = net_listener_add (self->listener, *address, error);
     if (self->port == 0)
@@ -318,7 +304,11 @@ trackerd_server_new (const TrackerdServerOptions *options, GError **error)
   }
   g_autoptr (TrackerdServer) self = g_new0 (TrackerdServer, 1);
   self->registry = tracker_registry_new (&registry);
-  self->since = g_get_monotonic_time ();
+  self->quota = trackerd_quota_new (REQUEST_RATE, REQUEST_BURST, net_random, NULL);
+  self->events = trackerd_events_new ();
+  self->digest = options->digest;
+  self->access = options->access != NULL ? options->access
+                                         : trackerd_access_load (NULL, TRACKERD_SWARM_OPEN, NULL);
   self->tls = options->certificate != NULL;
   self->expiry = g_timeout_add_seconds (EXPIRY_SECONDS, on_expiry, self);
   if (!open_tracker (self, options, error) ||
@@ -327,22 +317,19 @@ trackerd_server_new (const TrackerdServerOptions *options, GError **error)
   return g_steal_pointer (&self);
 }
 
-static void
-close_server (SoupServer **server, NetListener **listener)
-{
-  g_clear_pointer (listener, net_listener_free);
-  if (*server != NULL)
-    soup_server_disconnect (*server);
-  g_clear_object (server);
-}
-
 void
 trackerd_server_free (TrackerdServer *self)
 {
-  close_server (&self->server, &self->listener);
-  close_server (&self->management, &self->management_listener);
+  g_clear_pointer (&self->management, trackerd_management_free);
+  g_clear_pointer (&self->listener, net_listener_free);
+  if (self->server != NULL)
+    soup_server_disconnect (self->server);
+  g_clear_object (&self->server);
   g_source_remove (self->expiry);
   tracker_registry_free (self->registry);
+  trackerd_access_free (self->access);
+  trackerd_events_free (self->events);
+  trackerd_quota_free (self->quota);
   g_free (self);
 }
 
@@ -351,6 +338,22 @@ trackerd_server_set_certificate (TrackerdServer *self, GTlsCertificate *certific
 {
   g_return_if_fail (self->tls);
   net_listener_set_certificate (self->listener, certificate);
+}
+
+void
+trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access)
+{
+  trackerd_access_free (self->access);
+  self->access = access;
+  net_listener_ask_certificates (self->listener, trackerd_access_has_certificates (access));
+  tracker_registry_expel (self->registry, trackerd_access_allows, access);
+  note_state (self);
+}
+
+TrackerdEvents *
+trackerd_server_events (TrackerdServer *self)
+{
+  return self->events;
 }
 
 uint16_t
@@ -362,5 +365,5 @@ trackerd_server_port (const TrackerdServer *self)
 uint16_t
 trackerd_server_management_port (const TrackerdServer *self)
 {
-  return self->management_port;
+  return self->management != NULL ? trackerd_management_port (self->management) : 0;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTP and HTTPS in front of a registry (RFC 7846, section 4), and the management's page of
- * numbers on an address of its own. */
+/* HTTP and HTTPS in front of a registry (RFC 7846, section 4), and the management's resources on an
+ * address of its own. */
 #pragma once
 
-#include "peer/tracker/registry.h"
+#include "peer/tracker/digest.h"
+#include "peer/trackerd/access.h"
 #include "peer/trackerd/authority.h"
+#include "peer/trackerd/events.h"
 
 #include <gio/gio.h>
 
@@ -16,6 +18,8 @@ typedef struct {
   GTlsCertificate *certificate; /* NULL = plain HTTP */
   unsigned max_connections;     /* 0 = 256 */
   TrackerdAuthority *authority; /* borrowed; NULL = members are not certified */
+  TrackerDigest *digest;        /* borrowed; NULL = no accounts with passwords */
+  TrackerdAccess *access;       /* taken; NULL = all is open */
 } TrackerdServerOptions;
 
 /* The error says which address, why, and what to do. */
@@ -24,6 +28,18 @@ void trackerd_server_free (TrackerdServer *self);
 
 /* For new connections; only where there was one before. */
 void trackerd_server_set_certificate (TrackerdServer *self, GTlsCertificate *certificate);
+/* In place of the lists before, which are freed. Who is in a swarm and may not be is so no more; all
+ * connections stay. access is taken. */
+void trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access);
+/* What the operator should hear of. */
+TrackerdEvents *trackerd_server_events (TrackerdServer *self);
+
+/* The answer to a request, whatever carried it: of one who is over its quota, whom the lists deny,
+ * or whom the registry knows. request->account: what the carrier has proven. The caller frees. */
+TrackerResponse *trackerd_server_answer (TrackerdServer *self, const TrackerRequest *request,
+                                         const PeerAddress *from);
+/* A password, token or certificate was wrong; it counts as many requests. */
+void trackerd_server_bad_credentials (TrackerdServer *self, const PeerAddress *from);
 
 /* The ports that were asked for as 0. */
 uint16_t trackerd_server_port (const TrackerdServer *self);

@@ -533,7 +533,7 @@ management_counts_what_happens (void)
   g_assert_true (g_str_has_suffix (metrics, "\n# EOF\n"));
   g_assert_cmpuint (fetch ("GET", port, "/healthz", &health), ==, 200);
   g_assert_cmpuint (fetch ("GET", port, "/api/v1/swarms", &swarms), ==, 200);
-  g_assert_nonnull (strstr (swarms, "{\"swarm_id\":\"" SWARM "\",\"seeders\":0,\"leeches\":1,"));
+  g_assert_nonnull (strstr (swarms, "{\"swarm-id\":\"" SWARM "\",\"seeders\":0,\"leeches\":1,"));
   g_assert_cmpuint (fetch ("POST", port, "/metrics", &other), ==, 405);
   g_assert_cmpuint (fetch ("GET", port, "/", &absent), ==, 404);
   /* And the peers' address tells nobody anything. */

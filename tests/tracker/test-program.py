@@ -77,16 +77,13 @@ class Program(unittest.TestCase):
         self.assertRegex(result.stdout, r'^ppsp-tracker \d+\.\d+\.\d+\n$')
         result = subprocess.run([PROGRAM, '--help'], capture_output=True, text=True, check=True)
         for option in ('--listen', '--tls-cert', '--tls-key', '--management', '--config', '--store',
-                       '--log', '--verbose', '--version'):
+                       '--users', '--realm', '--access', '--log', '--verbose', '--version'):
             self.assertIn(option, result.stdout)
-        for option in ('--sip', '--users', '--realm'):
-            self.assertNotIn(option, result.stdout)
+        self.assertNotIn('--sip', result.stdout)
 
     def test_refuses_what_this_build_has_not(self):
         self.refuse(2, '--sip:', '--sip', '[::]:5060')
         self.refuse(2, '--sips:', '--sips', '[::]:5061')
-        self.refuse(2, '--users:', '--users', '/etc/users')
-        self.refuse(2, '--realm:', '--realm', 'ppsp')
         self.refuse(2, 'redis://x', '--store', 'redis://x')
         self.refuse(2, '--sip:', '--config', self.path('c', '[ppsp-tracker]\nsip=[::]:5060\n'))
 
@@ -163,7 +160,7 @@ class Program(unittest.TestCase):
         second = stored()
         self.path('cert.pem', 'rubbish')
         process.send_signal(signal.SIGHUP)
-        self.assertRegex(self.line(process), '^ppsp-tracker: warning: .*; the old certificate stays$')
+        self.assertRegex(self.line(process), '^ppsp-tracker: warning: .*; what was loaded before stays$')
         self.assertEqual(shown().split(), second.split())
 
 
