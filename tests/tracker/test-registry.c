@@ -854,9 +854,9 @@ members_can_be_listed (void)
 {
   World w;
   world_init (&w, (TrackerRegistryOptions){0});
-  g_autofree char *joined = say (&w, "p3", "C +a");
+  g_free (say (&w, "p3", "C +a"));
   w.now += 20 * SECOND;
-  g_autofree char *reported = say (&w, "p3", "S a");
+  g_free (say (&w, "p3", "S a"));
   g_autofree char *none = members_of (&w, "b"), *one = members_of (&w, "a");
   g_assert_cmpstr (none, ==, "none");
   g_assert_cmpstr (one, ==, "a/p3 - 198.51.100.3 1:7003 +20 ");
