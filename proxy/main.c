@@ -97,6 +97,7 @@ reload_limits (App *app)
   NetPeering *old = app->config.peering;
   app->config.peering = app->session_options.peering = g_steal_pointer (&config.peering);
   net_peering_keep_set (app->config.peering, old);
+  net_peering_log (app->config.peering);
   net_peering_free (old);
   net_status_set (app->status, app->config.peering);
   net_peering_limit_engine (app->config.peering, net_udp_engine (app->udp));
@@ -247,6 +248,7 @@ static void
 set_up_process (const ProxyConfig *config)
 {
   net_log_init ("ppsp-proxy");
+  net_peering_log (config->peering);
   if (config->verbose) /* ours, not those of all libraries */
     g_setenv ("G_MESSAGES_DEBUG", "proxy dlna peer peer/net peer/tracker", FALSE);
   g_set_prgname ("ppsp-proxy");

@@ -40,6 +40,7 @@ read_again (CliOptions *options, char **argv)
   g_autofree char **words = g_memdup2 (texts, (g_strv_length (texts) + 1) * sizeof (char *));
   g_autoptr (GError) error = NULL;
   if (cli_options_reread (options, (int)g_strv_length (texts), words, &error)) {
+    net_peering_log (options->peering);
     g_message ("the limits, and what peers are told of us, are read again");
     return true;
   }
@@ -341,6 +342,7 @@ main (int argc, char **argv)
     printf ("ppsp-peer %s\n", PPSP_VERSION);
     return EXIT_SUCCESS;
   }
+  net_peering_log (options->peering);
   if (options->verbose)
     g_setenv ("G_MESSAGES_DEBUG", "all", FALSE);
   if (options->cache != NULL)

@@ -129,24 +129,36 @@ find_facility (const char *name)
   return -1;
 }
 
+/* -1 = it names no facility. */
+static int
+facility_of (const char *where)
+{
+  if (strcmp (where, "syslog") == 0)
+    return LOG_DAEMON;
+  return g_str_has_prefix (where, "syslog:") ? find_facility (where + strlen ("syslog:")) : -1;
+}
+
+bool
+net_log_check (const char *where, GError **error)
+{
+  if (strcmp (where, "stderr") == 0 || strcmp (where, "journal") == 0 || facility_of (where) >= 0)
+    return true;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+               "--log %s: expected stderr, journal, syslog, or syslog:FACILITY with daemon, user "
+               "or local0 to local7",
+               where);
+  return false;
+}
+
 bool
 net_log_to (const char *where, GError **error)
 {
-  bool is_syslog = g_str_has_prefix (where, "syslog");
-  const char *colon = is_syslog && where[6] == ':' ? where + 7 : NULL;
-  int facility = find_facility (colon != NULL ? colon : "daemon");
-  if ((is_syslog && where[6] != '\0' && (colon == NULL || facility < 0)) ||
-      (!is_syslog && strcmp (where, "stderr") != 0 && strcmp (where, "journal") != 0)) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                 "--log %s: expected stderr, journal, syslog, or syslog:FACILITY with daemon, user "
-                 "or local0 to local7",
-                 where);
+  if (!net_log_check (where, error))
     return false;
-  }
   told = true;
-  to_syslog = is_syslog;
   to_journal = strcmp (where, "journal") == 0;
-  if (is_syslog)
-    openlog (NULL, LOG_PID, facility);
+  to_syslog = facility_of (where) >= 0;
+  if (to_syslog)
+    openlog (NULL, LOG_PID, facility_of (where));
   return true;
 }

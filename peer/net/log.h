@@ -12,8 +12,10 @@ void net_log_init (const char *program);
 
 #define NET_LOG_HELP                                                                               \
   "stderr, journal, syslog or syslog:FACILITY (journal, if started by it; else stderr)"
-/* Where to, from now on: "stderr", "journal", "syslog", or "syslog:FACILITY" (daemon, user, local0 to
- * local7). The error is one line. */
+/* Is it "stderr", "journal", "syslog", or "syslog:FACILITY" (daemon, user, local0 to local7)? The error
+ * is one line. */
+bool net_log_check (const char *where, GError **error);
+/* Where to, from now on; false as above, and nothing changes. */
 bool net_log_to (const char *where, GError **error);
 /* The severity of RFC 5424, 6.2.1, as <syslog.h> has it. */
 int net_log_severity (GLogLevelFlags level);

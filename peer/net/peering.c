@@ -22,6 +22,7 @@ struct NetPeering {
   GHashTable *set;    /* ID -> Rates: what was set at run time, which comes first */
   int64_t dead_time;  /* us; 0 = as the engine has it */
   NetPeeringStatus status;
+  char *log; /* NULL = not said */
 };
 
 void
@@ -181,8 +182,9 @@ net_peering_new (const NetPeeringSaid *said, GError **error)
       return NULL;
   if (!parse_status (said, &self->status, error))
     return NULL;
-  if (said->log != NULL && !net_log_to (said->log, error))
+  if (said->log != NULL && !net_log_check (said->log, error))
     return NULL;
+  self->log = g_strdup (said->log);
   return g_steal_pointer (&self);
 }
 
@@ -193,7 +195,15 @@ net_peering_free (NetPeering *self)
     return;
   g_hash_table_unref (self->limits);
   g_hash_table_unref (self->set);
+  g_free (self->log);
   g_free (self);
+}
+
+void
+net_peering_log (const NetPeering *self)
+{
+  if (self->log != NULL)
+    net_log_to (self->log, NULL);
 }
 
 void

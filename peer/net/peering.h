@@ -66,10 +66,11 @@ void net_peering_said_clear (NetPeeringSaid *self);
 
 typedef struct NetPeering NetPeering;
 
-/* The log goes where it is said from now on. The error is one line: which option, and what is
- * expected. */
+/* The error is one line: which option, and what is expected. */
 NetPeering *net_peering_new (const NetPeeringSaid *said, GError **error);
 void net_peering_free (NetPeering *self);
+/* The log goes where it was said, if it was, from now on. */
+void net_peering_log (const NetPeering *self);
 
 /* In these two, self: NULL = nothing was said.
  * Into the options of an engine that is to be made. */

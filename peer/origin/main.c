@@ -138,6 +138,7 @@ on_reload (gpointer data)
   if (options != NULL) {
     NetPeering *old = self->options->peering;
     net_peering_keep_set (options->peering, old);
+    net_peering_log (options->peering);
     origin_station_limit (self->station, options->peering);
     self->options->peering = g_steal_pointer (&options->peering);
     net_peering_free (old);
@@ -165,6 +166,7 @@ main (int argc, char **argv)
     printf ("ppsp-origin %s\n", PPSP_VERSION);
   } else if (self.options != NULL) {
     net_log_init ("ppsp-origin");
+    net_peering_log (self.options->peering);
     g_log_set_debug_enabled (self.options->verbose);
     if (start (&self, &error)) {
       self.loop = g_main_loop_new (NULL, FALSE);

@@ -2,6 +2,7 @@
 #define G_LOG_DOMAIN "test"
 
 #include "peer/net/log.h"
+#include "peer/net/peering.h"
 #include <stdio.h>
 
 static void
@@ -81,9 +82,21 @@ __wrap_openlog (const char *program, int options, int facility)
 static int
 speak_to_syslog (void)
 {
-  if (!net_log_to ("syslog:local3", NULL))
+  g_autoptr (NetPeering) peering =
+      net_peering_new (&(NetPeeringSaid){.log = (char *)"syslog:local3"}, NULL);
+  if (peering == NULL)
     return 1;
+  net_peering_log (peering);
   return speak ();
+}
+
+/* Options that are read, and perhaps refused then, have not been said to count yet. */
+static int
+speak_unmoved (void)
+{
+  g_autoptr (NetPeering) peering =
+      net_peering_new (&(NetPeeringSaid){.log = (char *)"syslog:local3"}, NULL);
+  return peering == NULL ? 1 : speak ();
 }
 
 /* RFC 5424, table 2: notice 5, warning 4, debug 7; table 1: local3 is 19. */
@@ -118,15 +131,19 @@ test_severities (void)
 static void
 test_goes_to_standard_error (void)
 {
-  g_autofree char *out = NULL, *err = NULL;
-  g_autoptr (GError) error = NULL;
-  int status;
-  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
-  char *words[] = {self, "speak", NULL};
-  g_assert_true (g_spawn_sync (NULL, words, NULL, 0, NULL, NULL, &out, &err, &status, &error));
-  g_assert_cmpint (status, ==, 0);
-  g_assert_cmpstr (out, ==, "");
-  g_assert_cmpstr (err, ==, "ppsp-test: one\nppsp-test: warning: two 2\nppsp-test: debug: three\n");
+  static const char *const ways[] = {"speak", "speak-unmoved"};
+  for (size_t i = 0; i < G_N_ELEMENTS (ways); i++) {
+    g_autofree char *out = NULL, *err = NULL;
+    g_autoptr (GError) error = NULL;
+    int status;
+    g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
+    char *words[] = {self, (char *)ways[i], NULL};
+    g_assert_true (g_spawn_sync (NULL, words, NULL, 0, NULL, NULL, &out, &err, &status, &error));
+    g_assert_cmpint (status, ==, 0);
+    g_assert_cmpstr (out, ==, "");
+    g_assert_cmpstr (err, ==,
+                     "ppsp-test: one\nppsp-test: warning: two 2\nppsp-test: debug: three\n");
+  }
 }
 
 int
@@ -136,6 +153,8 @@ main (int argc, char **argv)
     return speak ();
   if (argc == 2 && g_str_equal (argv[1], "speak-to-syslog"))
     return speak_to_syslog ();
+  if (argc == 2 && g_str_equal (argv[1], "speak-unmoved"))
+    return speak_unmoved ();
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/net/log/line-is-plain", test_line_is_plain);
   g_test_add_func ("/net/log/line-cannot-be-forged", test_line_cannot_be_forged);
