@@ -351,10 +351,13 @@ proxy_api_limit (const ProxyParts *with, const char *id, GHashTable *query,
   const char *up = query ? g_hash_table_lookup (query, "upload") : NULL;
   const char *down = query ? g_hash_table_lookup (query, "download") : NULL;
   g_autoptr (GError) error = NULL;
-  if (!g_str_equal (soup_server_message_get_method (message), "PUT")) {
+  const char *method = soup_server_message_get_method (message);
+  bool removes = g_str_equal (method, "DELETE");
+  if (!removes && !g_str_equal (method, "PUT")) {
     soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
-                                  "PUT");
-    proxy_respond_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "limits are set with PUT");
+                                  "PUT, DELETE");
+    proxy_respond_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED,
+                         "limits are set with PUT, and taken back with DELETE");
     return;
   }
   if (!proxy_respond_may_change (message))
@@ -363,7 +366,9 @@ proxy_api_limit (const ProxyParts *with, const char *id, GHashTable *query,
     proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such channel");
     return;
   }
-  if (!proxy_sessions_set_limit (with->sessions, id, up, down, &error)) {
+  if (removes) {
+    proxy_sessions_unset_limit (with->sessions, id);
+  } else if (!proxy_sessions_set_limit (with->sessions, id, up, down, &error)) {
     proxy_respond_error (message, SOUP_STATUS_BAD_REQUEST, error->message);
     return;
   }

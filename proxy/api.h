@@ -8,7 +8,8 @@
 void proxy_api_status (const ProxyParts *with, int64_t started, SoupServerMessage *message);
 /* GET and POST /api/v1/channels. */
 void proxy_api_channels (const ProxyParts *with, SoupServerMessage *message);
-/* PUT /api/v1/channels/ID/limit?upload=RATE&download=RATE: bit/s, until the options are read anew. */
+/* PUT /api/v1/channels/ID/limit?upload=RATE&download=RATE: bit/s, as net_peering_set() has it. DELETE:
+ * what the options say counts again. */
 void proxy_api_limit (const ProxyParts *with, const char *id, GHashTable *query,
                       SoupServerMessage *message);
 /* GET and DELETE /api/v1/channels/ID. */

@@ -268,18 +268,31 @@ proxy_state_name (ProxyState state)
   return "idle";
 }
 
+static void
+apply_limit (ProxySessions *self, const char *id)
+{
+  for (guint i = 0; i < self->places->len; i++) {
+    Place *place = self->places->pdata[i];
+    if (g_str_equal (proxy_session_id (place->session), id))
+      proxy_session_limit (place->session);
+  }
+}
+
 bool
 proxy_sessions_set_limit (ProxySessions *self, const char *id, const char *upload,
                           const char *download, GError **error)
 {
   if (!net_peering_set (self->options->peering, id, upload, download, error))
     return false;
-  for (guint i = 0; i < self->places->len; i++) {
-    Place *place = self->places->pdata[i];
-    if (g_str_equal (proxy_session_id (place->session), id))
-      proxy_session_limit (place->session);
-  }
+  apply_limit (self, id);
   return true;
+}
+
+void
+proxy_sessions_unset_limit (ProxySessions *self, const char *id)
+{
+  net_peering_unset (self->options->peering, id);
+  apply_limit (self, id);
 }
 
 GPtrArray *

@@ -26,6 +26,8 @@ void proxy_sessions_stop (ProxySessions *self, const char *id);
 /* bit/s as text, NULL = as it is; of a channel in play, and when it is played again. */
 bool proxy_sessions_set_limit (ProxySessions *self, const char *id, const char *upload,
                                const char *download, GError **error);
+/* What the options say counts again. */
+void proxy_sessions_unset_limit (ProxySessions *self, const char *id);
 
 void proxy_sessions_event (ProxySessions *self, const PeerEvent *event);
 

@@ -243,6 +243,12 @@ net_peering_set (NetPeering *self, const char *id, const char *upload, const cha
 }
 
 void
+net_peering_unset (NetPeering *self, const char *id)
+{
+  g_hash_table_remove (self->set, id);
+}
+
+void
 net_peering_keep_set (NetPeering *self, const NetPeering *before)
 {
   GHashTableIter iter;

@@ -83,6 +83,8 @@ void net_peering_limit_engine (const NetPeering *self, PeerEngine *engine);
 /* Changes the limits of one swarm while the program runs; a NULL leaves what there was. */
 bool net_peering_set (NetPeering *self, const char *id, const char *upload, const char *download,
                       GError **error);
+/* What the options say of it counts again. */
+void net_peering_unset (NetPeering *self, const char *id);
 /* The options were read anew: what had been set of a swarm counts on, unless the options say something
  * else of it than they did. The last word counts. */
 void net_peering_keep_set (NetPeering *self, const NetPeering *before);

@@ -100,6 +100,14 @@ origin_content_limit (OriginContent *self, const char *upload, const char *downl
   return true;
 }
 
+void
+origin_content_unlimit (OriginContent *self)
+{
+  net_peering_unset (self->station->peering, self->id);
+  apply_limit (self);
+  net_udp_wake (self->station->udp);
+}
+
 /* --- trackers --- */
 
 static void

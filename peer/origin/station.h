@@ -42,6 +42,8 @@ void origin_station_limit (OriginStation *self, NetPeering *peering);
 /* For one, bit/s as text, as net_peering_set() has it; NULL = as it is. */
 bool origin_content_limit (OriginContent *self, const char *upload, const char *download,
                            GError **error);
+/* What the options say of it counts again. */
+void origin_content_unlimit (OriginContent *self);
 
 const char *origin_content_id (const OriginContent *self);
 const char *origin_content_name (const OriginContent *self);

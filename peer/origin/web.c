@@ -182,7 +182,8 @@ add_content (JsonBuilder *builder, SoupServerMessage *message, OriginContent *co
   json_builder_end_object (builder);
 }
 
-/* PUT /api/v1/channels/ID/limit?upload=RATE&download=RATE, bit/s; as net_peering_set() has it. */
+/* PUT /api/v1/channels/ID/limit?upload=RATE&download=RATE, bit/s, as net_peering_set() has it; DELETE,
+ * as net_peering_unset(). */
 static void
 set_limit (OriginWeb *self, SoupServerMessage *message, const char *path, GHashTable *query)
 {
@@ -192,6 +193,7 @@ set_limit (OriginWeb *self, SoupServerMessage *message, const char *path, GHashT
   g_autoptr (GError) error = NULL;
   g_autofree char *id = NULL;
   OriginContent *content = NULL;
+  bool removes = soup_server_message_get_method (message) == SOUP_METHOD_DELETE;
 
   if (g_str_has_prefix (path, front) && strlen (path) > strlen (front) + strlen (LIMIT))
     id = g_strndup (path + strlen (front), strlen (path) - strlen (front) - strlen (LIMIT));
@@ -199,19 +201,21 @@ set_limit (OriginWeb *self, SoupServerMessage *message, const char *path, GHashT
     content = origin_station_find (self->station, id);
   if (content == NULL) {
     soup_server_message_set_status (message, SOUP_STATUS_NOT_FOUND, NULL);
-  } else if (soup_server_message_get_method (message) != SOUP_METHOD_PUT) {
+  } else if (!removes && soup_server_message_get_method (message) != SOUP_METHOD_PUT) {
     soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
-                                  "PUT");
+                                  "PUT, DELETE");
     soup_server_message_set_status (message, SOUP_STATUS_METHOD_NOT_ALLOWED, NULL);
   } else if (!origin_push_is_allowed (message, origin_content_token (content))) {
     soup_message_headers_replace (soup_server_message_get_response_headers (message),
                                   "WWW-Authenticate", "Bearer");
     soup_server_message_set_status (message, SOUP_STATUS_UNAUTHORIZED, NULL);
-  } else if (!origin_content_limit (content, up, down, &error)) {
+  } else if (!removes && !origin_content_limit (content, up, down, &error)) {
     soup_server_message_set_status (message, SOUP_STATUS_BAD_REQUEST, NULL);
     soup_server_message_set_response (message, "text/plain", SOUP_MEMORY_COPY, error->message,
                                       strlen (error->message));
   } else {
+    if (removes)
+      origin_content_unlimit (content);
     soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
   }
 }

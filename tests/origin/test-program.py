@@ -430,8 +430,8 @@ class Refusals(World):
         self.assertEqual(run.returncode, 1)
         self.assertIn(str(self.http).encode(), run.stderr)
 
-    def put(self, path, headers=None):
-        request = urllib.request.Request(f'http://127.0.0.1:{self.http}{path}', method='PUT',
+    def put(self, path, headers=None, method='PUT'):
+        request = urllib.request.Request(f'http://127.0.0.1:{self.http}{path}', method=method,
                                          headers=headers or {})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
@@ -471,6 +471,14 @@ class Refusals(World):
             file.write('limit=one=32M\n')
         process.send_signal(signal.SIGHUP)
         wait_for('the last word', lambda: self.channel('one')['upload_limit'] == 4000000)
+        # what is taken back leaves what the file says
+        path = '/api/v1/channels/one/limit'
+        self.assertEqual(self.put(path + '?upload=16M&download=1M'), 204)
+        self.assertEqual(self.put(path, {'Origin': 'http://a'}, 'DELETE'), 401)
+        self.assertEqual(self.channel('one')['upload_limit'], 2000000)
+        self.assertEqual(self.put(path, method='DELETE'), 204)
+        self.assertEqual((self.channel('one')['upload_limit'], self.channel('one')['download_limit']),
+                         (4000000, 0))
 
 
 class Swarm(World):

@@ -294,6 +294,13 @@ test_limit (void)
   g_assert_cmpuint (stats.swarm.download_limit, ==, 500000);
   g_assert_cmpuint (ask (&world, "GET", "/api/v1/status", NULL, NULL), ==, 200);
   g_assert_nonnull (strstr (world.body, "\"up_limit\":125000"));
+  g_assert_cmpuint (ask (&world, "DELETE", path, NULL, NULL), ==, 403);
+  proxy_session_stats (session, &stats);
+  g_assert_cmpuint (stats.swarm.upload_limit, ==, 125000);
+  g_assert_cmpuint (ask (&world, "DELETE", path, ours, NULL), ==, 204);
+  proxy_session_stats (session, &stats);
+  g_assert_cmpuint (stats.swarm.upload_limit, ==, 0);
+  g_assert_cmpuint (stats.swarm.download_limit, ==, 0);
   proxy_sessions_release (world.sessions, session);
   world_clear (&world);
 }
