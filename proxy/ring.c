@@ -15,6 +15,7 @@
  * key frames, the first key frame would be missed; so once the tables are known for the first time,
  * all that was delivered before is parsed again, with the tables in front. */
 #include "proxy/ring.h"
+#include "peer/media/joint.h"
 #include <string.h>
 
 enum {
@@ -23,6 +24,7 @@ enum {
   PLACES = 256,       /* packets back that a key frame may be told late */
   TABLES_ROOM = 4136, /* bytes: 22 packets */
   KEY_SPACING = 8192, /* bytes: bounds the index of a stream with only key frames */
+  JOINT_LOOK = 1024,  /* packets behind a joint in which each PID should come once */
 };
 
 typedef struct {
@@ -45,6 +47,7 @@ struct ProxyRing {
   bool started;
   uint64_t head;    /* the chunk after the newest delivered */
   GArray *starts;   /* ProxyPlace: where the first packet behind a gap begins */
+  GArray *ends;     /* ProxyPlace: where the last packet before a gap begins, if it is not whole */
   GArray *keys;     /* ProxyPicture */
   GArray *pictures; /* likewise: some of all */
   uint64_t segment; /* first chunk of the newest contiguous run */
@@ -98,6 +101,7 @@ proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream)
   self->slabs = g_ptr_array_new_with_free_func (slab_unref);
   self->delivered = peer_chunks_new (0);
   self->starts = g_array_new (FALSE, FALSE, sizeof (ProxyPlace));
+  self->ends = g_array_new (FALSE, FALSE, sizeof (ProxyPlace));
   self->keys = g_array_new (FALSE, FALSE, sizeof (ProxyPicture));
   g_array_set_clear_func (self->keys, picture_clear);
   self->pictures = g_array_new (FALSE, FALSE, sizeof (ProxyPicture));
@@ -123,6 +127,7 @@ proxy_ring_unref (ProxyRing *self)
   g_ptr_array_unref (self->slabs);
   peer_chunks_free (self->delivered);
   g_array_unref (self->starts);
+  g_array_unref (self->ends);
   g_array_unref (self->keys);
   g_array_unref (self->pictures);
   media_ts_free (self->parser);
@@ -200,6 +205,15 @@ forget_pictures (GArray *pictures, uint64_t chunk)
 }
 
 static void
+forget_places (GArray *places, uint64_t chunk)
+{
+  guint n = 0;
+  while (n < places->len && g_array_index (places, ProxyPlace, n).chunk < chunk)
+    n++;
+  g_array_remove_range (places, 0, n);
+}
+
+static void
 forget_before (ProxyRing *self, uint64_t chunk)
 {
   PeerRange span = peer_chunks_span (self->delivered);
@@ -207,10 +221,8 @@ forget_before (ProxyRing *self, uint64_t chunk)
     peer_chunks_remove (self->delivered, (PeerRange){span.first, chunk});
   forget_pictures (self->keys, chunk);
   forget_pictures (self->pictures, chunk);
-  guint n = 0;
-  while (n < self->starts->len && g_array_index (self->starts, ProxyPlace, n).chunk < chunk)
-    n++;
-  g_array_remove_range (self->starts, 0, n);
+  forget_places (self->starts, chunk);
+  forget_places (self->ends, chunk);
 }
 
 static Slab *
@@ -438,6 +450,8 @@ begin_segment (ProxyRing *self, uint64_t chunk)
   if (self->started)
     self->gaps++;
   self->started = true;
+  if (self->carried > 0)
+    g_array_append_val (self->ends, self->carry_place);
   self->segment = chunk;
   self->segment_packet = self->n_packets;
   self->synced = false;
@@ -587,12 +601,29 @@ cross_gap (const ProxyRing *self, ProxyPlace *place)
 {
   for (guint i = 0; i < self->starts->len; i++) {
     ProxyPlace start = g_array_index (self->starts, ProxyPlace, i);
-    if (start.chunk >= place->chunk && peer_chunks_has (self->delivered, start.chunk)) {
+    bool behind =
+        start.chunk > place->chunk || (start.chunk == place->chunk && start.offset > place->offset);
+    if (behind && peer_chunks_has (self->delivered, start.chunk)) {
       *place = start;
       return true;
     }
   }
   return false;
+}
+
+/* Where the contiguous run that chunk lies in ends, without a packet that is not whole: the rest of
+ * it is still to come, or never will. */
+static ProxyPlace
+whole_end (const ProxyRing *self, PeerRange run)
+{
+  if (run.end == self->head && self->carried > 0)
+    return self->carry_place;
+  for (guint i = 0; i < self->ends->len; i++) {
+    ProxyPlace end = g_array_index (self->ends, ProxyPlace, i);
+    if (end.chunk >= run.first && end.chunk < run.end)
+      return end;
+  }
+  return (ProxyPlace){run.end, 0};
 }
 
 /* The slab's bytes from place on, as far as they are delivered; place moves behind them. */
@@ -601,43 +632,110 @@ slice (ProxyRing *self, ProxyPlace *place)
 {
   Slab *slab = find_slab (self, place->chunk);
   uint64_t first = slab->number * self->per_slab;
-  PeerRange run = peer_chunks_around (self->delivered, place->chunk);
-  uint64_t end = MIN (run.end, first + self->per_slab);
+  ProxyPlace end = whole_end (self, peer_chunks_around (self->delivered, place->chunk));
+  if (end.chunk >= first + self->per_slab)
+    end = (ProxyPlace){first + self->per_slab, 0};
   uint64_t chunk = place->chunk;
   size_t begin = (size_t)(chunk - first) * self->chunk_size + place->offset;
   size_t n = 0;
-  while (chunk < end) {
+  while (chunk < end.chunk) {
     size_t size = slab->sizes[chunk - first];
     n += size;
     chunk++;
     if (size < self->chunk_size)
       break; /* memory is not contiguous behind a short chunk */
   }
+  uint32_t offset = chunk == end.chunk ? end.offset : 0;
+  n += offset;
   if (n <= place->offset)
     return NULL;
   n -= place->offset;
-  *place = (ProxyPlace){chunk, 0};
+  *place = (ProxyPlace){chunk, offset};
   g_atomic_ref_count_inc (&slab->refs);
   return g_bytes_new_with_free_func (slab->bytes + begin, n, slab_unref, slab);
+}
+
+/* Moves place by n bytes; copies them where out is set. false = they are not all there. */
+static bool
+walk (const ProxyRing *self, ProxyPlace *place, uint8_t *out, size_t n)
+{
+  while (n > 0) {
+    const uint8_t *bytes;
+    size_t size = find_chunk (self, place->chunk, &bytes);
+    if (size == 0 || !peer_chunks_has (self->delivered, place->chunk))
+      return false;
+    size_t part = MIN (n, size - MIN (size, place->offset));
+    if (out && part > 0) {
+      memcpy (out, bytes + place->offset, part);
+      out += part;
+    }
+    n -= part;
+    place->offset += (uint32_t)part;
+    if (place->offset >= size)
+      *place = (ProxyPlace){place->chunk + 1, 0};
+  }
+  return true;
+}
+
+static void
+join_packet (MediaJoint *joint, const uint8_t *packet, GByteArray *out)
+{
+  uint8_t before[MEDIA_TS_PACKET];
+  if (media_joint_before (joint, packet, before))
+    g_byte_array_append (out, before, sizeof before);
+}
+
+/* What a viewer is given before it goes on at place, where it was not before: a joint, and tables
+ * (none with NULL). NULL = nothing. */
+static GBytes *
+make_joint (const ProxyRing *self, GBytes *tables, ProxyPlace place)
+{
+  if (!self->transport_stream)
+    return NULL;
+  MediaJoint joint = {0};
+  GByteArray *out = g_byte_array_new ();
+  size_t n_tables = 0;
+  const uint8_t *bytes = tables ? g_bytes_get_data (tables, &n_tables) : NULL;
+  for (size_t at = 0; at < n_tables; at += MEDIA_TS_PACKET)
+    join_packet (&joint, bytes + at, out);
+  uint8_t header[6];
+  for (unsigned i = 0; i < JOINT_LOOK && walk (self, &place, header, sizeof header); i++) {
+    if (header[0] == 0x47)
+      join_packet (&joint, header, out);
+    if (!walk (self, &place, NULL, MEDIA_TS_PACKET - sizeof header))
+      break;
+  }
+  if (n_tables > 0)
+    g_byte_array_append (out, bytes, (guint)n_tables);
+  if (out->len > 0)
+    return g_byte_array_free_to_bytes (out);
+  g_byte_array_unref (out);
+  return NULL;
 }
 
 GBytes *
 proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped)
 {
   *jumped = false;
+  GBytes *joint = NULL;
   if (place->chunk < proxy_ring_oldest (self)) {
-    GBytes *tables;
+    g_autoptr (GBytes) tables = NULL;
     if (!proxy_ring_start (self, true, place, &tables) &&
         !proxy_ring_start_anywhere (self, place, &tables))
       return NULL;
     *jumped = true;
-    if (tables)
-      return tables;
+    joint = make_joint (self, tables, *place);
+  } else if (peer_chunks_has (self->delivered, place->chunk)) {
+    GBytes *bytes = slice (self, place);
+    if (bytes)
+      return bytes;
   }
-  if (!peer_chunks_has (self->delivered, place->chunk) &&
-      (place->chunk >= self->head || !cross_gap (self, place)))
-    return NULL;
-  return slice (self, place);
+  if (!*jumped) {
+    if (place->chunk >= self->segment || !cross_gap (self, place))
+      return NULL;
+    joint = make_joint (self, NULL, *place);
+  }
+  return joint ? joint : slice (self, place);
 }
 
 static const ProxyPicture *
@@ -664,10 +762,10 @@ proxy_ring_next_picture (const ProxyRing *self, const ProxyPlace *after)
   return next_of (self->pictures, after);
 }
 
-uint64_t
+ProxyPlace
 proxy_ring_run_end (const ProxyRing *self, uint64_t chunk)
 {
-  return peer_chunks_around (self->delivered, chunk).end;
+  return whole_end (self, peer_chunks_around (self->delivered, chunk));
 }
 
 const MediaStreamInfo *

@@ -49,9 +49,10 @@ bool proxy_ring_start (ProxyRing *self, bool oldest, ProxyPlace *out, GBytes **t
 /* The same for a stream that shows no key frame: any packet of the newest run. */
 bool proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables);
 
-/* The next bytes from place on, which moves: a slice of the ring's memory, at most one slab. Who
- * fell out of the ring is put at its oldest key frame and reads its tables first; then *jumped is
- * set. NULL = nothing now. */
+/* The next bytes from place on, which moves: a slice of the ring's memory, at most one slab. In
+ * a transport stream the bytes before a gap end with a whole packet, and behind it packets come
+ * first that tell the decoder of it (peer/media/joint.h). Who fell out of the ring is put at its oldest key frame and
+ * reads such packets and its tables first; then *jumped is set. NULL = nothing now. */
 GBytes *proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped);
 
 /* The first key frame behind after, or the oldest with NULL; the ring's, until it is delivered to
@@ -61,9 +62,10 @@ const ProxyPicture *proxy_ring_next_key (const ProxyRing *self, const ProxyPlace
  * (us) behind one that is told. A key frame may be among them. */
 #define PROXY_PICTURE_SPACING 400000
 const ProxyPicture *proxy_ring_next_picture (const ProxyRing *self, const ProxyPlace *after);
-/* The first chunk that may still be here, and one past the contiguous run that chunk lies in. */
+/* The first chunk that may still be here. */
 uint64_t proxy_ring_oldest (const ProxyRing *self);
-uint64_t proxy_ring_run_end (const ProxyRing *self, uint64_t chunk);
+/* Behind the last whole packet of the contiguous run that chunk lies in. */
+ProxyPlace proxy_ring_run_end (const ProxyRing *self, uint64_t chunk);
 
 /* What the stream contains as far as it is known. */
 const MediaStreamInfo *proxy_ring_info (const ProxyRing *self);

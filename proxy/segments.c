@@ -140,12 +140,6 @@ is_before (ProxyPlace a, ProxyPlace b)
   return a.chunk < b.chunk || (a.chunk == b.chunk && a.offset < b.offset);
 }
 
-static ProxyPlace
-run_end (const ProxySegments *self, ProxyPlace place)
-{
-  return (ProxyPlace){proxy_ring_run_end (self->ring, place.chunk), 0};
-}
-
 static void
 take_key (ProxySegments *self, const ProxyPicture *key, int64_t wall)
 {
@@ -158,7 +152,7 @@ take_key (ProxySegments *self, const ProxyPicture *key, int64_t wall)
   /* a key frame may be known for one only when pictures behind it are */
   bool told_late = !is_before (segment->last, key->place);
   if (key->run != segment->run) {
-    close_broken (self, run_end (self, segment->begin));
+    close_broken (self, proxy_ring_run_end (self->ring, segment->begin.chunk));
     begin_segment (self, key, wall, true);
   } else if (!told_late && (step < 0 || step > limit (self))) {
     close_broken (self, key->place);
@@ -237,7 +231,7 @@ proxy_segments_update (ProxySegments *self, int64_t wall)
     ;
   const Segment *last = open_segment (self);
   if (last && proxy_ring_has_ended (self->ring))
-    close_broken (self, run_end (self, last->begin));
+    close_broken (self, proxy_ring_run_end (self->ring, last->begin.chunk));
   forget (self);
 }
 

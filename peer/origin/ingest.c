@@ -3,17 +3,13 @@
  * packet is dropped. From then on 188 bytes are taken at a time, and a packet that does not begin
  * with the sync byte sends us back to looking.
  *
- * When an encoder comes back, its clock and its continuity counters begin anew. In front of the
- * first packet of each PID goes one that has only an adaptation field with the discontinuity
- * indicator (ISO/IEC 13818-1, 2.4.3.5): its counter is the one before the packet's, so that
- * receivers see neither a gap nor a packet that came twice, and it announces the new clock before
- * the first PCR. */
+ * When an encoder comes back, its clock and its continuity counters begin anew, so its stream is
+ * joined to the one before. */
 #include "peer/origin/ingest.h"
+#include "peer/media/joint.h"
 
 #include <string.h>
 
-#define N_PIDS 8192
-#define PID_NULL 0x1FFF
 /* One byte in 256 is a sync byte by chance; five at the right places are not. */
 #define FIRST_PACKETS 5
 #define RATE_WINDOW 1000000 /* us */
@@ -23,10 +19,10 @@ struct OriginIngest {
   MediaTs *ts;
   bool connected, synced, found; /* found: this encoder sends packets */
   bool resumed;
-  uint8_t joined[N_PIDS / 8]; /* PIDs whose stream goes on, or needs not be joined */
-  GByteArray *pending;        /* bytes not yet known to be packets, or a part of one */
-  size_t looked;              /* no packets begin in so many of them */
-  int64_t last;               /* us; when bytes came */
+  MediaJoint joint;    /* to the encoder before */
+  GByteArray *pending; /* bytes not yet known to be packets, or a part of one */
+  size_t looked;       /* no packets begin in so many of them */
+  int64_t last;        /* us; when bytes came */
   int64_t rate_since;
   uint64_t rate_bytes;
   OriginIngestStats stats;
@@ -63,7 +59,7 @@ origin_ingest_begin (OriginIngest *self, int64_t now)
   self->rate_since = now;
   self->rate_bytes = 0;
   self->stats.rate = 0;
-  memset (self->joined, 0, sizeof self->joined);
+  self->joint = (MediaJoint){0};
   g_byte_array_set_size (self->pending, 0);
   self->looked = 0;
   self->stats.sessions++;
@@ -80,27 +76,14 @@ publish (OriginIngest *self, int64_t now, const uint8_t *packet)
   return origin_publisher_write (self->publisher, now, packet, MEDIA_TS_PACKET);
 }
 
-/* In front of the first packet of a PID, when there was another encoder before. */
+/* When there was another encoder before. */
 static bool
 publish_joint (OriginIngest *self, int64_t now, const uint8_t *packet)
 {
-  unsigned pid = (packet[1] & 0x1Fu) << 8 | packet[2];
   uint8_t joint[MEDIA_TS_PACKET];
 
-  if (pid == PID_NULL || (self->joined[pid / 8] & 1 << pid % 8))
-    return true;
-  self->joined[pid / 8] |= (uint8_t)(1 << pid % 8);
-  if (!self->resumed)
-    return true;
-  memset (joint, 0xFF, sizeof joint);
-  joint[0] = 0x47;
-  joint[1] = (uint8_t)(pid >> 8);
-  joint[2] = (uint8_t)pid;
-  /* Only packets with payload are counted. */
-  joint[3] = (uint8_t)(0x20 | ((packet[3] - (packet[3] & 0x10 ? 1 : 0)) & 15));
-  joint[4] = MEDIA_TS_PACKET - 5;
-  joint[5] = 0x80;
-  return publish (self, now, joint);
+  return !self->resumed || !media_joint_before (&self->joint, packet, joint) ||
+         publish (self, now, joint);
 }
 
 /* Where packets begin; -1 = not to be seen yet. final: no more bytes come. */

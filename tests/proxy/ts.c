@@ -143,8 +143,10 @@ ts_discontinuity (const uint8_t *bytes, size_t n)
   memset (last, 0xff, sizeof last);
   for (size_t at = 0; at + PACKET <= n; at += PACKET) {
     unsigned pid = (bytes[at + 1] & 0x1fu) << 8 | bytes[at + 2];
-    uint8_t counter = bytes[at + 3] & 15;
-    if (bytes[at] != 0x47 || (last[pid] != 0xff && counter != ((last[pid] + 1) & 15)))
+    uint8_t counter = bytes[at + 3] & 15, control = bytes[at + 3] >> 4 & 3;
+    bool told = (control & 2) && bytes[at + 4] > 0 && (bytes[at + 5] & 0x80);
+    uint8_t next = (uint8_t)(last[pid] + (control & 1)) & 15;
+    if (bytes[at] != 0x47 || (last[pid] != 0xff && !told && counter != next))
       return at;
     last[pid] = counter;
   }
