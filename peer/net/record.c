@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Chunks are gathered in memory (peer/net/blocks.c), so the file may lack the newest few until it is
+ * flushed, finished or closed; after a kill it is emptied anyway. */
 #define G_LOG_DOMAIN "peer/net"
 #include "peer/net/record.h"
+#include "peer/net/blocks.h"
 #include "peer/net/disk.h"
 #include "peer/net/file.h"
 
@@ -14,6 +17,7 @@ typedef struct {
   PeerStore parent;
   char *path;
   int fd;
+  NetBlocks *blocks;
   uint32_t chunk_size;
   uint64_t max_chunks;
   PeerChunks *have;
@@ -39,7 +43,7 @@ record_read (PeerStore *store, uint64_t chunk, uint8_t *out, size_t room, size_t
     return PEER_STORE_ABSENT;
   if (room < self->chunk_size)
     return PEER_STORE_FAILED;
-  if (!net_disk_read (self->fd, out, self->chunk_size, chunk * self->chunk_size))
+  if (!net_blocks_read (self->blocks, chunk, out))
     return fail (self, "read");
   *n = self->chunk_size;
   return PEER_STORE_OK;
@@ -51,7 +55,7 @@ record_write (PeerStore *store, uint64_t chunk, const uint8_t *bytes, size_t n)
   Record *self = (Record *)store;
   if (self->is_finished || chunk >= self->max_chunks || n != self->chunk_size)
     return PEER_STORE_ABSENT;
-  if (!net_disk_write (self->fd, bytes, n, chunk * self->chunk_size))
+  if (!net_blocks_write (self->blocks, chunk, bytes))
     return fail (self, "write");
   peer_chunks_add (self->have, (PeerRange){chunk, chunk + 1});
   return PEER_STORE_OK;
@@ -65,6 +69,7 @@ record_discard (PeerStore *store, PeerRange run)
   if (self->is_finished || peer_range_is_empty (run))
     return;
   peer_chunks_remove (self->have, run);
+  net_blocks_forget (self->blocks, run);
   if (fallocate (self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                  (off_t)(run.first * self->chunk_size),
                  (off_t)(peer_range_size (run) * self->chunk_size)) < 0)
@@ -79,10 +84,20 @@ record_chunks (PeerStore *store, PeerChunks *out)
     peer_chunks_add (out, peer_chunks_run (self->have, i));
 }
 
+void
+net_record_flush (PeerStore *store)
+{
+  Record *self = (Record *)store;
+  if (!net_blocks_flush (self->blocks))
+    fail (self, "write");
+}
+
 static void
 record_free (PeerStore *store)
 {
   Record *self = (Record *)store;
+  net_record_flush (store);
+  net_blocks_free (self->blocks);
   close (self->fd);
   peer_chunks_free (self->have);
   g_free (self->path);
@@ -118,6 +133,7 @@ net_record_open (const char *path, uint32_t chunk_size, uint64_t max_bytes, GErr
   self->fd = fd;
   self->chunk_size = chunk_size;
   self->max_chunks = most / chunk_size;
+  self->blocks = net_blocks_new (fd, chunk_size, self->max_chunks * chunk_size);
   self->have = peer_chunks_new (0);
   return &self->parent;
 }
@@ -127,5 +143,6 @@ net_record_finish (PeerStore *store)
 {
   Record *self = (Record *)store;
   self->is_finished = true;
+  net_record_flush (store);
   flock (self->fd, LOCK_UN);
 }

@@ -13,5 +13,7 @@
  * kept. */
 PeerStore *net_record_open (const char *path, uint32_t chunk_size, uint64_t max_bytes,
                             GError **error);
+/* All that was written until now is in the file; a failure is logged. */
+void net_record_flush (PeerStore *store);
 /* Nothing more is written; now net_file_adopt() can open it. It is still read from. */
 void net_record_finish (PeerStore *store);

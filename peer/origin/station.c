@@ -339,12 +339,16 @@ origin_content_finish (OriginContent *self, GError **error)
   }
   if (self->ended)
     return false;
+  net_record_flush (
+      peer_swarm_store (self->swarm)); /* who is killed behind the note has all of it */
   if (!note_end (self, error))
     return false;
   self->ended = true;
   g_clear_handle_id (&self->until_timer, g_source_remove);
   origin_content_end (self);
-  if (!origin_publisher_end (self->publisher, net_udp_now (self->station->udp)))
+  bool is_signed = origin_publisher_end (self->publisher, net_udp_now (self->station->udp));
+  net_record_finish (peer_swarm_store (self->swarm));
+  if (!is_signed)
     g_message ("channel %s: the broadcast ended before anything was published", self->id);
   else if (!self->from_start)
     g_message ("channel %s: the broadcast is over", self->id);

@@ -10,6 +10,29 @@
 
 enum { SIZE = 1128, STEP = 16, N = 5 * STEP };
 
+/* --- the kernel's side, watched (linked with --wrap) --- */
+
+static unsigned n_calls; /* to read or write at a place */
+
+ssize_t __real_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
+ssize_t __wrap_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
+ssize_t __real_pread64 (int fd, void *out, size_t n, off_t offset);
+ssize_t __wrap_pread64 (int fd, void *out, size_t n, off_t offset);
+
+ssize_t
+__wrap_pwrite64 (int fd, const void *bytes, size_t n, off_t offset)
+{
+  n_calls++;
+  return __real_pwrite64 (fd, bytes, n, offset);
+}
+
+ssize_t
+__wrap_pread64 (int fd, void *out, size_t n, off_t offset)
+{
+  n_calls++;
+  return __real_pread64 (fd, out, n, offset);
+}
+
 static void
 fill (uint64_t chunk, uint8_t *out)
 {
@@ -74,6 +97,56 @@ test_record (void)
   store->class->discard (store, (PeerRange){0, 20});
   assert_chunk (store, 9);
   peer_store_free (store);
+  scratch_free (folder);
+}
+
+/* All that was kept is in the file when nothing more comes, and what was discarded is not, even if it
+ * had not been written yet. */
+static void
+assert_file (const char *path, uint64_t n_chunks, uint64_t lost)
+{
+  g_autofree char *bytes = NULL;
+  uint8_t truth[SIZE];
+  gsize n;
+  g_assert_true (g_file_get_contents (path, &bytes, &n, NULL));
+  g_assert_cmpuint (n, ==, n_chunks * SIZE);
+  for (uint64_t chunk = 0; chunk < n_chunks; chunk++) {
+    fill (chunk, truth);
+    if (chunk == lost)
+      memset (truth, 0, SIZE);
+    g_assert_cmpmem (bytes + chunk * SIZE, SIZE, truth, SIZE);
+  }
+}
+
+static void
+test_few_calls (void)
+{
+  enum { MANY = 3000, LOST = MANY - 3 };
+  char *folder = scratch_new ();
+  g_autofree char *path = g_build_filename (folder, "record", NULL);
+  for (unsigned way = 0; way < 2; way++) {
+    PeerStore *store = open_record (path, 0);
+    n_calls = 0;
+    /* as batches of 64 come, those that carry hashes first */
+    for (uint64_t i = 0; i < MANY; i++) {
+      uint64_t in = i % 64, chunk = i - in + (in < 32 ? 2 * in : 2 * (in - 32) + 1);
+      if (i >= MANY / 64 * 64)
+        chunk = i;
+      g_assert_cmpint (write_chunk (store, chunk), ==, PEER_STORE_OK);
+    }
+    g_assert_cmpuint (n_calls, <, MANY / 15);
+    store->class->discard (store, (PeerRange){LOST, LOST + 1});
+    if (way == 0) {
+      net_record_finish (store);
+      assert_file (path, MANY, LOST);
+      n_calls = 0;
+      for (uint64_t chunk = 0; chunk < LOST; chunk++)
+        assert_chunk (store, chunk);
+      g_assert_cmpuint (n_calls, <, MANY / 15);
+    }
+    peer_store_free (store);
+    assert_file (path, MANY, LOST);
+  }
   scratch_free (folder);
 }
 
@@ -148,6 +221,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/net/record/keeps-chunks-at-their-place", test_record);
+  g_test_add_func ("/net/record/calls-carry-many-chunks", test_few_calls);
   g_test_add_func ("/net/record/becomes-content-on-demand", test_adopt);
   return g_test_run ();
 }

@@ -390,7 +390,8 @@ test_publish (void)
 
 /* --- a broadcast that is recorded, and becomes a film --- */
 
-#define N_RECORDED 40
+#define N_BLOCKS 7 /* more than are kept in memory */
+#define N_RECORDED (N_BLOCKS * 64)
 
 static void
 record_scene (Call call)
@@ -437,11 +438,11 @@ test_record (void)
 {
   chunk_size = 16;
   world_init (&world, N_RECORDED * 16);
-  g_assert_cmpuint (torture (READ, (Way){EIO, false}, record_scene), >=, N_RECORDED);
-  g_assert_cmpuint (torture (READ, (Way){0, true}, record_scene), >=, N_RECORDED);
-  g_assert_cmpuint (torture (WRITE, (Way){ENOSPC, false}, record_scene), >=, N_RECORDED);
-  g_assert_cmpuint (torture (WRITE, (Way){EIO, true}, record_scene), >=, N_RECORDED);
-  g_assert_cmpuint (torture (WRITE, (Way){0, true}, record_scene), >=, N_RECORDED);
+  g_assert_cmpuint (torture (READ, (Way){EIO, false}, record_scene), >=, N_BLOCKS - 1);
+  g_assert_cmpuint (torture (READ, (Way){0, true}, record_scene), >=, N_BLOCKS - 1);
+  g_assert_cmpuint (torture (WRITE, (Way){ENOSPC, false}, record_scene), >=, N_BLOCKS);
+  g_assert_cmpuint (torture (WRITE, (Way){EIO, true}, record_scene), >=, N_BLOCKS);
+  g_assert_cmpuint (torture (WRITE, (Way){0, true}, record_scene), >=, N_BLOCKS);
   g_assert_cmpuint (torture (TRUNCATE, (Way){EIO, false}, record_scene), ==, 1);
   g_assert_cmpuint (torture (OPEN, (Way){EMFILE, false}, record_scene), >=, 1);
   g_assert_cmpuint (torture (ALLOCATE, (Way){EOPNOTSUPP, false}, record_scene), ==, 1);
