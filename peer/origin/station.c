@@ -8,10 +8,10 @@
 #include "peer/link.h"
 #include "peer/media/mpegts.h"
 #include "peer/membership.h"
-#include "peer/net/file.h"
 #include "peer/net/record.h"
 #include "peer/net/status.h"
 #include "peer/net/tracker.h"
+#include "peer/origin/hashing.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>
@@ -23,8 +23,6 @@
 #define REPORT_SECONDS 10
 #define UNTIL_LOOK_MS 10000 /* between two looks at the clock, which may be set */
 #define TRACKER_TIMEOUT_MS 2000
-
-typedef struct Hashing Hashing;
 
 static bool add_file (OriginContent *self, GError **error);
 static void content_free (gpointer data);
@@ -43,8 +41,8 @@ struct OriginContent {
   int64_t reserve_again;
   uint64_t encoders_refused;
   char *error, *source_error;
-  Hashing *hashing; /* NULL = not now */
-  PeerContent film; /* FILE: chunk size, hash and addressing that it must have; else all 0 */
+  OriginHashing *hashing; /* NULL = not now */
+  PeerContent film;       /* FILE: chunk size, hash and addressing that it must have; else all 0 */
 
   int64_t until; /* as in OriginEntry */
   guint until_timer;
@@ -64,7 +62,7 @@ struct OriginStation {
   PeerContent channel, file; /* the metadata of new ones */
   uint64_t window;
   GPtrArray *contents;
-  GQueue to_hash; /* OriginContent; the first is being hashed */
+  OriginHasher *hasher;
   unsigned n_records;
   guint report;
 };
@@ -584,77 +582,17 @@ origin_content_end (OriginContent *self)
 
 /* --- files --- */
 
-static void hash_next (OriginStation *self);
-
-/* content is the main loop's alone: nobody waits for the thread when we are stopped. */
-struct Hashing {
-  OriginContent *content; /* NULL = it is gone */
-  char *id, *path, *hashes_path;
-  PeerContent metadata;
-  PeerStore *store;
-  PeerIntegrity *integrity;
-  gint permille;
-  int shown; /* per cent */
-  bool tty;
-};
-
-static void
-hashing_free (gpointer data)
-{
-  Hashing *self = data;
-
-  g_free (self->id);
-  g_free (self->path);
-  g_free (self->hashes_path);
-  if (self->store != NULL)
-    peer_store_free (self->store);
-  if (self->integrity != NULL)
-    peer_integrity_free (self->integrity);
-  g_free (self);
-}
-
-static void
-on_progress (uint64_t done, uint64_t total, gpointer data)
-{
-  Hashing *self = data;
-  int permille = total == 0 ? 1000 : (int)(done * 1000.0 / total), step = self->tty ? 1 : 10;
-
-  g_atomic_int_set (&self->permille, permille);
-  if (permille / 10 < self->shown + step && permille < 1000)
-    return;
-  if (self->shown == permille / 10)
-    return;
-  self->shown = permille / 10;
-  fprintf (stderr, "%s%s: hashing, %d %%%s", self->tty ? "\r" : "", self->id, self->shown,
-           self->tty && permille < 1000 ? "" : "\n");
-}
-
-static void
-hash_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  Hashing *self = data;
-  GError *error = NULL;
-
-  self->store = net_file_publish (self->path, self->hashes_path, &self->metadata, &self->integrity,
-                                  on_progress, self, &error);
-  if (self->store != NULL)
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, error);
-}
-
 static bool
-join_file (Hashing *hashing, GError **error)
+join_file (OriginContent *self, OriginHashed *hashed, GError **error)
 {
-  OriginContent *self = hashing->content;
   PeerJoin join = {.content = &self->content,
-                   .store = g_steal_pointer (&hashing->store),
-                   .integrity = g_steal_pointer (&hashing->integrity),
+                   .store = g_steal_pointer (&hashed->store),
+                   .integrity = g_steal_pointer (&hashed->integrity),
                    .discard_window = UINT64_MAX,
                    .source = true,
                    .tracker_key = tracker_key (self->station)};
 
-  self->content = hashing->metadata;
+  self->content = hashed->content;
   self->swarm = peer_engine_join (net_udp_engine (self->station->udp), &join, error);
   if (self->swarm == NULL)
     return false;
@@ -663,63 +601,39 @@ join_file (Hashing *hashing, GError **error)
 }
 
 static void
-on_hashed (GObject *source, GAsyncResult *result, gpointer data)
+on_hashed (OriginHashed *hashed, const GError *failure, gpointer data)
 {
-  Hashing *hashing = g_task_get_task_data (G_TASK (result));
-  OriginContent *self = hashing->content;
-  g_autoptr (GError) error = NULL;
+  OriginContent *self = data;
+  g_autoptr (GError) error = failure != NULL ? g_error_copy (failure) : NULL;
 
-  if (self == NULL)
-    return;
   self->hashing = NULL;
-  g_queue_pop_head (&self->station->to_hash);
-  if (g_task_propagate_boolean (G_TASK (result), &error) && join_file (hashing, &error)) {
+  if (error == NULL && join_file (self, hashed, &error)) {
     g_message ("%s: seeding %s", self->id, self->source);
   } else {
     self->error = g_strdup (error->message);
     g_warning ("%s: not published: %s", self->id, error->message);
   }
-  hash_next (self->station);
-}
-
-static void
-hash_next (OriginStation *self)
-{
-  OriginContent *content = g_queue_peek_head (&self->to_hash);
-  g_autoptr (GTask) task = NULL;
-  Hashing *hashing;
-
-  if (content == NULL)
-    return;
-  hashing = g_new0 (Hashing, 1);
-  hashing->content = content;
-  hashing->id = g_strdup (content->id);
-  hashing->path = g_strdup (content->source);
-  hashing->hashes_path = origin_content_hashes_path (content);
-  content->hashing = hashing;
-  hashing->tty = isatty (STDERR_FILENO);
-  hashing->metadata = self->file;
-  if (content->film.chunk_size > 0) {
-    hashing->metadata.chunk_size = content->film.chunk_size;
-    hashing->metadata.hash = content->film.hash;
-    hashing->metadata.addressing = content->film.addressing;
-  }
-  task = g_task_new (NULL, NULL, on_hashed, NULL);
-  g_task_set_task_data (task, hashing, hashing_free);
-  g_task_run_in_thread (task, hash_in_thread);
 }
 
 static bool
 add_file (OriginContent *self, GError **error)
 {
+  PeerContent wanted = self->station->file;
+  g_autofree char *hashes_path = NULL;
+
   if (!g_file_test (self->source, G_FILE_TEST_IS_REGULAR) || access (self->source, R_OK) != 0) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: %s is no file that can be read",
                  self->id, self->source);
     return false;
   }
-  g_queue_push_tail (&self->station->to_hash, self);
-  if (g_queue_get_length (&self->station->to_hash) == 1)
-    hash_next (self->station);
+  if (self->film.chunk_size > 0) {
+    wanted.chunk_size = self->film.chunk_size;
+    wanted.hash = self->film.hash;
+    wanted.addressing = self->film.addressing;
+  }
+  hashes_path = origin_content_hashes_path (self);
+  self->hashing = origin_hasher_add (self->station->hasher, self->id, self->source, hashes_path,
+                                     &wanted, on_hashed, self);
   return true;
 }
 
@@ -733,8 +647,6 @@ content_free (gpointer data)
   if (self->timer != 0)
     g_source_remove (self->timer);
   g_clear_handle_id (&self->until_timer, g_source_remove);
-  if (self->hashing != NULL)
-    self->hashing->content = NULL;
   g_clear_pointer (&self->tracker, net_tracker_free);
   g_clear_pointer (&self->ingest, origin_ingest_free);
   g_clear_pointer (&self->publisher, origin_publisher_free);
@@ -764,6 +676,7 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
   self->file = options->file;
   self->window = options->window;
   self->contents = g_ptr_array_new_with_free_func (content_free);
+  self->hasher = origin_hasher_new ();
   for (const char *const *text = options->announce; *text != NULL; text++) {
     PeerAddress address;
 
@@ -818,10 +731,10 @@ origin_station_free (OriginStation *self)
   wait_for_records (self);
   for (guint i = 0; i < self->contents->len; i++)
     sign_off (g_ptr_array_index (self->contents, i));
+  origin_hasher_free (self->hasher);
   g_ptr_array_unref (self->contents);
   if (self->report != 0)
     g_source_remove (self->report);
-  g_queue_clear (&self->to_hash);
   g_clear_pointer (&self->status, net_status_free);
   if (self->udp != NULL)
     net_udp_free (self->udp);
@@ -989,7 +902,7 @@ origin_content_stats (OriginContent *self, OriginContentStats *out)
     peer_swarm_stats (self->swarm, &out->swarm);
   out->encoders_refused = self->encoders_refused;
   if (self->hashing != NULL)
-    out->hashed = g_atomic_int_get (&self->hashing->permille) / 1000.0;
+    out->hashed = origin_hashing_progress (self->hashing);
   else
     out->hashed = self->kind == ORIGIN_FILE && self->swarm != NULL ? 1 : 0;
   out->error = self->error;
