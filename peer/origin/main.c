@@ -58,7 +58,7 @@ start (Program *self, GError **error)
   const OriginOptions *options = self->options;
   OriginStationOptions station = {.peer_address = options->peer,
                                   .trackers = (const char *const *)options->trackers,
-                                  .announce = (const char *const *)options->announce,
+                                  .announce = options->announce,
                                   .allow_plain_tracker = options->allow_plain_tracker,
                                   .max_per_ip = options->max_per_ip,
                                   .loss_tolerance = options->loss_tolerance,

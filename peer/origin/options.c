@@ -250,16 +250,23 @@ check (const OriginOptions *self, GError **error)
   for (char **tracker = self->trackers; *tracker != NULL; tracker++)
     if (!net_tracker_check (*tracker, self->allow_plain_tracker, error))
       return false;
-  for (char **text = self->announce; *text != NULL; text++) {
+  return check_ids (self, error);
+}
+
+static bool
+add_announced (OriginOptions *self, char **texts, GError **error)
+{
+  for (; texts != NULL && *texts != NULL; texts++) {
     PeerAddress address;
 
-    if (!peer_address_parse (*text, &address) || !peer_address_is_usable (&address)) {
+    if (!peer_address_parse (*texts, &address) || !peer_address_is_usable (&address)) {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                   "--announce %s is no ADDR:PORT with an IP address and a port", *text);
+                   "--announce %s is no ADDR:PORT with an IP address and a port", *texts);
       return false;
     }
+    g_array_append_val (self->announce, address);
   }
-  return check_ids (self, error);
+  return true;
 }
 
 static bool
@@ -270,7 +277,7 @@ fill (OriginOptions *self, Raw *raw, GError **error)
   self->state = g_steal_pointer (&raw->state);
   self->config = g_steal_pointer (&raw->config);
   self->trackers = or_none (&raw->trackers);
-  self->announce = or_none (&raw->announce);
+  self->announce = g_array_new (FALSE, FALSE, sizeof (PeerAddress));
   self->allow_plain_tracker = raw->allow_plain;
   self->benign_network = raw->benign_network;
   self->no_peer_exchange = raw->no_peer_exchange;
@@ -279,6 +286,7 @@ fill (OriginOptions *self, Raw *raw, GError **error)
   self->entries = g_ptr_array_new_with_free_func ((GDestroyNotify)origin_entry_free);
   self->peering = net_peering_new (&raw->peering, error);
   return self->peering != NULL && take_numbers (self, raw, error) &&
+         add_announced (self, raw->announce, error) &&
          net_options_max_per_ip (raw->max_per_ip, &self->max_per_ip, error) &&
          net_options_loss_tolerance (raw->loss_tolerance, &self->loss_tolerance, error) &&
          add_entries (self, ORIGIN_CHANNEL, raw->channels, error) &&
@@ -384,7 +392,7 @@ origin_options_free (OriginOptions *self)
   g_free (self->state);
   g_free (self->config);
   g_strfreev (self->trackers);
-  g_strfreev (self->announce);
+  g_clear_pointer (&self->announce, g_array_unref);
   g_clear_pointer (&self->entries, g_ptr_array_unref);
   g_clear_pointer (&self->peering, net_peering_free);
   g_free (self);

@@ -7,7 +7,8 @@
 
 typedef struct {
   char *http, *peer, *state, *config;
-  char **trackers, **announce;
+  char **trackers;
+  GArray *announce;   /* PeerAddress */
   GPtrArray *entries; /* OriginEntry */
   bool allow_plain_tracker, benign_network, no_peer_exchange, verbose, version;
   unsigned loss_tolerance;   /* percent */

@@ -670,23 +670,13 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
   self->state = state;
   self->trackers = g_strdupv ((char **)options->trackers);
   self->has_tracker_key = origin_state_tracker (state, options->trackers, self->tracker_key);
-  self->announce = g_array_new (FALSE, FALSE, sizeof (PeerAddress));
+  self->announce = g_array_ref (options->announce);
   self->allow_plain_tracker = options->allow_plain_tracker;
   self->channel = options->channel;
   self->file = options->file;
   self->window = options->window;
   self->contents = g_ptr_array_new_with_free_func (content_free);
   self->hasher = origin_hasher_new ();
-  for (const char *const *text = options->announce; *text != NULL; text++) {
-    PeerAddress address;
-
-    if (!peer_address_parse (*text, &address) || !peer_address_is_usable (&address)) {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                   "--announce %s is no ADDR:PORT with an IP address and a port", *text);
-      return NULL;
-    }
-    g_array_append_val (self->announce, address);
-  }
   peer_engine_options_init (&engine);
   engine.max_per_ip = options->max_per_ip;
   engine.loss_tolerance = options->loss_tolerance;

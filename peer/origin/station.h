@@ -13,7 +13,7 @@
 typedef struct {
   const char *peer_address;    /* ADDR:PORT of the peer protocol */
   const char *const *trackers; /* NULL-terminated URIs */
-  const char *const *announce; /* NULL-terminated ADDR:PORT for the links */
+  GArray *announce;            /* PeerAddress, for the links; not changed */
   bool allow_plain_tracker;
   bool benign_network, no_peer_exchange;
   unsigned loss_tolerance;   /* percent */
