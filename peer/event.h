@@ -38,7 +38,7 @@ typedef struct {
 typedef struct PeerEventQueue PeerEventQueue;
 PeerEventQueue *peer_event_queue_new (void);
 void peer_event_queue_free (PeerEventQueue *self);
-/* CHUNKS that continue the newest event's run are added to it. */
+/* CHUNKS, LOST and LATE that follow one another, of one swarm, are told by runs. */
 void peer_event_queue_push (PeerEventQueue *self, const PeerEvent *event);
 bool peer_event_queue_pop (PeerEventQueue *self, PeerEvent *out);
 /* Forgets the events of a swarm that is gone. */
