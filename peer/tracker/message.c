@@ -8,6 +8,7 @@ swarm_free (gpointer data)
 {
   TrackerSwarm *self = data;
   g_free (self->swarm_id);
+  g_clear_pointer (&self->chunks, g_array_unref);
   g_free (self);
 }
 
@@ -60,6 +61,15 @@ tracker_request_add_swarm (TrackerRequest *self, const char *swarm_id)
   swarm->swarm_id = g_strdup (swarm_id);
   g_ptr_array_add (self->swarms, swarm);
   return swarm;
+}
+
+void
+tracker_swarm_add_chunks (TrackerSwarm *self, uint64_t first, uint64_t end)
+{
+  TrackerRange range = {first, end};
+  if (self->chunks == NULL)
+    self->chunks = g_array_new (FALSE, FALSE, sizeof (TrackerRange));
+  g_array_append_val (self->chunks, range);
 }
 
 TrackerResponse *

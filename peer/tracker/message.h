@@ -55,6 +55,8 @@ typedef enum {
 #define TRACKER_MAX_SWARM_ID 2200
 /* Of one message: actions, statistics, results, addresses. */
 #define TRACKER_MAX_LIST 64
+/* Ranges of chunks that one swarm of a request names. */
+#define TRACKER_MAX_RANGES 32
 /* Peers that a response names (section 3.2.2: "should be less than 30"). */
 #define TRACKER_MAX_PEERS 30
 
@@ -78,6 +80,20 @@ typedef struct {
   uint64_t upload_bandwidth; /* bytes/s */
 } TrackerPeerNum;
 
+/* Optional members of ours: how fit the peer is to serve others. */
+typedef struct {
+  bool said;       /* false = the rest has no meaning */
+  uint8_t battery; /* percent left; TRACKER_BATTERY_UNSAID = on mains, or unsaid */
+  uint8_t loss;    /* percent of its datagrams that are lost */
+  bool mobile;     /* its traffic costs its owner: a phone's network */
+} TrackerCondition;
+#define TRACKER_BATTERY_UNSAID 255
+
+/* A run of chunks, half-open (RFC 6972, PPSP.TP.REQ-3). */
+typedef struct {
+  uint64_t first, end;
+} TrackerRange;
+
 /* One swarm of a request; the request's type says which fields count. */
 typedef struct {
   char *swarm_id;
@@ -86,6 +102,9 @@ typedef struct {
   uint64_t uploaded, downloaded; /* STAT_REPORT; bytes */
   uint64_t bandwidth;            /* STAT_REPORT; upload to spare, bytes/s */
   uint32_t links;                /* STAT_REPORT */
+  uint32_t late;                 /* STAT_REPORT; chunks that came too late; an extension */
+  GArray *chunks; /* TrackerRange: that are wanted (FIND), that it has (STAT_REPORT); NULL = unsaid;
+                   * an extension */
 } TrackerSwarm;
 
 typedef struct {
@@ -93,10 +112,11 @@ typedef struct {
   char *transaction_id;
   char *peer_id;
   char *account; /* whom the transport has proven this to be; NULL = nobody in particular */
-  TrackerPeerNum peer_num; /* CONNECT, FIND */
-  GArray *addresses;       /* TrackerAddress: where this peer listens; CONNECT */
-  GPtrArray *swarms;       /* TrackerSwarm; FIND names exactly one */
-  bool certificates;       /* wants certificates of membership: RFC 7574, 12.2.2; an extension */
+  TrackerPeerNum peer_num;    /* CONNECT, FIND */
+  TrackerCondition condition; /* CONNECT, STAT_REPORT; an extension */
+  GArray *addresses;          /* TrackerAddress: where this peer listens; CONNECT */
+  GPtrArray *swarms;          /* TrackerSwarm; FIND names exactly one */
+  bool certificates;          /* wants certificates of membership: RFC 7574, 12.2.2; an extension */
 } TrackerRequest;
 
 /* A peer of a list; who has several addresses is listed as often. */
@@ -126,6 +146,9 @@ TrackerRequest *tracker_request_new (TrackerRequestType type, const char *transa
 void tracker_request_free (TrackerRequest *self);
 /* Returns the new one, which the request owns. */
 TrackerSwarm *tracker_request_add_swarm (TrackerRequest *self, const char *swarm_id);
+
+/* Makes the list if there is none. */
+void tracker_swarm_add_chunks (TrackerSwarm *self, uint64_t first, uint64_t end);
 
 TrackerResponse *tracker_response_new (TrackerStatus status, const char *transaction_id);
 void tracker_response_free (TrackerResponse *self);

@@ -1,13 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*   swarms: ID -> Swarm --members--> [ Member  Member  Member ]
- *                                        |       |
- *   peers: ID+IP -> Peer --members--> [ Member  Member ]
- *
- * A Member is one peer in one swarm, and knows its place in the swarm's array, so that it leaves
- * in O(1): the last one takes its place. Peers stand in two queues, one for each timer, the least
- * recently heard of first: since a timer is the same for all, that is the order of their ends.
- *
- * The machine of Figure 5 for each peer ID:
+/* The machine of Figure 5 for each peer ID:
  *
  *   START --CONNECT--> REGISTERED --JOIN--> TRACKING --LEAVE of the last, track timer--> (gone)
  *                          |                   |
@@ -20,247 +12,72 @@
  * invalid CONNECT in TRACKING, we follow the former: an error, and the peer stays. */
 #include "peer/tracker/registry.h"
 
+#include "peer/tracker/changes.h"
 #include "peer/tracker/hash.h"
+#include "peer/tracker/select.h"
 #include "peer/tracker/transactions.h"
 
 #include <string.h>
 
-/* A peer's own addresses that we keep and name. */
-#define MAX_ADDRESSES 4
-/* How often we draw, for each peer of a list, before we take a shorter one: who asks, and who
- * cannot be contacted, are drawn too. */
-#define DRAWS_PER_PEER 4
 /* A response to many JOINs names no more peers than this, all its lists together. */
 #define MAX_LISTED (8 * TRACKER_MAX_PEERS)
-
-typedef struct Swarm Swarm;
-typedef struct Peer Peer;
-
-typedef struct {
-  Peer *peer;
-  Swarm *swarm;
-  guint index; /* in swarm->members */
-  TrackerMode mode;
-  uint64_t uploaded, downloaded;
-  GBytes *certificate; /* of its membership at certified; NULL = none is kept */
-  PeerAddress certified;
-  int64_t renew; /* us */
-} Member;
-
-struct Swarm {
-  char *id;
-  GPtrArray *members; /* Member */
-  uint32_t seeders;
-};
-
-typedef enum { STATE_REGISTERED, STATE_TRACKING } PeerState;
-
-struct Peer {
-  char *id;
-  char *account;     /* GRefString; NULL = it has shown none */
-  int64_t connected; /* us */
-  PeerAddress from;  /* port 0 */
-  PeerState state;
-  int64_t heard;      /* us */
-  GList link;         /* in one of the two queues */
-  GPtrArray *members; /* Member */
-  uint8_t n_addresses;
-  TrackerAddress addresses[MAX_ADDRESSES];
-};
+/* Peers that are ended by one call: whatever happens to a million of them at once, no request waits
+ * for it. */
+#define EXPIRED_AT_ONCE 2000
+#define EXPIRED_BY_REQUEST 16
+#define LOSSY_PERCENT 5
+#define BYTES_PER_KBIT 125
 
 struct TrackerRegistry {
   TrackerRegistryOptions options;
-  GHashTable *swarms;      /* by id */
-  GHashTable *peers;       /* by id and from */
-  GHashTable *per_ip;      /* PeerAddress -> count */
+  TrackerCrowd crowd;
   GHashTable *per_account; /* GRefString -> count */
-  GQueue registered, tracking;
   TrackerTransactions *transactions;
-  int64_t now; /* us; of the request that is answered */
+  TrackerChanges changes;
+  TrackerPlaces *places; /* NULL = by prefix alone */
+  int64_t now;           /* us; of the request that is answered */
   int64_t signing_since;
   uint32_t signed_since; /* certificates, in the second that began then */
   TrackerRegistryStats stats;
 };
 
-/* --- keys ---------------------------------------------------------------------------------- */
-
-/* Strangers choose the IDs; with a hash that they can compute, they could choose them so that all
- * fall into one place of a table. The same for all registries of the process, set by the first. */
-static uint64_t hash_seed;
-
-static guint
-peer_key_hash (gconstpointer data)
-{
-  const Peer *self = data;
-  return (guint)tracker_hash_text (hash_seed, self->id) * 31 + peer_address_hash (&self->from);
-}
-
-static guint
-swarm_key_hash (gconstpointer id)
-{
-  return (guint)tracker_hash_text (hash_seed, id);
-}
-
-static gboolean
-peer_key_equal (gconstpointer a, gconstpointer b)
-{
-  const Peer *x = a, *y = b;
-  return peer_address_equal (&x->from, &y->from) && strcmp (x->id, y->id) == 0;
-}
-
-/* Who shares a limit: an IPv4 address, or the /64 that one subscriber has. */
-static PeerAddress
-limit_key (const PeerAddress *from)
-{
-  PeerAddress key = *from;
-  key.port = 0;
-  if (!peer_address_is_v4 (from))
-    memset (key.ip + 8, 0, 8);
-  return key;
-}
-
-static uint32_t
-draw (TrackerRegistry *self, uint32_t below)
-{
-  uint64_t value = peer_random_u32 (self->options.random, self->options.random_data);
-  return (uint32_t)((value * below) >> 32);
-}
-
-/* --- swarms and members -------------------------------------------------------------------- */
-
-static void
-swarm_free (gpointer data)
-{
-  Swarm *self = data;
-  g_free (self->id);
-  g_ptr_array_unref (self->members);
-  g_free (self);
-}
-
-static Member *
-find_member (const Peer *peer, const char *swarm_id)
-{
-  for (guint i = 0; i < peer->members->len; i++) {
-    Member *member = g_ptr_array_index (peer->members, i);
-    if (strcmp (member->swarm->id, swarm_id) == 0)
-      return member;
-  }
-  return NULL;
-}
+/* --- swarms and peers ---------------------------------------------------------------------- */
 
 /* NULL = a limit is reached. */
-static Member *
-join (TrackerRegistry *self, Peer *peer, const char *swarm_id, TrackerMode mode)
+static CrowdMember *
+join (TrackerRegistry *self, CrowdPeer *peer, const char *swarm_id, TrackerMode mode)
 {
-  Member *member = find_member (peer, swarm_id);
-  if (member == NULL) {
-    Swarm *swarm = g_hash_table_lookup (self->swarms, swarm_id);
-    if (peer->members->len >= self->options.max_swarms_per_peer ||
-        (swarm == NULL && g_hash_table_size (self->swarms) >= self->options.max_swarms)) {
-      self->stats.refused++;
-      return NULL;
-    }
-    if (swarm == NULL) {
-      swarm = g_new0 (Swarm, 1);
-      swarm->id = g_strdup (swarm_id);
-      swarm->members = g_ptr_array_new ();
-      g_hash_table_insert (self->swarms, swarm->id, swarm);
-    }
-    member = g_new0 (Member, 1);
-    member->peer = peer;
-    member->swarm = swarm;
-    member->mode = TRACKER_MODE_LEECH;
-    member->index = swarm->members->len;
-    g_ptr_array_add (swarm->members, member);
-    g_ptr_array_add (peer->members, member);
+  CrowdMember *member = tracker_crowd_member (peer, swarm_id);
+  if (member != NULL) {
+    tracker_crowd_set_mode (member, mode);
+    return member;
   }
-  if (member->mode == TRACKER_MODE_SEEDER)
-    member->swarm->seeders--;
-  member->mode = mode;
-  if (mode == TRACKER_MODE_SEEDER)
-    member->swarm->seeders++;
-  return member;
-}
-
-static void
-forget_certificate (TrackerRegistry *self, Member *member)
-{
-  self->stats.certificates -= member->certificate != NULL;
-  g_clear_pointer (&member->certificate, g_bytes_unref);
-}
-
-static void
-leave (TrackerRegistry *self, Member *member)
-{
-  forget_certificate (self, member);
-  Swarm *swarm = member->swarm;
-  g_ptr_array_remove_index_fast (swarm->members, member->index);
-  if (member->index < swarm->members->len) {
-    Member *moved = g_ptr_array_index (swarm->members, member->index);
-    moved->index = member->index;
-  }
-  if (member->mode == TRACKER_MODE_SEEDER)
-    swarm->seeders--;
-  if (swarm->members->len == 0)
-    g_hash_table_remove (self->swarms, swarm->id);
-  g_ptr_array_remove_fast (member->peer->members, member);
-  g_free (member);
-}
-
-/* --- peers --------------------------------------------------------------------------------- */
-
-static GQueue *
-queue_of (TrackerRegistry *self, const Peer *peer)
-{
-  return peer->state == STATE_TRACKING ? &self->tracking : &self->registered;
-}
-
-static Peer *
-find_peer (const TrackerRegistry *self, const char *id, const PeerAddress *from)
-{
-  Peer key = {.id = (char *)id, .from = *from};
-  key.from.port = 0;
-  return g_hash_table_lookup (self->peers, &key);
-}
-
-/* Its timer starts anew. */
-static void
-hear (TrackerRegistry *self, Peer *peer, PeerState state, int64_t now)
-{
-  g_queue_unlink (queue_of (self, peer), &peer->link);
-  peer->state = state;
-  peer->heard = now;
-  g_queue_push_tail_link (queue_of (self, peer), &peer->link);
-}
-
-/* NULL = a limit is reached. */
-static Peer *
-peer_new (TrackerRegistry *self, const char *id, const PeerAddress *from, int64_t now)
-{
-  PeerAddress key = limit_key (from);
-  guint same = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_ip, &key));
-  if (g_hash_table_size (self->peers) >= self->options.max_peers ||
-      (same >= self->options.max_peers_per_ip && !peer_address_is_loopback (from))) {
+  bool known = tracker_crowd_swarm (&self->crowd, swarm_id) != NULL;
+  if (peer->n_members >= MIN (self->options.max_swarms_per_peer, TRACKER_MAX_LIST) ||
+      (!known && self->crowd.swarms.n >= self->options.max_swarms)) {
     self->stats.refused++;
     return NULL;
   }
-  g_hash_table_replace (self->per_ip, g_memdup2 (&key, sizeof key), GUINT_TO_POINTER (same + 1));
-  Peer *peer = g_new0 (Peer, 1);
-  peer->id = g_strdup (id);
-  peer->from = *from;
-  peer->from.port = 0;
-  peer->state = STATE_REGISTERED;
-  peer->connected = peer->heard = now;
-  peer->members = g_ptr_array_new ();
-  peer->link.data = peer;
-  g_queue_push_tail_link (&self->registered, &peer->link);
-  g_hash_table_add (self->peers, peer);
-  return peer;
+  return tracker_crowd_join (&self->crowd, peer, swarm_id, mode);
+}
+
+/* NULL = a limit is reached. */
+static CrowdPeer *
+peer_new (TrackerRegistry *self, const char *id, const PeerAddress *from, int64_t now)
+{
+  if (self->crowd.peers.n >= self->options.max_peers ||
+      (tracker_crowd_from_host (&self->crowd, from->ip) >= self->options.max_peers_per_ip &&
+       !peer_address_is_loopback (from))) {
+    self->stats.refused++;
+    return NULL;
+  }
+  uint16_t place = tracker_places_find (self->places, from->ip);
+  return tracker_crowd_add (&self->crowd, id, from->ip, place, now);
 }
 
 /* The account that a request has shown is the peer's from then on. false = it has too many peers. */
 static bool
-own (TrackerRegistry *self, Peer *peer, const char *account)
+own (TrackerRegistry *self, CrowdPeer *peer, const char *account)
 {
   if (account == NULL || peer->account != NULL)
     return true;
@@ -276,7 +93,7 @@ own (TrackerRegistry *self, Peer *peer, const char *account)
 }
 
 static void
-disown (TrackerRegistry *self, Peer *peer)
+disown (TrackerRegistry *self, CrowdPeer *peer)
 {
   if (peer->account == NULL)
     return;
@@ -289,179 +106,182 @@ disown (TrackerRegistry *self, Peer *peer)
   g_clear_pointer (&peer->account, g_ref_string_release);
 }
 
-/* TERMINATE: cleans all its information in all swarms (section 2.3.2, D). */
+/* Stores are not told. */
 static void
-peer_end (TrackerRegistry *self, Peer *peer)
+peer_forget (TrackerRegistry *self, CrowdPeer *peer)
 {
-  while (peer->members->len > 0)
-    leave (self, g_ptr_array_index (peer->members, peer->members->len - 1));
-  PeerAddress key = limit_key (&peer->from);
-  guint same = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_ip, &key));
-  if (same <= 1)
-    g_hash_table_remove (self->per_ip, &key);
-  else
-    g_hash_table_replace (self->per_ip, g_memdup2 (&key, sizeof key), GUINT_TO_POINTER (same - 1));
+  tracker_changes_forget (&self->changes, peer);
   disown (self, peer);
-  g_queue_unlink (queue_of (self, peer), &peer->link);
-  g_hash_table_remove (self->peers, peer);
-  g_ptr_array_unref (peer->members);
-  g_free (peer->id);
-  g_free (peer);
+  tracker_crowd_remove (&self->crowd, peer);
 }
 
+/* TERMINATE: cleans all its information in all swarms (section 2.3.2, D). */
 static void
-keep_address (Peer *peer, const TrackerAddress *address)
+peer_end (TrackerRegistry *self, CrowdPeer *peer, TrackerRecordKind kind)
 {
-  for (unsigned i = 0; i < peer->n_addresses; i++) {
-    if (peer_address_equal (&peer->addresses[i].address, &address->address)) {
-      peer->addresses[i] = *address;
-      return;
+  if (peer->tracking)
+    tracker_changes_end (&self->changes, peer, kind);
+  peer_forget (self, peer);
+}
+
+/* It speaks, and to us. */
+static void
+hear (TrackerRegistry *self, CrowdPeer *peer, bool moved)
+{
+  tracker_crowd_hear (&self->crowd, peer, true, self->now);
+  tracker_crowd_move (&self->crowd, peer, tracker_places_find (self->places, peer->from));
+  peer->remote = false;
+  tracker_changes_note (&self->changes, peer, moved);
+}
+
+static unsigned
+keep_address (TrackerAddress *kept, unsigned n, const TrackerAddress *address)
+{
+  for (unsigned i = 0; i < n; i++) {
+    if (peer_address_equal (&kept[i].address, &address->address)) {
+      kept[i] = *address;
+      return n;
     }
   }
-  if (peer->n_addresses < MAX_ADDRESSES)
-    peer->addresses[peer->n_addresses++] = *address;
+  if (n == CROWD_MAX_ADDRESSES)
+    return n;
+  kept[n] = *address;
+  return n + 1;
 }
 
 /* A peer must not register somebody else's address, at whom the swarm would then aim: it has the
  * IP that its connection comes from, with the port that it gives. Another IP of its own is
  * believed only within one private network, where both ends are. */
 static void
-keep_addresses (TrackerRegistry *self, Peer *peer, const TrackerRequest *request)
+keep_addresses (TrackerRegistry *self, CrowdPeer *peer, const TrackerRequest *request)
 {
+  TrackerAddress kept[CROWD_MAX_ADDRESSES];
+  PeerAddress from = {0};
   const TrackerAddress *best = NULL;
-  bool private = peer_address_is_private (&peer->from);
   bool confirmed = false;
+  unsigned n = 0;
   if (request->addresses->len == 0)
     return;
-  peer->n_addresses = 0;
+  memcpy (from.ip, peer->from, sizeof from.ip);
+  bool private = peer_address_is_private (&from);
   for (guint i = 0; i < request->addresses->len; i++) {
     const TrackerAddress *address = &g_array_index (request->addresses, TrackerAddress, i);
-    bool same = memcmp (address->address.ip, peer->from.ip, sizeof peer->from.ip) == 0;
+    bool same = memcmp (address->address.ip, peer->from, sizeof peer->from) == 0;
     if (address->address.port != 0 && (best == NULL || address->priority > best->priority))
       best = address;
     if (!peer_address_is_usable (&address->address)) {
       self->stats.foreign++;
     } else if (same || (private && peer_address_is_private (&address->address))) {
       confirmed |= same;
-      keep_address (peer, address);
+      n = keep_address (kept, n, address);
     } else {
       self->stats.foreign++;
     }
   }
-  if (confirmed || best == NULL)
-    return;
-  TrackerAddress seen = *best;
-  seen.type = TRACKER_ADDRESS_REFLEXIVE;
-  memcpy (seen.address.ip, peer->from.ip, sizeof seen.address.ip);
-  if (peer->n_addresses == MAX_ADDRESSES) /* it is worth more than any that is only said */
-    peer->n_addresses--;
-  keep_address (peer, &seen);
+  if (!confirmed && best != NULL) {
+    TrackerAddress seen = *best;
+    seen.type = TRACKER_ADDRESS_REFLEXIVE;
+    memcpy (seen.address.ip, peer->from, sizeof seen.address.ip);
+    if (n == CROWD_MAX_ADDRESSES) /* it is worth more than any that is only said */
+      n--;
+    n = keep_address (kept, n, &seen);
+  }
+  tracker_crowd_set_addresses (peer, kept, n);
+}
+
+/* Which families can it reach? That of its connection, and those it says it has addresses of; who has
+ * said nothing may have both. */
+static void
+keep_families (CrowdPeer *peer, const TrackerRequest *request, const PeerAddress *from)
+{
+  peer->v4 |= peer_address_is_v4 (from);
+  peer->v6 |= !peer_address_is_v4 (from);
+  for (guint i = 0; i < request->addresses->len; i++) {
+    bool v4 = peer_address_is_v4 (&g_array_index (request->addresses, TrackerAddress, i).address);
+    peer->v4 |= v4;
+    peer->v6 |= !v4;
+  }
+  if (request->addresses->len == 0)
+    peer->v4 = peer->v6 = true;
+}
+
+/* What it says of itself (section 3.2.2), and by the members that are ours. */
+static void
+keep_status (TrackerRegistry *self, CrowdPeer *peer, const TrackerRequest *request)
+{
+  const TrackerPeerNum *num = &request->peer_num;
+  const TrackerCondition *condition = &request->condition;
+  if (num->said) {
+    peer->nat = (uint8_t)num->nat & 3;
+    peer->links = (uint16_t)MIN (num->links, UINT16_MAX);
+    if (num->upload_bandwidth != 0)
+      peer->upload = (uint32_t)MIN (num->upload_bandwidth / BYTES_PER_KBIT, UINT32_MAX);
+    if (num->online_time != 0)
+      peer->since = (uint32_t)(MAX (G_USEC_PER_SEC, self->now - num->online_time) / G_USEC_PER_SEC);
+  }
+  if (condition->said) {
+    peer->battery = condition->battery;
+    peer->mobile = condition->mobile;
+    peer->lossy = condition->loss >= LOSSY_PERCENT;
+  }
 }
 
 /* --- lists of peers ------------------------------------------------------------------------ */
 
-/* Is it the one who asks, by its ID or by where it listens? */
-static bool
-is_same (const Peer *a, const Peer *b)
-{
-  if (a == b || strcmp (a->id, b->id) == 0)
-    return true;
-  for (unsigned i = 0; i < a->n_addresses; i++)
-    for (unsigned j = 0; j < b->n_addresses; j++)
-      if (peer_address_equal (&a->addresses[i].address, &b->addresses[j].address))
-        return true;
-  return false;
-}
-
-static bool
-seen_before (const uint32_t *drawn, unsigned n, uint32_t index)
-{
-  for (unsigned i = 0; i < n; i++)
-    if (drawn[i] == index)
-      return true;
-  return false;
-}
-
 /* certificates: they are wanted, too. */
 static unsigned
-list_peer (TrackerResult *result, const Member *member, const Peer *asker, bool certificates,
-           unsigned room)
+list_peer (TrackerResult *result, const CrowdMember *member, const CrowdPeer *asker,
+           bool certificates, unsigned room)
 {
-  const Peer *peer = member->peer;
-  if (is_same (peer, asker))
-    return 0;
-  unsigned n = MIN (peer->n_addresses, room);
+  char id[TRACKER_MAX_ID + 1];
+  TrackerAddress addresses[CROWD_MAX_ADDRESSES];
+  const CrowdExtra *extra = member->extra;
+  unsigned n = MIN (room, tracker_select_addresses (asker, member->peer, addresses));
+  tracker_name_write (&member->peer->id, id);
   for (unsigned i = 0; i < n; i++) {
-    TrackerPeer *listed = tracker_result_add_peer (result, peer->id, &peer->addresses[i]);
-    if (certificates && member->certificate != NULL &&
-        peer_address_equal (&member->certified, &peer->addresses[i].address))
-      listed->certificate = g_bytes_ref (member->certificate);
+    TrackerPeer *listed = tracker_result_add_peer (result, id, &addresses[i]);
+    if (certificates && extra != NULL && extra->certificate != NULL &&
+        peer_address_equal (&extra->certified, &addresses[i].address))
+      listed->certificate = g_bytes_ref (extra->certificate);
   }
   return n;
 }
 
-/* A random sample (4.1.1 and 4.1.2, implementation notes). */
+/* chunks: those that are wanted, or NULL. */
 static void
-list_peers (TrackerRegistry *self, TrackerResult *result, const Swarm *swarm, const Peer *asker,
-            const TrackerRequest *request, unsigned room)
+list_peers (TrackerRegistry *self, TrackerResult *result, const CrowdSwarm *swarm,
+            const CrowdPeer *asker, const TrackerRequest *request, const GArray *chunks,
+            unsigned room)
 {
   const TrackerPeerNum *num = &request->peer_num;
-  uint32_t drawn[TRACKER_MAX_PEERS * DRAWS_PER_PEER];
-  unsigned n_drawn = 0;
-  uint32_t n = swarm->members->len;
+  CrowdMember *chosen[TRACKER_MAX_PEERS];
+  TrackerSelection selection = {.random = self->options.random,
+                                .random_data = self->options.random_data,
+                                .places = self->places,
+                                .blind = self->options.blind};
   room = MIN (room, TRACKER_MAX_PEERS);
   if (num->said)
     room = MIN (room, num->peer_count);
   tracker_result_add_peer (result, NULL, NULL);
-  if (n <= G_N_ELEMENTS (drawn)) {
-    /* Few enough to shuffle them all. */
-    for (uint32_t i = 0; i < n; i++)
-      drawn[i] = i;
-    for (uint32_t i = 0; i < n && room > 0; i++) {
-      uint32_t j = i + draw (self, n - i);
-      uint32_t index = drawn[j];
-      drawn[j] = drawn[i];
-      Member *member = g_ptr_array_index (swarm->members, index);
-      room -= list_peer (result, member, asker, request->certificates, room);
-    }
-    return;
-  }
-  while (room > 0 && n_drawn < G_N_ELEMENTS (drawn)) {
-    uint32_t index = draw (self, n);
-    if (seen_before (drawn, n_drawn, index)) {
-      drawn[n_drawn++] = index; /* a draw is spent, so that this ends */
-      continue;
-    }
-    drawn[n_drawn++] = index;
-    Member *member = g_ptr_array_index (swarm->members, index);
-    room -= list_peer (result, member, asker, request->certificates, room);
-  }
+  unsigned n = tracker_select (&selection, swarm, asker, chunks, self->now, room, chosen);
+  for (unsigned i = 0; i < n && room > 0; i++)
+    room -= list_peer (result, chosen[i], asker, request->certificates, room);
 }
 
 /* --- requests ------------------------------------------------------------------------------ */
 
-/* Where it listens, at the IP that its connection comes from; NULL = it did not say. */
-static const TrackerAddress *
-seen_address (const Peer *peer)
-{
-  for (unsigned i = 0; i < peer->n_addresses; i++)
-    if (memcmp (peer->addresses[i].address.ip, peer->from.ip, sizeof peer->from.ip) == 0)
-      return &peer->addresses[i];
-  return NULL;
-}
-
 /* Section 4.1.1: where the peer is seen from, unless it has found that out by itself. */
 static void
-show_address (const Peer *peer, const TrackerRequest *request, TrackerResponse *response)
+show_address (const CrowdPeer *peer, const TrackerRequest *request, TrackerResponse *response)
 {
-  const TrackerAddress *address = seen_address (peer);
+  TrackerAddress addresses[CROWD_MAX_ADDRESSES];
   for (guint i = 0; i < request->addresses->len; i++)
     if (g_array_index (request->addresses, TrackerAddress, i).type != TRACKER_ADDRESS_HOST)
       return;
-  if (address != NULL)
-    response->seen_as = (TrackerAddress){.address = address->address,
+  if (tracker_crowd_addresses (peer, addresses) > 0)
+    response->seen_as = (TrackerAddress){.address = addresses[0].address,
                                          .type = TRACKER_ADDRESS_REFLEXIVE,
-                                         .priority = address->priority};
+                                         .priority = addresses[0].priority};
 }
 
 /* Signing is the dearest thing that a request can ask for. */
@@ -479,33 +299,35 @@ may_sign (TrackerRegistry *self)
  * IP is that of the connection, which TCP has proven; the port is the one of the peer protocol, which
  * the peer alone knows, and leads to nobody but itself. The same one until it should be renewed. */
 static void
-certify (TrackerRegistry *self, Member *member, const TrackerRequest *request,
+certify (TrackerRegistry *self, CrowdMember *member, const TrackerRequest *request,
          TrackerResult *result)
 {
-  const TrackerAddress *address = seen_address (member->peer);
-  if (!request->certificates || self->options.certify == NULL || address == NULL)
+  TrackerAddress addresses[CROWD_MAX_ADDRESSES];
+  const PeerAddress *address = &addresses[0].address;
+  if (!request->certificates || self->options.certify == NULL ||
+      tracker_crowd_addresses (member->peer, addresses) == 0)
     return;
-  bool good = member->certificate != NULL && self->now < member->renew &&
-              peer_address_equal (&member->certified, &address->address);
-  if (good) {
-    result->certificate = g_bytes_ref (member->certificate);
+  CrowdExtra *extra = tracker_crowd_extra (member);
+  if (extra->certificate != NULL && self->now < extra->renew &&
+      peer_address_equal (&extra->certified, address)) {
+    result->certificate = g_bytes_ref (extra->certificate);
     return;
   }
   int64_t renew = 0;
-  forget_certificate (self, member);
+  tracker_crowd_forget_certificate (&self->crowd, member);
   if (!may_sign (self))
     return;
-  result->certificate = self->options.certify (self->options.certify_data, member->swarm->id,
-                                               &address->address, &renew);
+  result->certificate =
+      self->options.certify (self->options.certify_data, member->swarm->id, address, &renew);
   if (result->certificate == NULL)
     return;
   self->stats.certified++;
-  if (self->stats.certificates >= self->options.max_certificates)
+  if (self->crowd.certificates >= self->options.max_certificates)
     return;
-  self->stats.certificates++;
-  member->certificate = g_bytes_ref (result->certificate);
-  member->certified = address->address;
-  member->renew = self->now + renew;
+  self->crowd.certificates++;
+  extra->certificate = g_bytes_ref (result->certificate);
+  extra->certified = *address;
+  extra->renew = self->now + renew;
 }
 
 static bool
@@ -521,38 +343,38 @@ has_action (const TrackerRequest *request, TrackerAction action)
 
 /* One line of Table 6. false = invalid there, or over a limit. */
 static bool
-act (TrackerRegistry *self, Peer *peer, const TrackerSwarm *swarm, PeerState before)
+act (TrackerRegistry *self, CrowdPeer *peer, const TrackerSwarm *swarm, bool tracked)
 {
   if (swarm->action == TRACKER_ACTION_JOIN) {
-    if (before == STATE_TRACKING && swarm->mode == TRACKER_MODE_SEEDER)
+    if (tracked && swarm->mode == TRACKER_MODE_SEEDER)
       return false;
     return join (self, peer, swarm->swarm_id, swarm->mode) != NULL;
   }
-  Member *member = find_member (peer, swarm->swarm_id);
+  CrowdMember *member = tracker_crowd_member (peer, swarm->swarm_id);
   if (member == NULL)
     return false;
-  leave (self, member);
+  tracker_crowd_leave (&self->crowd, member);
   return true;
 }
 
 static void
 add_results (TrackerRegistry *self, TrackerResponse *response, const TrackerRequest *request,
-             const Peer *peer, uint64_t failed)
+             const CrowdPeer *peer, uint64_t failed)
 {
   unsigned room = MAX_LISTED;
   for (guint i = 0; i < request->swarms->len; i++) {
     const TrackerSwarm *swarm = g_ptr_array_index (request->swarms, i);
     bool bad = (failed >> i & 1) != 0;
     TrackerResult *result = tracker_response_add_result (response, swarm->swarm_id, bad);
-    const Swarm *joined = g_hash_table_lookup (self->swarms, swarm->swarm_id);
+    const CrowdSwarm *joined = tracker_crowd_swarm (&self->crowd, swarm->swarm_id);
     bool listed = swarm->mode == TRACKER_MODE_LEECH || request->peer_num.said;
     if (bad || swarm->action != TRACKER_ACTION_JOIN || joined == NULL || peer == NULL)
       continue;
     if (listed) {
-      list_peers (self, result, joined, peer, request, room);
+      list_peers (self, result, joined, peer, request, swarm->chunks, room);
       room -= result->peers->len;
     }
-    Member *member = find_member (peer, swarm->swarm_id);
+    CrowdMember *member = tracker_crowd_member (peer, swarm->swarm_id);
     if (member != NULL)
       certify (self, member, request, result);
   }
@@ -560,15 +382,15 @@ add_results (TrackerRegistry *self, TrackerResponse *response, const TrackerRequ
 
 /* All the actions of a CONNECT; bit i of failed is set where action i had no effect. */
 static TrackerStatus
-act_all (TrackerRegistry *self, Peer *peer, const TrackerRequest *request, uint64_t *failed)
+act_all (TrackerRegistry *self, CrowdPeer *peer, const TrackerRequest *request, uint64_t *failed)
 {
-  PeerState before = peer->state;
+  bool tracked = peer->tracking;
   uint64_t refused = self->stats.refused;
   guint n = request->swarms->len, good = 0;
-  if (before != STATE_TRACKING && has_action (request, TRACKER_ACTION_LEAVE))
+  if (!tracked && has_action (request, TRACKER_ACTION_LEAVE))
     return TRACKER_STATUS_FORBIDDEN;
   for (guint i = 0; i < n; i++) {
-    if (act (self, peer, g_ptr_array_index (request->swarms, i), before))
+    if (act (self, peer, g_ptr_array_index (request->swarms, i), tracked))
       good++;
     else
       *failed |= UINT64_C (1) << i;
@@ -580,7 +402,7 @@ act_all (TrackerRegistry *self, Peer *peer, const TrackerRequest *request, uint6
 
 static TrackerResponse *
 repeat (TrackerRegistry *self, const TrackerOutcome *before, const TrackerRequest *request,
-        const Peer *peer)
+        const CrowdPeer *peer)
 {
   self->stats.repeated++;
   TrackerResponse *response = tracker_response_new (before->status, request->transaction_id);
@@ -592,22 +414,36 @@ repeat (TrackerRegistry *self, const TrackerOutcome *before, const TrackerReques
   return response;
 }
 
+/* One whose timer has run out is gone, though nobody has swept it away yet. */
+static CrowdPeer *
+find_peer (TrackerRegistry *self, const char *id, const PeerAddress *from)
+{
+  CrowdPeer *peer = tracker_crowd_find (&self->crowd, id, from->ip);
+  if (peer == NULL)
+    return NULL;
+  int64_t timeout = peer->tracking ? TRACKER_TRACK_TIMEOUT : TRACKER_INIT_TIMEOUT;
+  if (self->now - peer->heard < timeout)
+    return peer;
+  self->stats.expired++;
+  peer_end (self, peer, TRACKER_RECORD_EXPIRED);
+  return NULL;
+}
+
 static TrackerResponse *
-on_connect (TrackerRegistry *self, int64_t now, const TrackerRequest *request,
-            const PeerAddress *from)
+on_connect (TrackerRegistry *self, const TrackerRequest *request, const PeerAddress *from)
 {
   uint64_t key = tracker_transactions_key (self->transactions, request, from);
-  Peer *peer = find_peer (self, request->peer_id, from);
+  CrowdPeer *peer = find_peer (self, request->peer_id, from);
   const TrackerOutcome *before = tracker_transactions_find (self->transactions, key);
   if (before != NULL)
     return repeat (self, before, request, peer);
   if (peer == NULL)
-    peer = peer_new (self, request->peer_id, from, now);
+    peer = peer_new (self, request->peer_id, from, self->now);
   if (peer == NULL)
     return tracker_response_new (TRACKER_STATUS_UNAVAILABLE, request->transaction_id);
   if (!own (self, peer, request->account)) {
-    if (peer->members->len == 0)
-      peer_end (self, peer);
+    if (peer->n_members == 0)
+      peer_end (self, peer, TRACKER_RECORD_LEFT);
     return tracker_response_new (TRACKER_STATUS_UNAVAILABLE, request->transaction_id);
   }
 
@@ -616,54 +452,82 @@ on_connect (TrackerRegistry *self, int64_t now, const TrackerRequest *request,
   g_autoptr (TrackerResponse) response = tracker_response_new (status, request->transaction_id);
   if (status == TRACKER_STATUS_OK) {
     keep_addresses (self, peer, request);
+    keep_families (peer, request, from);
+    keep_status (self, peer, request);
     show_address (peer, request, response);
     add_results (self, response, request, peer, failed);
   }
-  if (peer->members->len > 0 && status == TRACKER_STATUS_OK)
-    hear (self, peer, STATE_TRACKING, now);
-  else if (peer->members->len == 0 && (status != TRACKER_STATUS_OK || request->swarms->len > 0))
-    peer_end (self, peer);
+  if (peer->n_members > 0 && status == TRACKER_STATUS_OK)
+    hear (self, peer, true);
+  else if (peer->n_members == 0 && (status != TRACKER_STATUS_OK || request->swarms->len > 0))
+    peer_end (self, peer, TRACKER_RECORD_LEFT);
   /* A full house is worth another try with the same ID. */
   if (status != TRACKER_STATUS_UNAVAILABLE)
     tracker_transactions_remember (self->transactions, key, (TrackerOutcome){status, failed},
-                                   self->options.max_transactions, now);
+                                   self->options.max_transactions, self->now);
   return g_steal_pointer (&response);
 }
 
 /* FIND and STAT_REPORT are for those who are in TRACKING; Figure 5 ends the others. */
-static Peer *
+static CrowdPeer *
 tracked_peer (TrackerRegistry *self, const TrackerRequest *request, const PeerAddress *from)
 {
-  Peer *peer = find_peer (self, request->peer_id, from);
-  if (peer != NULL && peer->state != STATE_TRACKING) {
-    peer_end (self, peer);
+  CrowdPeer *peer = find_peer (self, request->peer_id, from);
+  if (peer != NULL && !peer->tracking) {
+    peer_end (self, peer, TRACKER_RECORD_LEFT);
     return NULL;
   }
   return peer;
 }
 
 static TrackerResponse *
-on_find (TrackerRegistry *self, int64_t now, const TrackerRequest *request, const PeerAddress *from)
+on_find (TrackerRegistry *self, const TrackerRequest *request, const PeerAddress *from)
 {
-  Peer *peer = tracked_peer (self, request, from);
+  CrowdPeer *peer = tracked_peer (self, request, from);
   const TrackerSwarm *wanted = g_ptr_array_index (request->swarms, 0);
-  Member *member = peer != NULL ? find_member (peer, wanted->swarm_id) : NULL;
+  CrowdMember *member = peer != NULL ? tracker_crowd_member (peer, wanted->swarm_id) : NULL;
   if (member == NULL)
     return tracker_response_new (TRACKER_STATUS_FORBIDDEN, request->transaction_id);
-  hear (self, peer, STATE_TRACKING, now);
+  keep_status (self, peer, request);
+  hear (self, peer, false);
   TrackerResponse *response = tracker_response_new (TRACKER_STATUS_OK, request->transaction_id);
   show_address (peer, request, response);
   TrackerResult *result = tracker_response_add_result (response, wanted->swarm_id, false);
-  list_peers (self, result, member->swarm, peer, request, TRACKER_MAX_PEERS);
+  list_peers (self, result, member->swarm, peer, request, wanted->chunks, TRACKER_MAX_PEERS);
   certify (self, member, request, result);
   return response;
 }
 
-static TrackerResponse *
-on_stat_report (TrackerRegistry *self, int64_t now, const TrackerRequest *request,
-                const PeerAddress *from)
+/* What it has, as far as there is room for it. */
+static void
+keep_chunks (TrackerRegistry *self, CrowdMember *member, const GArray *chunks)
 {
-  Peer *peer = tracked_peer (self, request, from);
+  uint32_t before = member->extra != NULL ? member->extra->n_chunks : 0;
+  if (chunks == NULL)
+    return;
+  if (self->crowd.ranges - before + chunks->len > self->options.max_ranges) {
+    self->stats.refused++;
+    return;
+  }
+  tracker_crowd_set_chunks (&self->crowd, member, (const TrackerRange *)(void *)chunks->data,
+                            chunks->len);
+}
+
+static void
+keep_report (TrackerRegistry *self, CrowdMember *member, const TrackerSwarm *stat)
+{
+  tracker_crowd_count (&self->crowd, member, stat->uploaded, stat->downloaded, stat->late);
+  keep_chunks (self, member, stat->chunks);
+  if (stat->links != 0)
+    member->peer->links = (uint16_t)MIN (stat->links, UINT16_MAX);
+  if (stat->bandwidth != 0) /* to spare, in bytes/s: what counts when somebody is sent there */
+    member->peer->upload = (uint32_t)MIN (stat->bandwidth / BYTES_PER_KBIT, UINT32_MAX);
+}
+
+static TrackerResponse *
+on_stat_report (TrackerRegistry *self, const TrackerRequest *request, const PeerAddress *from)
+{
+  CrowdPeer *peer = tracked_peer (self, request, from);
   guint good = 0;
   if (peer == NULL)
     return tracker_response_new (TRACKER_STATUS_FORBIDDEN, request->transaction_id);
@@ -671,18 +535,18 @@ on_stat_report (TrackerRegistry *self, int64_t now, const TrackerRequest *reques
       tracker_response_new (TRACKER_STATUS_OK, request->transaction_id);
   for (guint i = 0; i < request->swarms->len; i++) {
     const TrackerSwarm *stat = g_ptr_array_index (request->swarms, i);
-    Member *member = find_member (peer, stat->swarm_id);
+    CrowdMember *member = tracker_crowd_member (peer, stat->swarm_id);
     TrackerResult *result = tracker_response_add_result (response, stat->swarm_id, member == NULL);
     if (member == NULL)
       continue;
     certify (self, member, request, result);
+    keep_report (self, member, stat);
     good++;
-    member->uploaded = stat->uploaded;
-    member->downloaded = stat->downloaded;
   }
   if (request->swarms->len > 0 && good == 0)
     return tracker_response_new (TRACKER_STATUS_FORBIDDEN, request->transaction_id);
-  hear (self, peer, STATE_TRACKING, now);
+  keep_status (self, peer, request);
+  hear (self, peer, false);
   return g_steal_pointer (&response);
 }
 
@@ -691,12 +555,14 @@ on_stat_report (TrackerRegistry *self, int64_t now, const TrackerRequest *reques
 static TrackerStatus
 may_speak (TrackerRegistry *self, const TrackerRequest *request, const PeerAddress *from)
 {
-  const Peer *peer = find_peer (self, request->peer_id, from);
+  const CrowdPeer *peer = find_peer (self, request->peer_id, from);
   if (peer == NULL || peer->account == NULL || g_strcmp0 (peer->account, request->account) == 0)
     return TRACKER_STATUS_OK;
   self->stats.usurped++;
   return request->account == NULL ? TRACKER_STATUS_UNAUTHORIZED : TRACKER_STATUS_FORBIDDEN;
 }
+
+static void expire (TrackerRegistry *self, int64_t now, unsigned n);
 
 TrackerResponse *
 tracker_registry_answer (TrackerRegistry *self, int64_t now, const TrackerRequest *request,
@@ -704,8 +570,7 @@ tracker_registry_answer (TrackerRegistry *self, int64_t now, const TrackerReques
 {
   TrackerResponse *response = NULL;
   guint n = request->swarms->len;
-  tracker_registry_expire (self, now);
-  self->now = now;
+  expire (self, now, EXPIRED_BY_REQUEST);
   if (n > TRACKER_MAX_LIST || (request->type == TRACKER_REQUEST_FIND && n != 1)) {
     self->stats.errors[TRACKER_STATUS_BAD_REQUEST]++;
     return tracker_response_new (TRACKER_STATUS_BAD_REQUEST, request->transaction_id);
@@ -718,15 +583,15 @@ tracker_registry_answer (TrackerRegistry *self, int64_t now, const TrackerReques
   switch (request->type) {
   case TRACKER_REQUEST_CONNECT:
     self->stats.connects++;
-    response = on_connect (self, now, request, from);
+    response = on_connect (self, request, from);
     break;
   case TRACKER_REQUEST_FIND:
     self->stats.finds++;
-    response = on_find (self, now, request, from);
+    response = on_find (self, request, from);
     break;
   case TRACKER_REQUEST_STAT_REPORT:
     self->stats.reports++;
-    response = on_stat_report (self, now, request, from);
+    response = on_stat_report (self, request, from);
     break;
   }
   self->stats.errors[response->status]++;
@@ -735,38 +600,125 @@ tracker_registry_answer (TrackerRegistry *self, int64_t now, const TrackerReques
 
 /* --- time ---------------------------------------------------------------------------------- */
 
-static void
-queue_expire (TrackerRegistry *self, GQueue *queue, int64_t timeout, int64_t now)
+static unsigned
+queue_expire (TrackerRegistry *self, CrowdQueue *queue, int64_t timeout, unsigned n)
 {
-  while (queue->head != NULL) {
-    Peer *peer = queue->head->data;
-    if (now - peer->heard < timeout)
-      return;
+  while (n > 0 && queue->oldest != NULL && self->now - queue->oldest->heard >= timeout) {
     self->stats.expired++;
-    peer_end (self, peer);
+    peer_end (self, queue->oldest, TRACKER_RECORD_EXPIRED);
+    n--;
   }
+  return n;
+}
+
+/* At most n peers. */
+static void
+expire (TrackerRegistry *self, int64_t now, unsigned n)
+{
+  self->now = now;
+  n = queue_expire (self, &self->crowd.registered, TRACKER_INIT_TIMEOUT, n);
+  queue_expire (self, &self->crowd.tracking, TRACKER_TRACK_TIMEOUT, n);
+  tracker_transactions_expire (self->transactions, TRACKER_TRANSACTION_TIME, now);
 }
 
 void
 tracker_registry_expire (TrackerRegistry *self, int64_t now)
 {
-  queue_expire (self, &self->registered, TRACKER_INIT_TIMEOUT, now);
-  queue_expire (self, &self->tracking, TRACKER_TRACK_TIMEOUT, now);
-  tracker_transactions_expire (self->transactions, TRACKER_TRANSACTION_TIME, now);
+  expire (self, now, EXPIRED_AT_ONCE);
 }
 
 int64_t
 tracker_registry_deadline (const TrackerRegistry *self)
 {
+  const TrackerCrowd *crowd = &self->crowd;
   int64_t deadline = INT64_MAX;
-  if (self->registered.head != NULL)
-    deadline = ((Peer *)self->registered.head->data)->heard + TRACKER_INIT_TIMEOUT;
-  if (self->tracking.head != NULL)
-    deadline = MIN (deadline, ((Peer *)self->tracking.head->data)->heard + TRACKER_TRACK_TIMEOUT);
+  if (crowd->registered.oldest != NULL)
+    deadline = crowd->registered.oldest->heard + TRACKER_INIT_TIMEOUT;
+  if (crowd->tracking.oldest != NULL)
+    deadline = MIN (deadline, crowd->tracking.oldest->heard + TRACKER_TRACK_TIMEOUT);
   int64_t oldest = tracker_transactions_oldest (self->transactions);
   if (oldest != INT64_MAX)
     deadline = MIN (deadline, oldest + TRACKER_TRANSACTION_TIME);
   return deadline;
+}
+
+/* --- stores -------------------------------------------------------------------------------- */
+
+bool
+tracker_registry_next_change (TrackerRegistry *self, int64_t now, GByteArray *out)
+{
+  return tracker_changes_next (&self->changes, now, out);
+}
+
+void
+tracker_registry_change_all (TrackerRegistry *self)
+{
+  for (CrowdPeer *peer = self->crowd.tracking.oldest; peer != NULL; peer = peer->newer)
+    if (!peer->remote)
+      tracker_changes_note (&self->changes, peer, true);
+}
+
+/* Its swarms are those of the record, and no others. */
+static void
+set_members (TrackerRegistry *self, CrowdPeer *peer, const TrackerRequest *record)
+{
+  for (CrowdMember *member = peer->members, *next; member != NULL; member = next) {
+    bool still = false;
+    next = member->next;
+    for (guint i = 0; i < record->swarms->len && !still; i++) {
+      const TrackerSwarm *swarm = g_ptr_array_index (record->swarms, i);
+      still = strcmp (swarm->swarm_id, member->swarm->id) == 0;
+    }
+    if (!still)
+      tracker_crowd_leave (&self->crowd, member);
+  }
+  for (guint i = 0; i < record->swarms->len; i++) {
+    const TrackerSwarm *swarm = g_ptr_array_index (record->swarms, i);
+    CrowdMember *member = join (self, peer, swarm->swarm_id, swarm->mode);
+    if (member == NULL)
+      continue;
+    tracker_crowd_count (&self->crowd, member, swarm->uploaded, swarm->downloaded, swarm->late);
+    keep_chunks (self, member, swarm->chunks);
+  }
+}
+
+bool
+tracker_registry_apply (TrackerRegistry *self, int64_t now, const uint8_t *bytes, size_t n,
+                        int64_t age)
+{
+  PeerAddress from = {.port = 1};
+  TrackerRecordKind kind;
+  g_autoptr (TrackerRequest) record = tracker_record_read (bytes, n, &kind, from.ip);
+  if (record == NULL)
+    return false;
+  self->now = now;
+  CrowdPeer *peer = find_peer (self, record->peer_id, &from);
+  if (kind == TRACKER_RECORD_EXPIRED || age >= TRACKER_TRACK_TIMEOUT)
+    return true;
+  if (kind == TRACKER_RECORD_LEFT) {
+    if (peer != NULL)
+      peer_forget (self, peer);
+    return true;
+  }
+  if (record->swarms->len == 0)
+    return true;
+  if (peer == NULL)
+    peer = peer_new (self, record->peer_id, &from, now);
+  if (peer == NULL)
+    return false;
+  set_members (self, peer, record);
+  if (peer->n_members == 0 || !own (self, peer, record->account)) {
+    peer_forget (self, peer);
+    return false;
+  }
+  keep_addresses (self, peer, record);
+  keep_families (peer, record, &from);
+  keep_status (self, peer, record);
+  tracker_crowd_hear (&self->crowd, peer, true, now);
+  peer->heard -= age;
+  peer->remote = true;
+  tracker_changes_forget (&self->changes, peer);
+  return true;
 }
 
 /* --- the registry -------------------------------------------------------------------------- */
@@ -775,74 +727,100 @@ void
 tracker_registry_stats (const TrackerRegistry *self, TrackerRegistryStats *out)
 {
   *out = self->stats;
-  out->swarms = g_hash_table_size (self->swarms);
-  out->peers = g_hash_table_size (self->peers);
+  out->swarms = self->crowd.swarms.n;
+  out->peers = self->crowd.peers.n;
+  out->certificates = self->crowd.certificates;
+  out->ranges = self->crowd.ranges;
+  out->uploaded = self->crowd.total.uploaded;
+  out->downloaded = self->crowd.total.downloaded;
+  out->late = self->crowd.total.late;
 }
 
 void
 tracker_registry_swarms (const TrackerRegistry *self, TrackerSwarmFunc func, void *data)
 {
-  GHashTableIter iter;
-  gpointer value;
-  g_hash_table_iter_init (&iter, self->swarms);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    const Swarm *swarm = value;
-    TrackerSwarmInfo info = {.swarm_id = swarm->id, .seeders = swarm->seeders};
-    info.leeches = swarm->members->len - swarm->seeders;
-    for (guint i = 0; i < swarm->members->len; i++) {
-      const Member *member = g_ptr_array_index (swarm->members, i);
-      info.uploaded += member->uploaded;
-      info.downloaded += member->downloaded;
+  const TrackerTable *swarms = &self->crowd.swarms;
+  for (uint32_t i = 0; i < swarms->n_buckets; i++) {
+    for (TrackerEntry *entry = tracker_table_bucket (swarms, i); entry; entry = entry->next) {
+      const CrowdSwarm *swarm = (const CrowdSwarm *)entry;
+      TrackerSwarmInfo info = {.swarm_id = swarm->id,
+                               .seeders = swarm->seeders,
+                               .leeches = swarm->members - swarm->seeders,
+                               .uploaded = swarm->now.uploaded,
+                               .downloaded = swarm->now.downloaded,
+                               .late = swarm->now.late,
+                               .all_uploaded = swarm->total.uploaded,
+                               .all_downloaded = swarm->total.downloaded,
+                               .all_late = swarm->total.late};
+      if (!func (&info, data))
+        return;
     }
-    if (!func (&info, data))
-      return;
   }
 }
 
-static TrackerMemberInfo
-info_of (const Member *member)
+/* What an info points at. */
+typedef struct {
+  TrackerMemberInfo info;
+  char peer_id[TRACKER_MAX_ID + 1];
+  PeerAddress from;
+  TrackerAddress addresses[CROWD_MAX_ADDRESSES];
+} Described;
+
+static const TrackerMemberInfo *
+describe (const CrowdMember *member, Described *out)
 {
-  const Peer *peer = member->peer;
-  return (TrackerMemberInfo){.swarm_id = member->swarm->id,
-                             .peer_id = peer->id,
-                             .account = peer->account,
-                             .from = &peer->from,
-                             .addresses = peer->addresses,
-                             .n_addresses = peer->n_addresses,
-                             .mode = member->mode,
-                             .connected = peer->connected,
-                             .heard = peer->heard,
-                             .uploaded = member->uploaded,
-                             .downloaded = member->downloaded};
+  const CrowdPeer *peer = member->peer;
+  *out = (Described){0};
+  tracker_name_write (&peer->id, out->peer_id);
+  memcpy (out->from.ip, peer->from, sizeof out->from.ip);
+  out->info = (TrackerMemberInfo){
+      .swarm_id = member->swarm->id,
+      .peer_id = out->peer_id,
+      .account = peer->account,
+      .from = &out->from,
+      .addresses = out->addresses,
+      .n_addresses = tracker_crowd_addresses (peer, out->addresses),
+      .mode = member->seeder ? TRACKER_MODE_SEEDER : TRACKER_MODE_LEECH,
+      .connected = (int64_t)peer->connected * G_USEC_PER_SEC,
+      .heard = peer->heard,
+      .uploaded = member->uploaded,
+      .downloaded = member->downloaded,
+      .late = member->late,
+      .links = peer->links,
+      .remote = peer->remote,
+  };
+  return &out->info;
 }
 
 bool
 tracker_registry_members (const TrackerRegistry *self, const char *swarm_id, TrackerMemberFunc func,
                           void *data)
 {
-  const Swarm *swarm = g_hash_table_lookup (self->swarms, swarm_id);
-  for (guint i = 0; swarm != NULL && i < swarm->members->len; i++) {
-    TrackerMemberInfo info = info_of (g_ptr_array_index (swarm->members, i));
-    if (!func (&info, data))
-      break;
-  }
+  const CrowdSwarm *swarm = tracker_crowd_swarm (&self->crowd, swarm_id);
+  Described described;
+  for (uint32_t i = 0; swarm != NULL && i < 2 * swarm->n_rooms; i++)
+    for (uint32_t j = 0; j < swarm->rooms[i].n; j++)
+      if (!func (describe (swarm->rooms[i].members[j], &described), data))
+        return true;
   return swarm != NULL;
 }
 
 static unsigned
-expel_from (TrackerRegistry *self, Peer *peer, TrackerMemberFunc func, void *data)
+expel_from (TrackerRegistry *self, CrowdPeer *peer, TrackerMemberFunc func, void *data)
 {
+  Described described;
   unsigned n = 0;
-  for (guint i = peer->members->len; i > 0; i--) {
-    Member *member = g_ptr_array_index (peer->members, i - 1);
-    TrackerMemberInfo info = info_of (member);
-    if (func (&info, data))
+  for (CrowdMember *member = peer->members, *next; member != NULL; member = next) {
+    next = member->next;
+    if (func (describe (member, &described), data))
       continue;
-    leave (self, member);
+    tracker_crowd_leave (&self->crowd, member);
     n++;
   }
-  if (n > 0 && peer->members->len == 0)
-    peer_end (self, peer);
+  if (n > 0 && peer->members == NULL)
+    peer_end (self, peer, TRACKER_RECORD_LEFT);
+  else if (n > 0)
+    tracker_changes_note (&self->changes, peer, true);
   return n;
 }
 
@@ -850,9 +828,8 @@ unsigned
 tracker_registry_expel (TrackerRegistry *self, TrackerMemberFunc func, void *data)
 {
   unsigned n = 0;
-  for (GList *link = self->tracking.head; link != NULL;) {
-    Peer *peer = link->data;
-    link = link->next;
+  for (CrowdPeer *peer = self->crowd.tracking.oldest, *newer; peer != NULL; peer = newer) {
+    newer = peer->newer;
     n += expel_from (self, peer, func, data);
   }
   return n;
@@ -876,12 +853,20 @@ tracker_registry_limit (TrackerRegistry *self, const TrackerRegistryOptions *opt
   own->max_swarms_per_peer = or_default (options->max_swarms_per_peer, own->max_swarms_per_peer);
   own->max_transactions = or_default (options->max_transactions, own->max_transactions);
   own->max_certificates = or_default (options->max_certificates, own->max_certificates);
+  own->max_ranges = or_default (options->max_ranges, own->max_ranges);
 }
 
 const TrackerRegistryOptions *
 tracker_registry_options (const TrackerRegistry *self)
 {
   return &self->options;
+}
+
+void
+tracker_registry_set_places (TrackerRegistry *self, TrackerPlaces *places)
+{
+  g_clear_pointer (&self->places, tracker_places_free);
+  self->places = places;
 }
 
 TrackerRegistry *
@@ -892,36 +877,37 @@ tracker_registry_new (const TrackerRegistryOptions *options)
                                            .random_data = options->random_data,
                                            .certify = options->certify,
                                            .certify_data = options->certify_data,
+                                           .changes = options->changes,
+                                           .blind = options->blind,
                                            .max_swarms = 100000,
                                            .max_peers = 1000000,
                                            .max_peers_per_ip = 256,
                                            .max_peers_per_account = 256,
                                            .max_swarms_per_peer = TRACKER_MAX_LIST,
                                            .max_transactions = 65536,
-                                           .max_certificates = 100000};
+                                           .max_certificates = 100000,
+                                           .max_ranges = 1000000};
   tracker_registry_limit (self, options);
-  self->swarms = g_hash_table_new_full (swarm_key_hash, g_str_equal, NULL, swarm_free);
-  self->peers = g_hash_table_new (peer_key_hash, peer_key_equal);
-  self->per_ip = g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, NULL);
+  uint64_t seed = peer_random_u64 (options->random, options->random_data);
+  tracker_table_set_key (tracker_hash (seed, "ids", 3));
+  tracker_crowd_init (&self->crowd);
+  tracker_changes_init (&self->changes, options->changes);
   self->per_account =
       g_hash_table_new_full (g_str_hash, g_str_equal, (GDestroyNotify)g_ref_string_release, NULL);
-  uint64_t seed = peer_random_u64 (options->random, options->random_data);
   self->transactions = tracker_transactions_new (seed);
-  if (hash_seed == 0)
-    hash_seed = tracker_hash (seed, "ids", 3);
   return self;
 }
 
 void
 tracker_registry_free (TrackerRegistry *self)
 {
-  while (self->registered.head != NULL)
-    peer_end (self, self->registered.head->data);
-  while (self->tracking.head != NULL)
-    peer_end (self, self->tracking.head->data);
-  g_hash_table_unref (self->swarms);
-  g_hash_table_unref (self->peers);
-  g_hash_table_unref (self->per_ip);
+  for (CrowdPeer *peer = self->crowd.registered.oldest; peer != NULL; peer = peer->newer)
+    disown (self, peer);
+  for (CrowdPeer *peer = self->crowd.tracking.oldest; peer != NULL; peer = peer->newer)
+    disown (self, peer);
+  tracker_crowd_clear (&self->crowd);
+  tracker_changes_clear (&self->changes);
+  tracker_registry_set_places (self, NULL);
   g_hash_table_unref (self->per_account);
   tracker_transactions_free (self->transactions);
   g_free (self);

@@ -434,12 +434,12 @@ lists_are_a_fair_sample (void)
 /* --- addresses ----------------------------------------------------------------------------- */
 
 static char *
-addresses_of (World *w, const char *swarm)
+addresses_of (World *w, const char *swarm, const char *asker)
 {
   g_autofree char *says = g_strdup_printf ("C +%s", swarm);
   g_autofree char *id = g_strdup_printf ("asker%u", w->transactions);
   g_autoptr (TrackerResponse) response =
-      connect_from (w, id, "192.0.2.250:1", says, NULL, (TrackerPeerNum){0});
+      connect_from (w, id, asker, says, NULL, (TrackerPeerNum){0});
   const TrackerResult *result = g_ptr_array_index (response->results, 0);
   GString *out = g_string_new (NULL);
   for (guint i = 0; i < result->peers->len; i++) {
@@ -470,7 +470,7 @@ nobody_registers_a_victim (void)
       {"192.0.2.1:999", {"0.0.0.0:7574"}, "192.0.2.1:7574r"},
       /* In one private network the addresses of that network are believed. */
       {"10.0.0.1:999", {"10.0.0.1:7574", "192.168.1.1:7574"}, "10.0.0.1:7574 192.168.1.1:7574"},
-      {"127.0.0.1:999", {"10.0.0.1:7574"}, "10.0.0.1:7574 127.0.0.1:7574r"},
+      {"127.0.0.1:999", {"10.0.0.1:7574"}, "127.0.0.1:7574r 10.0.0.1:7574"},
       {"10.0.0.1:999", {"198.51.100.9:7574"}, "10.0.0.1:7574r"},
       {"192.0.2.1:999", {"192.0.2.1:0"}, ""},
       {"192.0.2.1:999", {NULL}, ""},
@@ -481,8 +481,16 @@ nobody_registers_a_victim (void)
     g_autoptr (TrackerResponse) response =
         connect_from (&w, "p", rows[i].from, "C +a", rows[i].says, (TrackerPeerNum){0});
     g_assert_cmpint (response->status, ==, TRACKER_STATUS_OK);
-    g_autofree char *named = addresses_of (&w, "a");
+    PeerAddress from;
+    g_assert_true (peer_address_parse (rows[i].from, &from));
+    bool private = peer_address_is_private (&from);
+    g_autofree char *asker = g_strdup (private ? rows[i].from : "192.0.2.250:1");
+    g_autofree char *named = addresses_of (&w, "a", asker);
     g_assert_cmpstr (named, ==, rows[i].named);
+    if (private) { /* out there nobody could come to it, or would come to somebody else */
+      g_autofree char *outside = addresses_of (&w, "a", "192.0.2.251:1");
+      g_assert_cmpstr (outside, ==, "");
+    }
     world_clear (&w);
   }
 }
