@@ -4,7 +4,7 @@
  * other. One that cannot be fetched, or in which there is no channel at all, changes nothing. */
 #include "proxy/guide.h"
 #include "peer/link.h"
-#include <libsoup/soup.h>
+#include "peer/net/fetch.h"
 #include <string.h>
 
 enum {
@@ -12,12 +12,9 @@ enum {
   LINE_MAX_BYTES = 16384, /* a link has at most 8 KiB */
   NAME_MAX_LETTERS = 120,
   LOGO_MAX = 2048,
-  MAX_REDIRECTS = 3,
-  READ_PIECE = 65536,
   REFRESH_S = 3600,
   RETRY_S = 2,  /* after a failure; doubled up to REFRESH_S */
   FETCH_S = 30, /* for a whole list */
-  REQUEST_S = 10,
 };
 
 /* --- the reader --- */
@@ -253,16 +250,12 @@ typedef struct {
 struct ProxyGuide {
   ProxyCatalog *catalog;
   GPtrArray *lists;
-  SoupSession *session;
   guint refresh;
 
   List *current; /* being read */
-  GCancellable *cancellable;
-  guint deadline, idle;
-  unsigned redirects;
-  char *location;
-  GByteArray *body;
+  NetFetch *fetch;
   ProxyGuideReader *reader;
+  guint idle;
 };
 
 static void next_list (ProxyGuide *self);
@@ -294,11 +287,8 @@ proxy_guide_new (ProxyCatalog *catalog, const char *const *uris)
 static void
 end_current (ProxyGuide *self)
 {
-  g_clear_handle_id (&self->deadline, g_source_remove);
   g_clear_handle_id (&self->idle, g_source_remove);
-  g_clear_object (&self->cancellable);
-  g_clear_pointer (&self->location, g_free);
-  g_clear_pointer (&self->body, g_byte_array_unref);
+  g_clear_pointer (&self->fetch, net_fetch_free);
   g_clear_pointer (&self->reader, proxy_guide_reader_free);
   self->current = NULL;
 }
@@ -308,13 +298,8 @@ proxy_guide_free (ProxyGuide *self)
 {
   if (!self)
     return;
-  if (self->cancellable)
-    g_cancellable_cancel (self->cancellable); /* its callback sees that and touches nothing */
   end_current (self);
   g_clear_handle_id (&self->refresh, g_source_remove);
-  if (self->session)
-    soup_session_abort (self->session);
-  g_clear_object (&self->session);
   g_ptr_array_unref (self->lists);
   g_free (self);
 }
@@ -395,129 +380,17 @@ on_idle (gpointer data)
 }
 
 static void
-on_bytes (GObject *source, GAsyncResult *result, gpointer data)
+on_fetched (GBytes *text, bool is_cut, const GError *error, gpointer data)
 {
   ProxyGuide *self = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) bytes =
-      g_input_stream_read_bytes_finish (G_INPUT_STREAM (source), result, &error);
-  if (!bytes) {
-    if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-      fail (self, error->message);
-    return;
-  }
-  gsize n;
-  const guint8 *piece = g_bytes_get_data (bytes, &n);
-  bool too_long = self->body->len + n > PROXY_GUIDE_MAX_BYTES;
-  if (too_long)
-    n = PROXY_GUIDE_MAX_BYTES - self->body->len;
-  g_byte_array_append (self->body, piece, (guint)n);
-  if (n > 0 && !too_long) {
-    g_input_stream_read_bytes_async (G_INPUT_STREAM (source), READ_PIECE, G_PRIORITY_LOW,
-                                     self->cancellable, on_bytes, self);
-    return;
-  }
-  g_clear_handle_id (&self->deadline, g_source_remove);
-  g_autoptr (GBytes) text = g_byte_array_free_to_bytes (g_steal_pointer (&self->body));
-  self->reader = proxy_guide_reader_new (self->catalog, self->current->uri, text);
-  self->reader->cut = too_long;
-  self->idle = g_idle_add_full (G_PRIORITY_LOW, on_idle, self, NULL);
-}
-
-static void
-start_reading (ProxyGuide *self, GInputStream *stream)
-{
-  self->body = g_byte_array_new ();
-  g_input_stream_read_bytes_async (stream, READ_PIECE, G_PRIORITY_LOW, self->cancellable, on_bytes,
-                                   self);
-}
-
-static void
-on_file (GObject *source, GAsyncResult *result, gpointer data)
-{
-  ProxyGuide *self = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GFileInputStream) stream = g_file_read_finish (G_FILE (source), result, &error);
-  if (stream)
-    start_reading (self, G_INPUT_STREAM (stream));
-  else if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+  g_clear_pointer (&self->fetch, net_fetch_free);
+  if (!text) {
     fail (self, error->message);
-}
-
-static void request (ProxyGuide *self);
-
-static void
-redirect (ProxyGuide *self, SoupMessage *message)
-{
-  const char *to =
-      soup_message_headers_get_one (soup_message_get_response_headers (message), "Location");
-  g_autoptr (GUri) uri =
-      to ? g_uri_parse_relative (soup_message_get_uri (message), to, SOUP_HTTP_URI_FLAGS, NULL)
-         : NULL;
-  const char *scheme = uri ? g_uri_get_scheme (uri) : "";
-  bool secure = g_str_equal (scheme, "https");
-  bool was_secure = g_str_has_prefix (self->location, "https:");
-  if ((!secure && !g_str_equal (scheme, "http")) || (was_secure && !secure)) {
-    fail (self, "is redirected to where we do not follow");
     return;
   }
-  if (++self->redirects > MAX_REDIRECTS) {
-    fail (self, "is redirected too often");
-    return;
-  }
-  g_free (self->location);
-  self->location = g_uri_to_string (uri);
-  request (self);
-}
-
-static void
-on_response (GObject *source, GAsyncResult *result, gpointer data)
-{
-  ProxyGuide *self = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GInputStream) stream =
-      soup_session_send_finish (SOUP_SESSION (source), result, &error);
-  if (!stream) {
-    if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-      fail (self, error->message);
-    return;
-  }
-  SoupMessage *message = soup_session_get_async_result_message (SOUP_SESSION (source), result);
-  SoupStatus status = soup_message_get_status (message);
-  if (SOUP_STATUS_IS_REDIRECTION (status))
-    redirect (self, message);
-  else if (!SOUP_STATUS_IS_SUCCESSFUL (status)) {
-    g_autofree char *text = g_strdup_printf ("the server answered %u", status);
-    fail (self, text);
-  } else
-    start_reading (self, stream);
-}
-
-static void
-request (ProxyGuide *self)
-{
-  g_autoptr (SoupMessage) message = soup_message_new (SOUP_METHOD_GET, self->location);
-  if (!message) {
-    fail (self, "is no address of a list (http:, https: or file:)");
-    return;
-  }
-  if (!self->session)
-    self->session = soup_session_new_with_options (
-        "timeout", REQUEST_S, "idle-timeout", 1, "max-conns", 2, "user-agent",
-        "ppsp-proxy/" PPSP_VERSION, "proxy-resolver", NULL, NULL);
-  soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);
-  soup_session_send_async (self->session, message, G_PRIORITY_LOW, self->cancellable, on_response,
-                           self);
-}
-
-static gboolean
-on_deadline (gpointer data)
-{
-  ProxyGuide *self = data;
-  self->deadline = 0;
-  g_cancellable_cancel (self->cancellable);
-  fail (self, "did not come within 30 s");
-  return G_SOURCE_REMOVE;
+  self->reader = proxy_guide_reader_new (self->catalog, self->current->uri, text);
+  self->reader->cut = is_cut;
+  self->idle = g_idle_add_full (G_PRIORITY_LOW, on_idle, self, NULL);
 }
 
 static void
@@ -533,15 +406,8 @@ next_list (ProxyGuide *self)
   }
   list->wanted = false;
   self->current = list;
-  self->cancellable = g_cancellable_new ();
-  self->redirects = 0;
-  self->location = g_strdup (list->uri);
-  self->deadline = g_timeout_add_seconds (FETCH_S, on_deadline, self);
-  if (g_str_has_prefix (list->uri, "file:")) {
-    g_autoptr (GFile) file = g_file_new_for_uri (list->uri);
-    g_file_read_async (file, G_PRIORITY_LOW, self->cancellable, on_file, self);
-  } else
-    request (self);
+  self->fetch = net_fetch_new (list->uri, PROXY_GUIDE_MAX_BYTES, FETCH_S,
+                               "ppsp-proxy/" PPSP_VERSION, on_fetched, self);
 }
 
 void
