@@ -880,6 +880,28 @@ test_old_munro (void)
   net_clear (&net);
 }
 
+/* But behind what is our newest a munro is as old as what is fetched of it. */
+static void
+test_old_chunks (void)
+{
+  Net net;
+  Channel channel;
+  net_init (&net, 2);
+  channel.key = make_live (&channel.content);
+  begin_channel (&net, &channel, 0);
+  stream (&net, &channel, 3);
+  net_run (&net, net.now + INT64_C (90000000));
+  stream (&net, &channel, 3);
+  PeerSwarm *swarm = leech (&net, 1, &channel.content, 4096);
+  net_run (&net, net.now + 1000000);
+  want (&net, 1, swarm, (PeerRange){0, 6 * MUNRO});
+  net_run (&net, net.now + 3000000);
+  assert_has (swarm, (PeerRange){0, 6 * MUNRO}, CHUNK);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->munros_old, ==, 0);
+  peer_key_free (channel.key);
+  net_clear (&net);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -915,5 +937,6 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/engine/source-that-returns-is-found", test_source_returns);
   g_test_add_func ("/peer/engine/newest-munro-from-the-third-datagram-on", test_tune_in);
   g_test_add_func ("/peer/engine/what-was-signed-long-ago-is-refused", test_old_munro);
+  g_test_add_func ("/peer/engine/what-is-behind-the-newest-may-be-old", test_old_chunks);
   return g_test_run ();
 }
