@@ -55,6 +55,22 @@ test_handshake (void)
   net_clear (&net);
 }
 
+/* 12.1.2: who began answers the second datagram at once, also where it wants nothing. */
+static void
+test_third (void)
+{
+  Net net;
+  Film film;
+  net_init_film (&net, 2, &film, 40);
+  int64_t start = net.now;
+  net_run (&net, start + 2 * DELAY + 1000);
+  g_assert_cmpuint (net.log->len, ==, 3);
+  const Datagram *third = &g_array_index (net.log, Datagram, 2);
+  g_assert_cmpuint (third->from, ==, 1);
+  g_assert_cmpint (third->due - DELAY, ==, start + 2 * DELAY);
+  net_clear (&net);
+}
+
 /* Sends one first datagram made of options to node 0; the number of datagrams that come back. */
 static unsigned
 answers_to (const PeerOptions *options, uint32_t channel, Net *net)
@@ -908,6 +924,7 @@ main (int argc, char **argv)
   static const double no_loss = 0, some_loss = 0.02;
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/peer/engine/handshake-takes-three-datagrams", test_handshake);
+  g_test_add_func ("/peer/engine/third-datagram-goes-at-once", test_third);
   g_test_add_func ("/peer/engine/silence-when-a-check-fails", test_silence);
   g_test_add_func ("/peer/engine/silence-when-a-check-of-a-live-swarm-fails", test_silence_live);
   g_test_add_func ("/peer/engine/unproven-addresses-get-no-more-than-they-send",

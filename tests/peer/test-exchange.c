@@ -400,6 +400,7 @@ test_inbound_peers_cannot_fill_our_slots (void)
     g_autofree char *where = g_strdup_printf ("10.0.3.%u:7574", i + 1);
     scene_come (&self, where);
   }
+  g_assert_cmpuint (scene_call (&self, "10.0.3.99:7574", NULL).remote, ==, 0);
   for (unsigned i = 0; i < 8; i++) {
     g_autofree char *where = g_strdup_printf ("192.0.2.%u:7574", i + 1);
     scene_named_by_tracker (&self, where);
@@ -668,8 +669,18 @@ test_checks_are_rationed (void)
     g_autofree char *where = g_strdup_printf ("198.51.100.%u:7574", i + 1);
     scene_show_certified (&self, &a, where);
   }
-  g_assert_cmpuint (peer_engine_counters (self.engine)->certificates_checked, ==,
-                    PEER_EXCHANGE_CHECKS);
+  const PeerCounters *counters = peer_engine_counters (self.engine);
+  g_assert_cmpuint (counters->certificates_checked, ==, PEER_EXCHANGE_CHECKS);
+  /* those of all together as well: twenty at once, and five a second */
+  for (unsigned k = 0; k < 5; k++) {
+    g_autofree char *from = g_strdup_printf ("192.0.2.%u:7574", k + 2);
+    SceneStranger other = scene_come (&self, from);
+    for (unsigned i = 0; i < 20; i++) {
+      g_autofree char *where = g_strdup_printf ("203.0.113.%u:7574", 20 * k + i + 1);
+      scene_show_certified (&self, &other, where);
+    }
+  }
+  g_assert_cmpuint (counters->certificates_checked, <=, 20 + 5 + 1);
   scene_clear (&self);
 }
 

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What RFC 7574 says of one datagram or the next, held against what engines say to each other. */
+#include "tests/peer/engines.h"
+
+#define N_CHUNKS 40
+#define SECOND INT64_C (1000000)
+
+static PeerWireFormat format;
+static PeerSwarm *receiver; /* of engine 1 */
+static unsigned n_data, n_acks, n_sorted;
+static bool peaks_seen;
+
+/* 5.6.2: the peaks of 7 chunks, left to right, and uncles behind them. */
+static void
+check_peaks (const PeerRange *hashes, unsigned n)
+{
+  g_assert_cmpuint (n, >=, 3);
+  g_assert_cmpuint (hashes[0].first, ==, 0);
+  g_assert_cmpuint (hashes[0].end, ==, 4);
+  g_assert_cmpuint (hashes[1].end, ==, 6);
+  g_assert_cmpuint (hashes[2].end, ==, 7);
+}
+
+/* 5.4: "sorted in order of the tree height of the nodes, descending". */
+static void
+check_heights (const PeerRange *hashes, unsigned n)
+{
+  for (unsigned i = 1; i < n; i++)
+    g_assert_cmpuint (peer_range_size (hashes[i]), <, peer_range_size (hashes[i - 1]));
+  n_sorted += n > 1;
+}
+
+/* 4.3.1, 4.3.2: the biggest interval that is complete. */
+static void
+check_interval (PeerRange run)
+{
+  PeerRange biggest = peer_chunks_around (peer_swarm_chunks (receiver), run.first);
+  g_assert_cmpuint (run.first, ==, biggest.first);
+  g_assert_cmpuint (run.end, ==, biggest.end);
+}
+
+static bool
+check_datagram (Net *net, Datagram *datagram)
+{
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  PeerRange hashes[64];
+  unsigned n = 0, at = 0, handshakes = 0, heavy = 0;
+  bool data = false;
+  for (; peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE; at++) {
+    g_assert_false (data); /* 8.6: it is the last */
+    if (message.type == PEER_MESSAGE_HANDSHAKE) {
+      g_assert_cmpuint (at, ==, 0); /* 3.1 */
+      handshakes++;
+    } else if (message.type == PEER_MESSAGE_INTEGRITY) {
+      g_assert_cmpuint (n, <, G_N_ELEMENTS (hashes));
+      hashes[n++] = message.chunks;
+      heavy++;
+    } else if (message.type == PEER_MESSAGE_DATA) {
+      g_assert_cmpuint (message.time, !=, 0); /* 3.3 */
+      data = true;
+      heavy++;
+    } else if (datagram->from == 1 && message.type == PEER_MESSAGE_ACK) {
+      check_interval (message.chunks);
+      n_acks++;
+    } else if (datagram->from == 1 && message.type == PEER_MESSAGE_HAVE) {
+      check_interval (message.chunks);
+    } else if (message.type == PEER_MESSAGE_REQUEST) {
+      g_assert_false (peer_chunks_has (peer_swarm_chunks (receiver), message.chunks.first));
+    }
+  }
+  g_assert_true (handshakes == 0 || heavy == 0); /* 3.1.1 */
+  n_data += data;
+  if (data && !peaks_seen)
+    check_peaks (hashes, n);
+  else if (data)
+    check_heights (hashes, n);
+  peaks_seen |= data;
+  return net != NULL;
+}
+
+static void
+exchange (uint64_t n_chunks, double loss)
+{
+  Net net;
+  Film film;
+  net_init (&net, 2);
+  make_film (&film, n_chunks, 100);
+  format = peer_wire_format (&film.content);
+  seed (&net, 0, &film);
+  PeerContent content = film.content;
+  content.length = 0;
+  receiver = leech (&net, 1, &content, n_chunks);
+  net.tamper = check_datagram;
+  net.loss = loss;
+  want (&net, 1, receiver, (PeerRange){0, n_chunks});
+  net_run (&net, net.now + 60 * SECOND);
+  assert_has (receiver, (PeerRange){0, n_chunks}, 100);
+  net_clear (&net);
+}
+
+static void
+test_peaks (void)
+{
+  peaks_seen = false;
+  n_data = 0;
+  exchange (7, 0);
+  g_assert_cmpuint (n_data, ==, 7);
+}
+
+static void
+test_datagrams (void)
+{
+  peaks_seen = true; /* those of 300 are not looked at: 2^8 + 2^5 + 2^3 + 2^2 are sorted as well */
+  n_data = n_acks = n_sorted = 0;
+  exchange (300, 0.05);
+  g_assert_cmpuint (n_data, >=, 300);
+  g_assert_cmpuint (n_acks, >, 20);
+  g_assert_cmpuint (n_sorted, >, 20);
+}
+
+static PeerChunks *told;   /* by engine 1 to engine 2 */
+static int64_t deaf_until; /* us: what would tell it before is lost */
+
+static bool
+hear_haves (Net *net, Datagram *datagram)
+{
+  bool heard_it = true;
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  while (datagram->from == 1 && datagram->to == 2 &&
+         peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE)
+    if (message.type == PEER_MESSAGE_HAVE) {
+      check_interval (message.chunks);
+      heard_it = net->now >= deaf_until;
+      if (heard_it)
+        peer_chunks_add (told, message.chunks);
+    }
+  return heard_it;
+}
+
+/* Engine 1 fetches both parts, of which engine 2, who knows it alone, has heard what is told then. */
+static void
+tell_parts (const PeerRange *parts, int64_t deaf)
+{
+  Net net;
+  Film film;
+  PeerAddress middle = address_of (1);
+  receiver = net_init_film (&net, 3, &film, 300);
+  format = peer_wire_format (&film.content);
+  PeerJoin join = {.content = &film.content, .store = peer_store_memory_new (CHUNK, 300)};
+  PeerSwarm *other = peer_engine_join (net.engines[2], &join, NULL);
+  peer_engine_add_peer (net.engines[2], other, &middle);
+  told = peer_chunks_new (0);
+  net.tamper = hear_haves;
+  deaf_until = net.now + deaf;
+  net_run (&net, net.now + SECOND);
+  g_assert_true (peer_chunks_is_empty (told));
+  for (unsigned i = 0; i < 2; i++) {
+    want (&net, 1, receiver, parts[i]);
+    net_run (&net, net.now + 5 * SECOND);
+  }
+  g_assert_true (deaf == 0 || peer_chunks_is_empty (told));
+  net_run (&net, net.now + (deaf > 0 ? 50 * SECOND : 0));
+  net_clear (&net);
+}
+
+/* 3.2: what was received and verified is told to all others, long before a keep-alive is due. */
+static void
+test_told (void)
+{
+  const PeerRange parts[] = {{0, 100}, {200, 300}};
+  tell_parts (parts, 0);
+  g_assert_true (peer_chunks_has_all (told, parts[0]) && peer_chunks_has_all (told, parts[1]));
+  g_assert_cmpuint (peer_chunks_count (told), ==, 200);
+  peer_chunks_free (told);
+}
+
+/* 8.2: with the keep-alive, where nothing follows it. */
+static void
+test_told_again (void)
+{
+  const PeerRange parts[] = {{0, 100}, {100, 300}};
+  tell_parts (parts, 15 * SECOND);
+  g_assert_true (peer_chunks_has_all (told, (PeerRange){0, 300}));
+  peer_chunks_free (told);
+}
+
+static bool
+lose_first_ack (Net *net, Datagram *datagram)
+{
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  bool lost = false;
+  while (datagram->from == 1 && peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE)
+    lost |= message.type == PEER_MESSAGE_ACK && n_acks++ == 0;
+  return net != NULL && !lost;
+}
+
+/* 8.2: each ACK is said once more with the next; here no later interval covers the first. */
+static void
+test_lost_ack (void)
+{
+  Net net;
+  Film film;
+  receiver = net_init_film (&net, 2, &film, N_CHUNKS);
+  format = peer_wire_format (&film.content);
+  net.tamper = lose_first_ack;
+  n_acks = 0;
+  net_run (&net, net.now + SECOND);
+  for (uint64_t chunk = 0; chunk < N_CHUNKS; chunk += 10) {
+    want (&net, 1, receiver, (PeerRange){chunk, chunk + 1});
+    net_run (&net, net.now + DELAY / 2);
+  }
+  net_run (&net, net.now + SECOND);
+  g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (receiver)), ==, 4);
+  g_assert_cmpuint (n_acks, >, 4);
+  g_assert_cmpuint (peer_engine_counters (net.engines[0])->chunks_lost, ==, 0);
+  g_assert_cmpuint (peer_engine_counters (net.engines[1])->chunks_duplicate, ==, 0);
+  net_clear (&net);
+}
+
+static bool
+narrow_way (Net *net, Datagram *datagram)
+{
+  return net != NULL && datagram->size <= PEER_DATAGRAM_SAFE;
+}
+
+/* 5.4: hashes that do not fit go first "in one or more datagrams". Of 2047 chunks the first needs 11
+ * peaks and 10 uncles; of SHA-512 they are 1533 bytes. */
+static void
+many_hashes (bool (*way) (Net *net, Datagram *datagram))
+{
+  Net net;
+  Film film;
+  const uint64_t n = 2047;
+  net_init (&net, 2);
+  make_film_of (&film, PEER_HASH_SHA512, n, 100);
+  net.tamper = way;
+  seed (&net, 0, &film);
+  PeerContent content = film.content;
+  content.length = 0;
+  PeerSwarm *swarm = leech (&net, 1, &content, n);
+  want (&net, 1, swarm, (PeerRange){0, 40});
+  net_run (&net, net.now + 5 * SECOND);
+  assert_has (swarm, (PeerRange){0, 40}, CHUNK);
+  if (way == NULL)
+    g_assert_cmpuint (peer_engine_counters (net.engines[1])->chunks_unproven, ==, 0);
+  net_clear (&net);
+}
+
+static void
+test_many_hashes (void)
+{
+  many_hashes (NULL);
+  many_hashes (narrow_way);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, function) g_test_add_func ("/peer/telling/" name, function)
+  ADD ("peaks-come-with-the-first-chunk", test_peaks);
+  ADD ("what-was-verified-is-told-to-all", test_told);
+  ADD ("a-have-that-was-lost-is-said-again", test_told_again);
+  ADD ("an-ack-that-was-lost-costs-nothing", test_lost_ack);
+  ADD ("many-hashes-go-first-in-several-datagrams", test_many_hashes);
+  ADD ("datagrams-are-well-formed", test_datagrams);
+  return g_test_run ();
+}
