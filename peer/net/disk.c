@@ -3,6 +3,7 @@
  *
  *   magic 8 | version 4 | state 4 | hash function 4 | chunk size 4 | length 8 |
  *   changed 8 + 4 | swarm ID size 4 | swarm ID | SHA-256 of all of it */
+#define G_LOG_DOMAIN "peer/net"
 #include "peer/net/disk.h"
 #include "peer/crypto.h"
 #include "peer/wire.h"
@@ -57,6 +58,23 @@ net_disk_write (int fd, const void *bytes, size_t n, uint64_t offset)
     offset += (uint64_t)put;
   }
   return true;
+}
+
+void
+net_disk_punch (int fd, const char *path, uint64_t first, uint64_t end)
+{
+  if (fallocate (fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
+                 (off_t)(end - first)) < 0)
+    g_debug ("cannot give back room of '%s': %s", path, g_strerror (errno));
+}
+
+void
+net_disk_complain (bool *is_said, const char *what, const char *path)
+{
+  int number = errno;
+  if (!*is_said)
+    g_warning ("cannot %s '%s': %s", what, path, g_strerror (number));
+  *is_said = true;
 }
 
 void

@@ -15,6 +15,12 @@ int net_disk_open (const char *path, bool *is_new, GError **error);
  * full, where the file system can promise that. */
 bool net_disk_reserve (int fd, const char *path, uint64_t n, GError **error);
 
+/* Gives the disk back the room of bytes first to end where it can; else it is used again later. */
+void net_disk_punch (int fd, const char *path, uint64_t first, uint64_t end);
+
+/* Logs "cannot what 'path'" with errno, unless that was said: a full or broken disk would say it for
+ * each chunk. */
+void net_disk_complain (bool *is_said, const char *what, const char *path);
 /* "what 'path': the reason of errno". */
 void net_disk_set_error (GError **error, int number, const char *what, const char *path);
 

@@ -62,14 +62,10 @@ size_of (const File *self, uint64_t chunk)
   return (size_t)MIN (size, self->content.length - chunk * size);
 }
 
-/* Logged once: a full or broken disk would say it for each chunk. */
 static PeerStoreResult
 fail (File *self, const char *what)
 {
-  int number = errno;
-  if (!self->has_failed)
-    g_warning ("cannot %s '%s': %s", what, self->path, g_strerror (number));
-  self->has_failed = true;
+  net_disk_complain (&self->has_failed, what, self->path);
   return PEER_STORE_FAILED;
 }
 
@@ -237,15 +233,12 @@ file_write (PeerStore *store, uint64_t chunk, const uint8_t *bytes, size_t n)
   return PEER_STORE_OK;
 }
 
-/* Gives the disk back what it can; where it cannot, the room is used again later. */
 static void
 punch (File *self, PeerRange run)
 {
   uint64_t first = run.first * self->content.chunk_size;
   uint64_t end = MIN (run.end * self->content.chunk_size, self->content.length);
-  if (fallocate (self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
-                 (off_t)(end - first)) < 0)
-    g_debug ("cannot give back room of '%s': %s", self->path, g_strerror (errno));
+  net_disk_punch (self->fd, self->path, first, end);
 }
 
 static void

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chunks are gathered in memory (peer/net/blocks.c), so the file may lack the newest few until it is
  * flushed, finished or closed; after a kill it is emptied anyway. */
-#define G_LOG_DOMAIN "peer/net"
 #include "peer/net/record.h"
 #include "peer/net/blocks.h"
 #include "peer/net/disk.h"
 #include "peer/net/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gio/gio.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -24,14 +22,10 @@ typedef struct {
   bool is_finished, has_failed;
 } Record;
 
-/* Logged once: a full or broken disk would say it for each chunk. */
 static PeerStoreResult
 fail (Record *self, const char *what)
 {
-  int number = errno;
-  if (!self->has_failed)
-    g_warning ("cannot %s '%s': %s", what, self->path, g_strerror (number));
-  self->has_failed = true;
+  net_disk_complain (&self->has_failed, what, self->path);
   return PEER_STORE_FAILED;
 }
 
@@ -70,10 +64,7 @@ record_discard (PeerStore *store, PeerRange run)
     return;
   peer_chunks_remove (self->have, run);
   net_blocks_forget (self->blocks, run);
-  if (fallocate (self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                 (off_t)(run.first * self->chunk_size),
-                 (off_t)(peer_range_size (run) * self->chunk_size)) < 0)
-    g_debug ("cannot give back room of '%s': %s", self->path, g_strerror (errno));
+  net_disk_punch (self->fd, self->path, run.first * self->chunk_size, run.end * self->chunk_size);
 }
 
 static void

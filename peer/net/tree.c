@@ -64,16 +64,6 @@ block_offset (const NetTree *self, uint64_t number)
   return NET_DISK_FRONT + number * BLOCK_NODES * self->hash_size;
 }
 
-/* Logged once: a full or broken disk would say it for each chunk. */
-static void
-fail (NetTree *self, bool *flag, const char *what)
-{
-  int number = errno;
-  if (!*flag)
-    g_warning ("cannot %s '%s': %s", what, self->path, g_strerror (number));
-  *flag = true;
-}
-
 static bool
 write_block (NetTree *self, Block *block)
 {
@@ -81,7 +71,7 @@ write_block (NetTree *self, Block *block)
     return true;
   if (!net_disk_write (self->fd, block->bytes, BLOCK_NODES * self->hash_size,
                        block_offset (self, block->number))) {
-    fail (self, &self->cannot_write, "write");
+    net_disk_complain (&self->cannot_write, "write", self->path);
     return false;
   }
   block->is_dirty = false;
@@ -125,7 +115,7 @@ load_block (NetTree *self, uint64_t number)
   memset (block->bytes, 0, size);
   if (!net_disk_read (self->fd, block->bytes, size, block_offset (self, number)) &&
       errno != ENODATA) {
-    fail (self, &self->cannot_read, "read");
+    net_disk_complain (&self->cannot_read, "read", self->path);
     g_clear_pointer (&block->bytes, g_free);
     return NULL;
   }
@@ -400,7 +390,7 @@ net_tree_spoil (NetTree *self)
 {
   self->record.state = STATE_GROWING;
   if (!net_disk_write_record (self->fd, &self->record))
-    fail (self, &self->cannot_write, "write");
+    net_disk_complain (&self->cannot_write, "write", self->path);
 }
 
 NetTree *
