@@ -13,7 +13,7 @@
  * others); a status that is set before then is the answer. */
 
 #include "dlna/guard.h"
-#include <libxml/parser.h>
+#include "dlna/xml.h"
 #include <string.h>
 
 #define MAX_BODY 65536
@@ -140,39 +140,17 @@ known_action (DlnaGuard *self, const char *soap_action)
   return NULL;
 }
 
-static xmlNode *
-child (xmlNode *node, const char *name)
-{
-  for (node = node->children; node != NULL; node = node->next)
-    if (node->type == XML_ELEMENT_NODE && strcmp ((const char *)node->name, name) == 0)
-      return node;
-  return NULL;
-}
-
 /* Read as gupnp will read it: an envelope with that action, and no document type. */
 static bool
 body_has_action (SoupServerMessage *message, const char *action)
 {
   g_autoptr (GBytes) body =
       soup_message_body_flatten (soup_server_message_get_request_body (message));
-  xmlDoc *doc;
-  xmlNode *node = NULL;
+  gsize n = 0;
+  const char *text = body != NULL ? g_bytes_get_data (body, &n) : NULL;
+  g_autoptr (DlnaXml) doc = dlna_xml_parse (text, n);
 
-  if (body == NULL || g_bytes_get_size (body) == 0)
-    return false;
-  doc =
-      xmlReadMemory (g_bytes_get_data (body, NULL), (int)g_bytes_get_size (body), NULL, NULL,
-                     XML_PARSE_NONET | XML_PARSE_RECOVER | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-  if (doc == NULL)
-    return false;
-  if (doc->intSubset == NULL)
-    node = child ((xmlNode *)doc, "Envelope");
-  if (node != NULL)
-    node = child (node, "Body");
-  if (node != NULL)
-    node = child (node, action);
-  xmlFreeDoc (doc);
-  return node != NULL;
+  return dlna_xml_child (dlna_xml_child (dlna_xml_root (doc, "Envelope"), "Body"), action) != NULL;
 }
 
 static void

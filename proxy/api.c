@@ -230,7 +230,7 @@ member (JsonObject *object, const char *name)
 
 /* Returns the object that the request's body is, or NULL when it was refused. */
 static JsonObject *
-read_body (SoupServerMessage *message, JsonParser *parser)
+read_body (SoupServerMessage *message, JsonParser *parser, const char *expected)
 {
   SoupMessageBody *body = soup_server_message_get_request_body (message);
   g_autoptr (GBytes) bytes = soup_message_body_flatten (body);
@@ -241,9 +241,8 @@ read_body (SoupServerMessage *message, JsonParser *parser)
     if (root && JSON_NODE_HOLDS_OBJECT (root))
       return json_node_get_object (root);
   }
-  proxy_respond_error (
-      message, SOUP_STATUS_BAD_REQUEST,
-      "the body must be a JSON object: {\"link\": \"ppsp:...\", \"name\": \"...\"}");
+  g_autofree char *sentence = g_strdup_printf ("the body must be a JSON object: %s", expected);
+  proxy_respond_error (message, SOUP_STATUS_BAD_REQUEST, sentence);
   return NULL;
 }
 
@@ -294,7 +293,7 @@ static void
 add_channel (const ProxyParts *with, SoupServerMessage *message)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
-  JsonObject *object = read_body (message, parser);
+  JsonObject *object = read_body (message, parser, "{\"link\": \"ppsp:...\", \"name\": \"...\"}");
   if (!object)
     return;
   const char *given = member (object, "link");
@@ -393,4 +392,87 @@ proxy_api_favourite (const ProxyParts *with, const char *id, SoupServerMessage *
     soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
   else
     proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such channel");
+}
+
+/* --- televisions that can be told to play --- */
+
+static void
+list_renderers (const ProxyParts *with, SoupServerMessage *message)
+{
+  GString *out = g_string_new ("{");
+  proxy_json_key (out, "renderers");
+  g_string_append_c (out, '[');
+  for (unsigned i = 0; i < dlna_renderers_n (with->renderers); i++) {
+    DlnaRendererStatus status;
+    dlna_renderers_status (with->renderers, i, &status);
+    const ProxyChannel *channel =
+        status.item_id ? proxy_catalog_lookup (with->catalog, status.item_id) : NULL;
+    proxy_json_key (out, NULL);
+    g_string_append_c (out, '{');
+    proxy_json_text (out, "id", status.udn);
+    proxy_json_text (out, "name", status.name);
+    proxy_json_text (out, "model", status.model);
+    proxy_json_text (out, "address", status.ip);
+    proxy_json_text (out, "state", dlna_renderer_state_name (status.state));
+    proxy_json_text (out, "channel", status.item_id);
+    proxy_json_text (out, "channel_name", channel ? channel->name : NULL);
+    proxy_json_text (out, "error", status.error);
+    g_string_append_c (out, '}');
+  }
+  g_string_append (out, "]}\n");
+  proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
+  dlna_renderers_search (with->renderers);
+}
+
+/* The channel that the body names, or NULL when it was refused. */
+static const ProxyChannel *
+read_channel (const ProxyParts *with, SoupServerMessage *message)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonObject *object = read_body (message, parser, "{\"channel\": \"ID\"}");
+  if (!object)
+    return NULL;
+  const char *id = member (object, "channel");
+  const ProxyChannel *channel = id ? proxy_catalog_lookup (with->catalog, id) : NULL;
+  if (!channel)
+    proxy_respond_error (message, SOUP_STATUS_BAD_REQUEST, "\"channel\" must be a channel's ID");
+  return channel;
+}
+
+static void
+command_renderer (const ProxyParts *with, const char *rest, SoupServerMessage *message)
+{
+  const char *slash = strrchr (rest, '/');
+  g_autofree char *udn = slash ? g_strndup (rest, (size_t)(slash - rest)) : NULL;
+  bool known = false;
+  if (g_strcmp0 (slash, "/play") == 0) {
+    const ProxyChannel *channel = read_channel (with, message);
+    if (!channel)
+      return;
+    known = dlna_renderers_play (with->renderers, udn, channel->id);
+  } else if (g_strcmp0 (slash, "/stop") == 0)
+    known = dlna_renderers_stop (with->renderers, udn);
+  if (known)
+    soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+  else
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND,
+                         "there is no such television, or it can only play and stop");
+}
+
+void
+proxy_api_renderers (const ProxyParts *with, const char *rest, SoupServerMessage *message)
+{
+  if (!with->renderers) {
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "no televisions are looked for");
+    return;
+  }
+  if (rest[0] == '\0') {
+    if (proxy_respond_reads_only (message, "GET, HEAD"))
+      list_renderers (with, message);
+  } else if (!g_str_equal (soup_server_message_get_method (message), "POST")) {
+    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
+                                  "POST");
+    proxy_respond_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "televisions are told by POST");
+  } else if (proxy_respond_may_change (message))
+    command_renderer (with, rest + 1, message);
 }

@@ -19,6 +19,7 @@ struct ProxyHome {
   GHashTable *refused; /* ADDR:PORT that could not be had, told already */
   char *host_local;
   DlnaServer *dlna;
+  DlnaRenderers *renderers;
   char *dlna_error;
   char *page;
   bool alone;  /* no interface of a home was found */
@@ -142,6 +143,7 @@ static void
 follow_interfaces (ProxyHome *self, const GPtrArray *chosen)
 {
   g_autoptr (GPtrArray) names = interface_names (self, chosen);
+  dlna_renderers_follow (self->renderers, (const char *const *)names->pdata);
   if (self->dlna) {
     dlna_server_follow (self->dlna, (const char *const *)names->pdata);
     return;
@@ -272,6 +274,8 @@ proxy_home_new (const ProxyHomeOptions *options, GError **error)
     proxy_home_free (self);
     return NULL;
   }
+  self->renderers =
+      dlna_renderers_new (options->server, self->port, options->library, options->quirks);
   static const DlnaLinksHandler handler = {.changed = on_links};
   self->links = dlna_links_new (&handler, self, NULL); /* without it the timer does the work */
   look (self);
@@ -287,6 +291,7 @@ proxy_home_free (ProxyHome *self)
   g_clear_handle_id (&self->look, g_source_remove);
   dlna_links_free (self->links);
   g_clear_pointer (&self->dlna, dlna_server_free);
+  dlna_renderers_free (self->renderers);
   net_listener_free (self->listener);
   g_hash_table_unref (self->served);
   g_hash_table_unref (self->refused);
@@ -300,6 +305,12 @@ NetListener *
 proxy_home_listener (ProxyHome *self)
 {
   return self->listener;
+}
+
+DlnaRenderers *
+proxy_home_renderers (ProxyHome *self)
+{
+  return self->renderers;
 }
 
 const char *

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dlna/library.h"
+#include "dlna/renderers.h"
 #include "dlna/server.h"
 #include "peer/net/listener.h"
 #include "proxy/config.h"
@@ -23,6 +24,7 @@ ProxyHome *proxy_home_new (const ProxyHomeOptions *options, GError **error);
 void proxy_home_free (ProxyHome *self); /* byebye */
 
 NetListener *proxy_home_listener (ProxyHome *self);
+DlnaRenderers *proxy_home_renderers (ProxyHome *self);
 /* "http://192.168.1.1:8574/": the first that a household can use; owned by the home. */
 const char *proxy_home_page (const ProxyHome *self);
 /* The numbers of the MediaServer; false = there is none now. */

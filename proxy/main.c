@@ -200,6 +200,7 @@ make_home (App *app, GError **error)
       .sessions = app->sessions,
       .guide = app->guide,
       .media = app->media,
+      .renderers = proxy_home_renderers (app->home),
       .hls = app->hls,
       .listener = proxy_home_listener (app->home),
       .udp = app->udp,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dlna/media.h"
+#include "dlna/renderers.h"
 #include "dlna/server.h"
 #include "peer/net/cache.h"
 #include "peer/net/listener.h"
@@ -17,12 +18,13 @@ typedef struct {
   const char *name;
   ProxyCatalog *catalog;
   ProxySessions *sessions;
-  ProxyGuide *guide;     /* or NULL */
-  DlnaMedia *media;      /* or NULL */
-  ProxyHls *hls;         /* or NULL */
-  NetListener *listener; /* or NULL */
-  NetUdp *udp;           /* or NULL */
-  NetCache *cache;       /* or NULL */
+  ProxyGuide *guide;        /* or NULL */
+  DlnaMedia *media;         /* or NULL */
+  DlnaRenderers *renderers; /* or NULL */
+  ProxyHls *hls;            /* or NULL */
+  NetListener *listener;    /* or NULL */
+  NetUdp *udp;              /* or NULL */
+  NetCache *cache;          /* or NULL */
   /* More lines for the page's warnings; or NULL. */
   void (*warnings) (GPtrArray *out, gpointer data);
   /* The numbers of the MediaServer; false = there is none now. Or NULL. */

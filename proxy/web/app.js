@@ -5,7 +5,7 @@
   'use strict';
 
   var POLL = 2000, SHOWN = 200;
-  var channels = [], generation = -1, active = {}, open = null, loading = false;
+  var renderers = [], channels = [], generation = -1, active = {}, open = null, loading = false;
 
   function get(id) { return document.getElementById(id); }
 
@@ -88,6 +88,54 @@
     button.setAttribute('aria-pressed', marked ? 'true' : 'false');
   }
 
+  function tell(renderer, verb, body, button) {
+    if (button) button.disabled = true;
+    request('POST', '/api/v1/renderers/' + encodeURIComponent(renderer.id) + '/' + verb, body || {}, function (status, answer) {
+      if (button) button.disabled = false;
+      if (status !== 204 && button) button.textContent = (answer && answer.error) || 'That did not work.';
+      loadRenderers();
+    });
+  }
+
+  /* What a television does, in words; a list of them with what can be done about it. */
+  function showRenderers() {
+    var list = get('renderers');
+    get('renderers-section').hidden = renderers.length === 0;
+    if (list.contains(document.activeElement)) return;
+    clear(list);
+    renderers.forEach(function (r) {
+      var item = element('li', r.error ? 'error' : '');
+      var text = r.name + (r.model && r.model !== r.name ? ' (' + r.model + ')' : '') + ': ' + r.state;
+      if (r.channel) text += ', ' + (r.channel_name || r.channel);
+      if (r.error) text += '. ' + r.error;
+      item.appendChild(element('span', '', text));
+      if (r.channel || r.state === 'playing' || r.state === 'paused') {
+        var stop = element('button', 'stop', 'Stop');
+        stop.type = 'button';
+        stop.onclick = function () { stop.blur(); tell(r, 'stop'); };
+        item.appendChild(stop);
+      }
+      list.appendChild(item);
+    });
+  }
+
+  function loadRenderers() {
+    request('GET', '/api/v1/renderers', null, function (status, answer) {
+      if (status !== 200 || !answer) return;
+      renderers = answer.renderers;
+      showRenderers();
+    });
+  }
+
+  function playButtons(channel, actions) {
+    renderers.forEach(function (r) {
+      var button = element('button', 'play', 'Play on ' + r.name);
+      button.type = 'button';
+      button.onclick = function () { tell(r, 'play', { channel: channel.id }, button); };
+      actions.appendChild(button);
+    });
+  }
+
   function details(channel) {
     var box = element('div', 'details');
     var actions = element('div', 'actions');
@@ -111,6 +159,7 @@
       hls.href = channel.hls;
       actions.appendChild(hls);
     }
+    playButtons(channel, actions);
     actions.appendChild(favourite);
     actions.appendChild(remover);
     box.appendChild(actions);
@@ -260,6 +309,7 @@
     request('GET', '/api/v1/status', null, function (status, answer) {
       if (status === 200 && answer) showStatus(answer);
       else get('summary').textContent = 'The gateway does not answer.';
+      loadRenderers();
       clearTimeout(timer);
       timer = setTimeout(poll, POLL);
     });

@@ -10,6 +10,7 @@ import urllib.request
 
 import control_point
 import media
+import test_play
 import world
 from world import INTERNET, LAN, figure, wait_until
 
@@ -102,6 +103,17 @@ def the_page_shows_and_does_what_it_says(here):
     with here.at('tv'):
         server = control_point.find('lan0', seconds=10)
         assert [i['title'] for i in server.items('favourites:')] == [name], server.items()
+    # A television is there, and is told to play it and to stop.
+    tv = test_play.Set(here, name='<b>Set</b>')
+    tv.announce()
+    wait_until('the television is on the page', 10, lambda: '<b>Set</b>' in browser.text('#renderers'))
+    browser.click('#channels .row')
+    browser.click('#channels .row')  # shut and open: with a button for it now
+    browser.click('#channels .play')
+    wait_until('it plays', 15, lambda: tv.uri == url and 'playing' in browser.text('#renderers'))
+    browser.click('#renderers .stop')
+    wait_until('it has stopped', 15, lambda: tv.state == 'STOPPED' and 'stopped' in
+               browser.text('#renderers'))
     # A pasted link becomes a channel; a wrong one gets a sentence.
     other = here.run('origin2', [world.program('ppsp-origin'), '--http', '127.0.0.1:7575', '--peer',
                                  f'{INTERNET["p3"]}:7576', '--channel', 'other=Other', '--state',
