@@ -24,7 +24,8 @@ enum {
   PLACES = 256,       /* packets back that a key frame may be told late */
   TABLES_ROOM = 4136, /* bytes: 22 packets */
   KEY_SPACING = 8192, /* bytes: bounds the index of a stream with only key frames */
-  JOINT_LOOK = 1024,  /* packets behind a joint in which each PID should come once */
+  JOINT_PIDS = 64,    /* of one joint */
+  JOINT_LOOK = 4096,  /* packets in which each PID should come once: a second at 6 Mbit/s */
 };
 
 typedef struct {
@@ -33,6 +34,12 @@ typedef struct {
   uint8_t *bytes;
   uint16_t sizes[]; /* of each chunk; 0 = absent */
 } Slab;
+
+/* Goes in front of the packet at place, which is the first of its PID behind a gap. */
+typedef struct {
+  ProxyPlace place;
+  uint8_t packet[MEDIA_TS_PACKET];
+} Joint;
 
 struct ProxyRing {
   grefcount refs;
@@ -48,8 +55,11 @@ struct ProxyRing {
   uint64_t head;    /* the chunk after the newest delivered */
   GArray *starts;   /* ProxyPlace: where the first packet behind a gap begins */
   GArray *ends;     /* ProxyPlace: where the last packet before a gap begins, if it is not whole */
+  GArray *joints;   /* Joint */
   GArray *keys;     /* ProxyPicture */
   GArray *pictures; /* likewise: some of all */
+  MediaJoint joint; /* of the newest run */
+  unsigned n_joint; /* packets of it */
   uint64_t segment; /* first chunk of the newest contiguous run */
   int64_t segment_packet;
 
@@ -102,6 +112,7 @@ proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream)
   self->delivered = peer_chunks_new (0);
   self->starts = g_array_new (FALSE, FALSE, sizeof (ProxyPlace));
   self->ends = g_array_new (FALSE, FALSE, sizeof (ProxyPlace));
+  self->joints = g_array_new (FALSE, FALSE, sizeof (Joint));
   self->keys = g_array_new (FALSE, FALSE, sizeof (ProxyPicture));
   g_array_set_clear_func (self->keys, picture_clear);
   self->pictures = g_array_new (FALSE, FALSE, sizeof (ProxyPicture));
@@ -128,6 +139,7 @@ proxy_ring_unref (ProxyRing *self)
   peer_chunks_free (self->delivered);
   g_array_unref (self->starts);
   g_array_unref (self->ends);
+  g_array_unref (self->joints);
   g_array_unref (self->keys);
   g_array_unref (self->pictures);
   media_ts_free (self->parser);
@@ -195,22 +207,16 @@ proxy_ring_oldest (const ProxyRing *self)
   return ((Slab *)self->slabs->pdata[0])->number * self->per_slab;
 }
 
+/* array: of what begins with a ProxyPlace, in order. */
 static void
-forget_pictures (GArray *pictures, uint64_t chunk)
+forget_places (GArray *array, uint64_t chunk)
 {
   guint n = 0;
-  while (n < pictures->len && g_array_index (pictures, ProxyPicture, n).place.chunk < chunk)
+  while (n < array->len &&
+         ((ProxyPlace *)(void *)(array->data + n * g_array_get_element_size (array)))->chunk <
+             chunk)
     n++;
-  g_array_remove_range (pictures, 0, n);
-}
-
-static void
-forget_places (GArray *places, uint64_t chunk)
-{
-  guint n = 0;
-  while (n < places->len && g_array_index (places, ProxyPlace, n).chunk < chunk)
-    n++;
-  g_array_remove_range (places, 0, n);
+  g_array_remove_range (array, 0, n);
 }
 
 static void
@@ -219,10 +225,9 @@ forget_before (ProxyRing *self, uint64_t chunk)
   PeerRange span = peer_chunks_span (self->delivered);
   if (span.first < chunk)
     peer_chunks_remove (self->delivered, (PeerRange){span.first, chunk});
-  forget_pictures (self->keys, chunk);
-  forget_pictures (self->pictures, chunk);
-  forget_places (self->starts, chunk);
-  forget_places (self->ends, chunk);
+  GArray *const arrays[] = {self->keys, self->pictures, self->starts, self->ends, self->joints};
+  for (size_t i = 0; i < G_N_ELEMENTS (arrays); i++)
+    forget_places (arrays[i], chunk);
 }
 
 static Slab *
@@ -375,6 +380,17 @@ note_picture (ProxyRing *self, ProxyPlace place, int64_t pts)
 }
 
 static void
+note_joint (ProxyRing *self, const uint8_t *bytes, ProxyPlace place)
+{
+  Joint joint = {.place = place};
+  if (self->gaps == 0 || self->n_joint == JOINT_PIDS ||
+      !media_joint_before (&self->joint, bytes, joint.packet))
+    return;
+  self->n_joint++;
+  g_array_append_val (self->joints, joint);
+}
+
+static void
 feed_packet (ProxyRing *self, const uint8_t *bytes, ProxyPlace place)
 {
   if (bytes[0] != 0x47) {
@@ -387,6 +403,7 @@ feed_packet (ProxyRing *self, const uint8_t *bytes, ProxyPlace place)
     return; /* a damaged one is not counted: behind is in packets that were good */
   int64_t number = self->n_packets++;
   self->places[number % PLACES] = place;
+  note_joint (self, bytes, place);
   if (packet.starts_picture && behind <= number)
     note_key (self, number - behind, packet.pts);
   else if (packet.pts != MEDIA_TS_NO_TIME)
@@ -452,6 +469,8 @@ begin_segment (ProxyRing *self, uint64_t chunk)
   self->started = true;
   if (self->carried > 0)
     g_array_append_val (self->ends, self->carry_place);
+  self->joint = (MediaJoint){0};
+  self->n_joint = 0;
   self->segment = chunk;
   self->segment_packet = self->n_packets;
   self->synced = false;
@@ -595,6 +614,18 @@ proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables)
   return true;
 }
 
+static bool
+is_before (ProxyPlace a, ProxyPlace b)
+{
+  return a.chunk < b.chunk || (a.chunk == b.chunk && a.offset < b.offset);
+}
+
+static bool
+is_same (ProxyPlace a, ProxyPlace b)
+{
+  return a.chunk == b.chunk && a.offset == b.offset;
+}
+
 /* Where a viewer goes on that stands before a gap: behind it. false = nothing is there yet. */
 static bool
 cross_gap (const ProxyRing *self, ProxyPlace *place)
@@ -626,7 +657,19 @@ whole_end (const ProxyRing *self, PeerRange run)
   return (ProxyPlace){run.end, 0};
 }
 
-/* The slab's bytes from place on, as far as they are delivered; place moves behind them. */
+/* The first one that a viewer at place has not read; NULL = none. */
+static const Joint *
+next_joint (const ProxyRing *self, ProxyPlace place)
+{
+  for (guint i = 0; i < self->joints->len; i++) {
+    const Joint *joint = &g_array_index (self->joints, Joint, i);
+    if (is_before (place, joint->place) || (is_same (place, joint->place) && !place.joined))
+      return joint;
+  }
+  return NULL;
+}
+
+/* A joint, or the slab's bytes from place on, as far as they are delivered; place moves behind. */
 static GBytes *
 slice (ProxyRing *self, ProxyPlace *place)
 {
@@ -635,6 +678,13 @@ slice (ProxyRing *self, ProxyPlace *place)
   ProxyPlace end = whole_end (self, peer_chunks_around (self->delivered, place->chunk));
   if (end.chunk >= first + self->per_slab)
     end = (ProxyPlace){first + self->per_slab, 0};
+  const Joint *joint = next_joint (self, *place);
+  if (joint && is_same (joint->place, *place)) {
+    place->joined = true;
+    return g_bytes_new (joint->packet, sizeof joint->packet);
+  }
+  if (joint && is_before (joint->place, end))
+    end = joint->place;
   uint64_t chunk = place->chunk;
   size_t begin = (size_t)(chunk - first) * self->chunk_size + place->offset;
   size_t n = 0;
@@ -717,25 +767,22 @@ GBytes *
 proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped)
 {
   *jumped = false;
-  GBytes *joint = NULL;
   if (place->chunk < proxy_ring_oldest (self)) {
     g_autoptr (GBytes) tables = NULL;
     if (!proxy_ring_start (self, true, place, &tables) &&
         !proxy_ring_start_anywhere (self, place, &tables))
       return NULL;
     *jumped = true;
-    joint = make_joint (self, tables, *place);
-  } else if (peer_chunks_has (self->delivered, place->chunk)) {
+    GBytes *joint = make_joint (self, tables, *place);
+    if (joint)
+      return joint;
+  }
+  if (peer_chunks_has (self->delivered, place->chunk)) {
     GBytes *bytes = slice (self, place);
     if (bytes)
       return bytes;
   }
-  if (!*jumped) {
-    if (place->chunk >= self->segment || !cross_gap (self, place))
-      return NULL;
-    joint = make_joint (self, NULL, *place);
-  }
-  return joint ? joint : slice (self, place);
+  return place->chunk < self->segment && cross_gap (self, place) ? slice (self, place) : NULL;
 }
 
 static const ProxyPicture *
@@ -743,8 +790,7 @@ next_of (const GArray *pictures, const ProxyPlace *after)
 {
   for (guint i = 0; i < pictures->len; i++) {
     const ProxyPicture *picture = &g_array_index (pictures, ProxyPicture, i);
-    if (after == NULL || picture->place.chunk > after->chunk ||
-        (picture->place.chunk == after->chunk && picture->place.offset > after->offset))
+    if (after == NULL || is_before (*after, picture->place))
       return picture;
   }
   return NULL;

@@ -13,6 +13,7 @@ typedef struct ProxyRing ProxyRing;
 typedef struct {
   uint64_t chunk;
   uint32_t offset; /* bytes into the chunk */
+  bool joined;     /* what comes in front of the packet here was read */
 } ProxyPlace;
 
 /* A place where a picture begins. */
@@ -50,8 +51,8 @@ bool proxy_ring_start (ProxyRing *self, bool oldest, ProxyPlace *out, GBytes **t
 bool proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables);
 
 /* The next bytes from place on, which moves: a slice of the ring's memory, at most one slab. In
- * a transport stream the bytes before a gap end with a whole packet, and behind it packets come
- * first that tell the decoder of it (peer/media/joint.h). Who fell out of the ring is put at its oldest key frame and
+ * a transport stream the bytes before a gap end with a whole packet, and packets that tell the
+ * decoder of it stand behind it (peer/media/joint.h). Who fell out of the ring is put at its oldest key frame and
  * reads such packets and its tables first; then *jumped is set. NULL = nothing now. */
 GBytes *proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped);
 

@@ -107,6 +107,36 @@ def whole_units(data):
     return b''.join(p for i, p in enumerate(all_packets) if i < last.get(pid(p), 0))
 
 
+def tables_of(data):
+    """The last PAT and PMT in that stream."""
+    pids, last = tables(data), {}
+    for packet in packets(data):
+        if pid(packet) in pids and starts_unit(packet):
+            last[pid(packet)] = packet
+    return b''.join(last[number] for number in sorted(last))
+
+
+def counter_jumps(data):
+    """([offsets of packets whose continuity counter jumps without a mark], marks), by 13818-1,
+    2.4.3.3 and 2.4.3.5. A packet may come twice."""
+    last, jumps, marks = {}, [], 0
+    for at in range(0, len(data), SIZE):
+        packet = data[at:at + SIZE]
+        assert packet[0] == 0x47, f'no sync byte at {at}'
+        number, counter = pid(packet), packet[3] & 15
+        if number == NULL:
+            continue
+        told = packet[3] & 0x20 and packet[4] > 0 and packet[5] & 0x80
+        marks += bool(told)
+        if number in last and not told:
+            before = last[number]
+            expected = before[3] + (packet[3] >> 4 & 1) & 15
+            if counter != expected and packet[6:] != before[6:]:
+                jumps.append(at)
+        last[number] = packet
+    return jumps, marks
+
+
 def place_in(sent, got):
     """Where what a viewer got, after the tables put in front of it, stands in what was sent:
     (offset, packets in front, null packets taken out). Fails unless it is one contiguous part."""
