@@ -69,9 +69,6 @@ def a_line_that_was_cut(here):
     back = time.monotonic()
     figure('from the line\'s return to a picture, same connection', viewer.wait_key_after(back, 30))
     time.sleep(4)
-    skipped = here.metric('gw', 'http://127.0.0.1:8574/metrics',
-                          'ppsp_channel_skipped_chunks_total')
-    assert skipped > 0, skipped
     judge(here, viewer, [back], 'line')
 
 
