@@ -41,6 +41,7 @@ static const Option options[] = {
     {"tracker", TEXTS, AT (trackers), "URI", "for all swarms, besides those of the links"},
     {"allow-plain-tracker", FLAG, AT (allow_plain_tracker), NULL,
      "http: trackers also on public addresses"},
+    {"credentials", TEXT, AT (credentials_file), "FILE", NET_CREDENTIALS_HELP},
     {"allow-host", TEXTS, AT (allow_hosts), "NAME",
      "a name that this gateway is reached by (repeatable)"},
     {"max-per-ip", COUNT, AT (max_per_ip), "N",
@@ -352,6 +353,9 @@ proxy_config_read (ProxyConfig *out, int argc, char **argv, GError **error)
   config.peering = net_peering_new (&config.said, error);
   if (!config.peering || !check (&config, error))
     return PROXY_CONFIG_WRONG;
+  if (config.credentials_file &&
+      !(config.credentials = net_credentials_load (config.credentials_file, error)))
+    return PROXY_CONFIG_WRONG;
   *out = config;
   config = (ProxyConfig){0};
   return PROXY_CONFIG_RUN;
@@ -368,6 +372,8 @@ proxy_config_clear (ProxyConfig *self)
   g_clear_pointer (&self->name, g_free);
   g_clear_pointer (&self->renderers, g_free);
   g_clear_pointer (&self->trackers, g_strfreev);
+  g_clear_pointer (&self->credentials_file, g_free);
+  g_clear_pointer (&self->credentials, net_credentials_unref);
   g_clear_pointer (&self->allow_hosts, g_strfreev);
   net_peering_said_clear (&self->said);
   g_clear_pointer (&self->peering, net_peering_free);

@@ -2,6 +2,7 @@
 /* What the operator has said: on the command line, or in a key file. */
 #pragma once
 
+#include "peer/net/credentials.h"
 #include "peer/net/peering.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +28,8 @@ typedef struct {
   unsigned linger;   /* s */
   char **trackers;   /* URIs, never NULL */
   bool allow_plain_tracker;
+  char *credentials_file; /* NULL = none */
+  NetCredentials *credentials;
   char **allow_hosts;  /* names; NULL = none */
   unsigned max_per_ip; /* 0 = the engine's default */
   bool benign_network, no_peer_exchange;

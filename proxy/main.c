@@ -164,6 +164,7 @@ make_core (App *app, GError **error)
       .memory = app->config.memory,
       .trackers = (const char *const *)app->config.trackers,
       .allow_plain_tracker = app->config.allow_plain_tracker,
+      .credentials = app->config.credentials,
       .peering = app->config.peering,
   };
   app->sessions = proxy_sessions_new (&app->session_options, app->config.linger);

@@ -123,6 +123,7 @@ start_tracker (ProxySession *self)
       .swarm_id = self->swarm_id,
       .port = net_udp_port (self->options->udp),
       .allow_plain = self->options->allow_plain_tracker,
+      .credentials = self->options->credentials,
       .certificate = self->link->has_tracker_key ? add_certificate : NULL,
   };
   g_autoptr (GError) error = NULL;

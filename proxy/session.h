@@ -16,7 +16,8 @@ typedef struct {
   uint64_t memory;             /* bytes, of a live channel's ring */
   const char *const *trackers; /* for all swarms; NULL-terminated */
   bool allow_plain_tracker;
-  NetPeering *peering; /* NULL = nothing was said */
+  NetCredentials *credentials; /* for the trackers; NULL = none */
+  NetPeering *peering;         /* NULL = nothing was said */
 } ProxySessionOptions;
 
 typedef struct ProxySession ProxySession;

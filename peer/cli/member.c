@@ -297,6 +297,7 @@ start_tracker (CliMember *self, GError **error)
                                .seeder = self->n_chunks > 0 && count (self) == self->n_chunks,
                                .port = net_udp_port (self->udp),
                                .allow_plain = self->options->allow_plain_tracker,
+                               .credentials = self->options->credentials,
                                .certificate = self->link->has_tracker_key ? add_certificate : NULL};
   self->tracker = net_tracker_new (&options, add_peers, self, error);
   return self->tracker != NULL;

@@ -13,7 +13,7 @@
 #define LEAST_QUOTA (4 << 20) /* bytes */
 
 typedef struct {
-  char *output, *listen, *metrics, *config, *cache, *quota;
+  char *output, *listen, *metrics, *config, *cache, *quota, *credentials;
   char **trackers, **peers, **links, **lists;
   int max_per_ip, loss_tolerance;
   gboolean benign_network, no_peer_exchange;
@@ -28,6 +28,7 @@ said_clear (Said *self)
   g_free (self->listen);
   g_free (self->metrics);
   g_free (self->config);
+  g_free (self->credentials);
   g_free (self->cache);
   g_free (self->quota);
   g_strfreev (self->lists);
@@ -65,6 +66,8 @@ parse_arguments (Said *said, int argc, char **argv, GError **error)
        "A tracker beside those of the link; repeatable", "URI"},
       {"allow-plain-tracker", 0, 0, G_OPTION_ARG_NONE, &said->allow_plain_tracker,
        "Take http: trackers outside private networks too", NULL},
+      {"credentials", 0, 0, G_OPTION_ARG_FILENAME, &said->credentials, NET_CREDENTIALS_HELP,
+       "FILE"},
       {"peers", 0, 0, G_OPTION_ARG_STRING_ARRAY, &said->peers,
        "A peer to begin with; repeatable, or several with commas", "ADDR:PORT"},
       {"loss-tolerance", 0, 0, G_OPTION_ARG_INT, &said->loss_tolerance,
@@ -178,6 +181,9 @@ fill (CliOptions *self, Said *said, GError **error)
     return false;
   self->seed = said->seed;
   self->allow_plain_tracker = said->allow_plain_tracker;
+  if (said->credentials != NULL &&
+      (self->credentials = net_credentials_load (said->credentials, error)) == NULL)
+    return false;
   self->verbose = said->verbose;
   self->benign_network = said->benign_network;
   self->no_peer_exchange = said->no_peer_exchange;
@@ -269,6 +275,7 @@ cli_options_free (CliOptions *self)
   g_ptr_array_unref (self->links);
   g_ptr_array_unref (self->trackers);
   g_array_unref (self->peers);
+  net_credentials_unref (self->credentials);
   g_clear_pointer (&self->peering, net_peering_free);
   g_free (self);
 }

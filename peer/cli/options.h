@@ -4,6 +4,7 @@
 
 #include "peer/engine.h"
 #include "peer/link.h"
+#include "peer/net/credentials.h"
 #include "peer/net/peering.h"
 #include <gio/gio.h>
 
@@ -17,10 +18,11 @@ typedef struct {
   char *listen;     /* ADDR:PORT of the peer protocol */
   char *metrics;    /* ADDR:PORT of /metrics and /healthz, or NULL */
   NetPeering *peering;
-  GPtrArray *trackers;     /* char *: the link's and those of --tracker */
-  GArray *peers;           /* PeerAddress: the link's and those of --peers */
-  unsigned loss_tolerance; /* percent */
-  unsigned max_per_ip;     /* 0 = the engine's default */
+  GPtrArray *trackers;         /* char *: the link's and those of --tracker */
+  GArray *peers;               /* PeerAddress: the link's and those of --peers */
+  unsigned loss_tolerance;     /* percent */
+  unsigned max_per_ip;         /* 0 = the engine's default */
+  NetCredentials *credentials; /* for the trackers; NULL = none */
   gboolean benign_network, no_peer_exchange;
   gboolean keep; /* live, with output: the whole broadcast, to be given on when it has ended */
   gboolean seed, allow_plain_tracker, verbose, version;

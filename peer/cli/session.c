@@ -569,6 +569,7 @@ new_tracker (CliSession *self, const PeerContent *content, bool seeder, NetTrack
                                .seeder = seeder,
                                .port = net_udp_port (self->udp),
                                .allow_plain = self->options->allow_plain_tracker,
+                               .credentials = self->options->credentials,
                                .certificate = certified ? on_certificate : NULL};
   return net_tracker_new (&options, func, self, error);
 }

@@ -17,6 +17,7 @@
 #include "peer/net/tracker.h"
 
 #include "peer/crypto.h"
+#include "peer/net/account.h"
 #include "peer/net/random.h"
 #include "peer/tracker/json.h"
 #include "peer/tracker/session.h"
@@ -42,6 +43,7 @@ typedef struct {
   NetTracker *owner; /* NULL = leaving */
   SoupSession *soup;
   TrackerSession *session;
+  NetAccount *account; /* NULL = we have none there */
   GUri *uri;
   char *text; /* of the URI, for people */
   uint16_t port;
@@ -62,6 +64,7 @@ typedef struct {
   bool asked;           /* the session's request is under way */
   SoupMessage *message;
   bool shaking_hands; /* TLS has begun and is not agreed upon */
+  bool old_tls;       /* it was, on a version of before 1.2 */
   GString *body;
   PeerAddress local;            /* of ours, towards the tracker */
   bool is_private, is_loopback; /* the tracker */
@@ -81,6 +84,7 @@ static GQueue leaving = G_QUEUE_INIT;
 
 static void schedule (Tracker *self);
 static void resolve (Tracker *self);
+static void send_request (Tracker *self);
 
 /* --- the life of one tracker --------------------------------------------------------------- */
 
@@ -93,6 +97,7 @@ tracker_free (gpointer data)
   g_clear_handle_id (&self->end, g_source_remove);
   g_object_unref (self->soup);
   tracker_session_free (self->session);
+  net_account_free (self->account);
   g_uri_unref (self->uri);
   g_free (self->text);
   g_free (self);
@@ -106,7 +111,7 @@ exchange_clear (Tracker *self)
   if (self->message != NULL)
     g_signal_handlers_disconnect_by_data (self->message, self);
   g_clear_object (&self->message);
-  self->shaking_hands = false;
+  self->shaking_hands = self->old_tls = false;
   g_clear_pointer (&self->target, g_uri_unref);
   g_clear_pointer (&self->addresses, g_ptr_array_unref);
   if (self->body != NULL)
@@ -181,6 +186,8 @@ fail (Tracker *self, const GError *error)
   const char *why = wrong_scheme (self, error);
   if (why == NULL)
     why = self->timed_out ? "no answer in time" : error->message;
+  if (self->old_tls)
+    why = "it speaks no TLS of version 1.2 or later";
   if (g_error_matches (error, G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE))
     why = "its certificate is not for this name, or out of date, or signed by nobody whom this "
           "machine trusts (is the clock right? see update-ca-certificates)";
@@ -207,6 +214,8 @@ exchange_begin (Tracker *self)
       g_timeout_add (self->owner != NULL ? self->timeout_ms : LEAVE_TIMEOUT_MS, on_timeout, self);
   self->target = g_uri_ref (self->uri);
   self->redirects = 0;
+  if (self->account != NULL)
+    net_account_begin (self->account);
   if (self->owner != NULL)
     self->owner->status.requests++;
   resolve (self);
@@ -338,10 +347,23 @@ retry_after (SoupMessage *message)
   return (int64_t)seconds * G_USEC_PER_SEC;
 }
 
+/* It asked for a password. true = the same request is sent again, with it. */
+static bool
+show_password (Tracker *self)
+{
+  if (self->account == NULL || !net_account_challenged (self->account, self->message))
+    return false;
+  self->tried--; /* to the same address */
+  send_request (self);
+  return true;
+}
+
 static void
 on_whole (Tracker *self)
 {
   guint http = soup_message_get_status (self->message);
+  if (http == SOUP_STATUS_UNAUTHORIZED && show_password (self))
+    return;
   g_autoptr (TrackerResponse) response =
       tracker_json_read_response (self->body->str, self->body->len);
   int64_t wait = retry_after (self->message);
@@ -367,7 +389,10 @@ on_whole (Tracker *self)
   bool ours = tracker_session_is_answer (self->session, response);
   if (ours && peers != NULL && self->owner->certificate != NULL)
     hand_certificates (self, response);
-  exchange_end (self, response, wait, status_text (response->status));
+  const char *why = status_text (response->status);
+  if (response->status == TRACKER_STATUS_UNAUTHORIZED && self->account != NULL)
+    why = "error 6, it does not take what --credentials has for it";
+  exchange_end (self, response, wait, why);
   /* Last: the owner may free itself in here. */
   if (ours && peers != NULL && peers->len > 0)
     func ((const PeerAddress *)(gconstpointer)peers->data, peers->len, data);
@@ -479,8 +504,6 @@ is_connect_failure (const GError *error)
          g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NETWORK_UNREACHABLE);
 }
 
-static void send_request (Tracker *self);
-
 static void
 on_sent (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -514,6 +537,8 @@ on_sent (GObject *source, GAsyncResult *result, gpointer data)
     redirect (self, location);
     return;
   }
+  if (self->body != NULL)
+    g_string_free (self->body, TRUE);
   self->body = g_string_new (NULL);
   g_input_stream_read_bytes_async (stream, READ_SIZE, G_PRIORITY_DEFAULT, self->cancellable,
                                    on_read, self);
@@ -547,6 +572,13 @@ on_network_event (SoupMessage *message, GSocketClientEvent event, GIOStream *str
     self->shaking_hands = true;
   else if (event == G_SOCKET_CLIENT_TLS_HANDSHAKED)
     self->shaking_hands = false;
+  /* GIO has no word for the versions to offer, and takes those before 1.2 (RFC 8996). */
+  if (event == G_SOCKET_CLIENT_TLS_HANDSHAKED && G_IS_TLS_CONNECTION (stream) &&
+      g_tls_connection_get_protocol_version (G_TLS_CONNECTION (stream)) <
+          G_TLS_PROTOCOL_VERSION_TLS_1_2) {
+    self->old_tls = true;
+    g_cancellable_cancel (self->cancellable);
+  }
 }
 
 static void
@@ -570,6 +602,9 @@ send_request (Tracker *self)
   g_clear_object (&self->message);
   self->message = message_new (self);
   g_signal_connect (self->message, "network-event", G_CALLBACK (on_network_event), self);
+  if (self->account != NULL)
+    net_account_show (self->account, self->message, self->target,
+                      peer_address_is_loopback (g_ptr_array_index (self->addresses, self->tried)));
   self->tried++;
   char *body = tracker_json_write_request (request, &n);
   g_autoptr (GBytes) bytes = g_bytes_new_take (body, n);
@@ -654,6 +689,7 @@ soup_new (GTlsDatabase *trust)
     soup_session_set_tls_database (soup, trust);
   /* What is never unpacked cannot burst. */
   soup_session_remove_feature_by_type (soup, SOUP_TYPE_CONTENT_DECODER);
+  soup_session_remove_feature_by_type (soup, SOUP_TYPE_AUTH_MANAGER); /* it knows MD5 only */
   return soup;
 }
 
@@ -706,6 +742,7 @@ tracker_new (NetTracker *owner, GUri *uri, const char *text, SoupSession *soup,
   self->port = options->port;
   self->allow_plain = options->allow_plain;
   self->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TOTAL_TIMEOUT_MS;
+  self->account = net_account_new (options->credentials, uri);
   self->session = tracker_session_new (&session, g_get_monotonic_time ());
   schedule (self);
   return self;

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "peer/address.h"
+#include "peer/net/credentials.h"
+
 #include <gio/gio.h>
 
 typedef struct NetTracker NetTracker;
@@ -14,13 +16,14 @@ typedef void (*NetTrackerCertificateFunc) (const PeerAddress *address, const uin
                                            size_t n, gpointer data);
 
 typedef struct {
-  const char *const *uris; /* NULL-terminated */
-  const char *swarm_id;    /* hex */
-  bool seeder;             /* JOIN as SEEDER, else LEECH */
-  uint16_t port;           /* where our peer protocol listens */
-  bool allow_plain;        /* http: also to addresses that are neither loopback nor private */
-  unsigned timeout_ms;     /* for a whole exchange; 0 = 10,000 */
-  GTlsDatabase *trust;     /* NULL = the system's */
+  const char *const *uris;     /* NULL-terminated */
+  const char *swarm_id;        /* hex */
+  bool seeder;                 /* JOIN as SEEDER, else LEECH */
+  uint16_t port;               /* where our peer protocol listens */
+  bool allow_plain;            /* http: also to addresses that are neither loopback nor private */
+  unsigned timeout_ms;         /* for a whole exchange; 0 = 10,000 */
+  GTlsDatabase *trust;         /* NULL = the system's */
+  NetCredentials *credentials; /* NULL = none; referenced */
   NetTrackerCertificateFunc certificate; /* NULL = none are asked for */
 } NetTrackerOptions;
 

@@ -60,6 +60,7 @@ start (Program *self, GError **error)
                                   .trackers = (const char *const *)options->trackers,
                                   .announce = options->announce,
                                   .allow_plain_tracker = options->allow_plain_tracker,
+                                  .credentials = options->credentials,
                                   .max_per_ip = options->max_per_ip,
                                   .loss_tolerance = options->loss_tolerance,
                                   .benign_network = options->benign_network,

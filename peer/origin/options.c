@@ -21,7 +21,7 @@
 
 /* What the table points at. */
 typedef struct {
-  char *http, *peer, *state, *config;
+  char *http, *peer, *state, *config, *credentials;
   char **trackers, **announce, **channels, **pulls, **files, **untils;
   gboolean allow_plain, benign_network, no_peer_exchange, verbose, version;
   char *chunk_size;
@@ -37,6 +37,7 @@ raw_clear (Raw *self)
   g_free (self->peer);
   g_free (self->state);
   g_free (self->config);
+  g_free (self->credentials);
   g_strfreev (self->trackers);
   g_strfreev (self->announce);
   g_strfreev (self->channels);
@@ -284,6 +285,9 @@ fill (OriginOptions *self, Raw *raw, GError **error)
   self->verbose = raw->verbose;
   self->version = raw->version;
   self->entries = g_ptr_array_new_with_free_func ((GDestroyNotify)origin_entry_free);
+  if (raw->credentials != NULL &&
+      (self->credentials = net_credentials_load (raw->credentials, error)) == NULL)
+    return false;
   self->peering = net_peering_new (&raw->peering, error);
   return self->peering != NULL && take_numbers (self, raw, error) &&
          add_announced (self, raw->announce, error) &&
@@ -331,6 +335,7 @@ origin_options_parse (int *argc, char ***argv, GError **error)
        "Tracker to register with; repeatable", "URI"},
       {"allow-plain-tracker", 0, 0, G_OPTION_ARG_NONE, &raw.allow_plain,
        "Plain http trackers also on public addresses", NULL},
+      {"credentials", 0, 0, G_OPTION_ARG_FILENAME, &raw.credentials, NET_CREDENTIALS_HELP, "FILE"},
       {"announce", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.announce,
        "Where peers reach this origin, put into its links; repeatable", "ADDR:PORT"},
       {"channel", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.channels,
@@ -391,6 +396,7 @@ origin_options_free (OriginOptions *self)
   g_free (self->peer);
   g_free (self->state);
   g_free (self->config);
+  net_credentials_unref (self->credentials);
   g_strfreev (self->trackers);
   g_clear_pointer (&self->announce, g_array_unref);
   g_clear_pointer (&self->entries, g_ptr_array_unref);

@@ -8,8 +8,9 @@
 typedef struct {
   char *http, *peer, *state, *config;
   char **trackers;
-  GArray *announce;   /* PeerAddress */
-  GPtrArray *entries; /* OriginEntry */
+  NetCredentials *credentials; /* NULL = none */
+  GArray *announce;            /* PeerAddress */
+  GPtrArray *entries;          /* OriginEntry */
   bool allow_plain_tracker, benign_network, no_peer_exchange, verbose, version;
   unsigned loss_tolerance;   /* percent */
   unsigned max_per_ip;       /* 0 = the engine's default */

@@ -59,6 +59,7 @@ struct OriginStation {
   GArray *announce; /* PeerAddress */
   NetPeering *peering;
   bool allow_plain_tracker;
+  NetCredentials *credentials;
   PeerContent channel, file; /* the metadata of new ones */
   uint64_t window;
   GPtrArray *contents;
@@ -178,6 +179,7 @@ begin_tracking (OriginContent *self, GError **error)
                                .seeder = true,
                                .port = net_udp_port (station->udp),
                                .allow_plain = station->allow_plain_tracker,
+                               .credentials = station->credentials,
                                .certificate = on_certificate};
 
   if (station->trackers[0] == NULL)
@@ -672,6 +674,8 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
   self->has_tracker_key = origin_state_tracker (state, options->trackers, self->tracker_key);
   self->announce = g_array_ref (options->announce);
   self->allow_plain_tracker = options->allow_plain_tracker;
+  if (options->credentials != NULL)
+    self->credentials = net_credentials_ref (options->credentials);
   self->channel = options->channel;
   self->file = options->file;
   self->window = options->window;
@@ -731,6 +735,7 @@ origin_station_free (OriginStation *self)
   net_tracker_flush (TRACKER_TIMEOUT_MS);
   g_array_unref (self->announce);
   g_strfreev (self->trackers);
+  net_credentials_unref (self->credentials);
   g_free (self);
 }
 

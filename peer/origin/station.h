@@ -2,6 +2,7 @@
 /* All that this origin publishes: its channels and files, each with a swarm and a tracker. */
 #pragma once
 
+#include "peer/net/credentials.h"
 #include "peer/net/peering.h"
 #include "peer/net/udp.h"
 #include "peer/origin/entry.h"
@@ -15,6 +16,7 @@ typedef struct {
   const char *const *trackers; /* NULL-terminated URIs */
   GArray *announce;            /* PeerAddress, for the links; not changed */
   bool allow_plain_tracker;
+  NetCredentials *credentials; /* for the trackers; NULL = none; referenced */
   bool benign_network, no_peer_exchange;
   unsigned loss_tolerance;   /* percent */
   unsigned max_per_ip;       /* 0 = the engine's default */

@@ -85,12 +85,17 @@ on_peers (const PeerAddress *peers, size_t n, gpointer data)
 
 /* What became of one join: NULL = joined, else why not. The caller frees. */
 static char *
-join_at (const char *scheme, uint16_t port, GTlsDatabase *trust, unsigned timeout_ms)
+join_with (const char *scheme, uint16_t port, GTlsDatabase *trust, unsigned timeout_ms,
+           NetCredentials *credentials)
 {
   g_autofree char *uri = g_strdup_printf ("%s://localhost:%u/", scheme, port);
   const char *uris[] = {uri, NULL};
-  NetTrackerOptions options = {
-      .uris = uris, .swarm_id = SWARM, .port = 7574, .trust = trust, .timeout_ms = timeout_ms};
+  NetTrackerOptions options = {.uris = uris,
+                               .swarm_id = SWARM,
+                               .port = 7574,
+                               .trust = trust,
+                               .timeout_ms = timeout_ms,
+                               .credentials = credentials};
   g_autoptr (GError) error = NULL;
   NetTracker *client = net_tracker_new (&options, on_peers, NULL, &error);
   g_assert_no_error (error);
@@ -104,6 +109,12 @@ join_at (const char *scheme, uint16_t port, GTlsDatabase *trust, unsigned timeou
   net_tracker_free (client);
   net_tracker_flush (status.joined ? PATIENCE_MS : 100);
   return why;
+}
+
+static char *
+join_at (const char *scheme, uint16_t port, GTlsDatabase *trust, unsigned timeout_ms)
+{
+  return join_with (scheme, port, trust, timeout_ms, NULL);
 }
 
 static char *
@@ -215,12 +226,99 @@ handshake_has_a_time_limit (void)
   identity_clear (&identity);
 }
 
+static char *
+write_in (const Identity *identity, const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  char *path = g_build_filename (identity->folder, "text", NULL);
+  g_file_set_contents_full (path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, &error);
+  g_assert_no_error (error);
+  return path;
+}
+
+/* RFC 7846, 4: client certificates are the preferred way to show who one is. */
+static void
+certificate_of_a_client_is_shown (void)
+{
+  static const char *const listen[] = {"127.0.0.1:0", NULL};
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GByteArray) der = NULL;
+  Identity tracker = identity_new (), alice = identity_new (), mallory = identity_new ();
+  g_object_get (alice.certificate, "certificate", &der, NULL);
+  g_autofree char *hash = g_compute_checksum_for_data (G_CHECKSUM_SHA256, der->data, der->len);
+  g_autofree char *lists = g_strdup_printf ("[certificates]\nalice=%s\n", hash);
+  g_autofree char *path = write_in (&tracker, lists);
+  TrackerdServerOptions options = {.listen = listen, .certificate = tracker.certificate};
+  options.access = trackerd_access_load (path, TRACKERD_SWARM_CLOSED, &error);
+  g_assert_no_error (error);
+  TrackerdServer *server = trackerd_server_new (&options, &error);
+  g_assert_no_error (error);
+  const Identity *shown[] = {NULL, &alice, &mallory};
+  for (unsigned i = 0; i < G_N_ELEMENTS (shown); i++) {
+    g_autoptr (NetCredentials) credentials = NULL;
+    if (shown[i] != NULL) {
+      g_autofree char *text =
+          g_strdup_printf ("[localhost]\ncertificate=%s\nkey=%s\n", shown[i]->cert, shown[i]->key);
+      g_free (write_in (&tracker, text));
+      credentials = net_credentials_load (path, &error);
+      g_assert_no_error (error);
+    }
+    g_autofree char *why =
+        join_with ("https", trackerd_server_port (server), tracker.trust, PATIENCE_MS, credentials);
+    g_test_message ("%s", why);
+    if (shown[i] == &alice)
+      g_assert_null (why);
+    else
+      g_assert_nonnull (strstr (why, "error 6"));
+  }
+  trackerd_server_free (server);
+  g_remove (path);
+  identity_clear (&tracker);
+  identity_clear (&alice);
+  identity_clear (&mallory);
+}
+
+/* RFC 8996: a server that has no TLS of 1.2 or later is none. */
+static void
+old_tls_is_not_spoken (void)
+{
+  g_autoptr (GError) error = NULL;
+  Identity identity = identity_new ();
+  const char *argv[] = {"openssl",         "s_server", "-accept",    "127.0.0.1:0", "-cert",
+                        identity.cert,     "-key",     identity.key, "-tls1_1",     "-cipher",
+                        "ALL:@SECLEVEL=0", "-www",     NULL};
+  GSubprocess *openssl = g_subprocess_newv (
+      argv, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, &error);
+  g_assert_no_error (error);
+  g_autoptr (GDataInputStream) said =
+      g_data_input_stream_new (g_subprocess_get_stdout_pipe (openssl));
+  guint64 port = 0;
+  while (port == 0) {
+    g_autofree char *line = g_data_input_stream_read_line (said, NULL, NULL, &error);
+    g_assert_no_error (error);
+    g_assert_nonnull (line);
+    if (g_str_has_prefix (line, "ACCEPT 127.0.0.1:"))
+      g_ascii_string_to_unsigned (strchr (line, ':') + 1, 10, 1, 65535, &port, NULL);
+  }
+  g_autofree char *why = join_at ("https", (uint16_t)port, identity.trust, PATIENCE_MS);
+  g_assert_nonnull (strstr (why, "TLS"));
+  g_assert_null (strstr (why, "no PPSP tracker's")); /* so its page was not read */
+  g_subprocess_force_exit (openssl);
+  g_subprocess_wait (openssl, NULL, NULL);
+  g_object_unref (openssl);
+  identity_clear (&identity);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  /* The tracker warns of wrong certificates, as it should. */
+  g_log_set_always_fatal (G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK);
   g_test_add_func ("/net/tls/https-needs-a-trusted-certificate", https_needs_a_trusted_certificate);
   g_test_add_func ("/net/tls/wrong-scheme-is-told", wrong_scheme_is_told);
   g_test_add_func ("/net/tls/handshake-has-a-time-limit", handshake_has_a_time_limit);
+  g_test_add_func ("/net/tls/certificate-of-a-client-is-shown", certificate_of_a_client_is_shown);
+  g_test_add_func ("/net/tls/old-tls-is-not-spoken", old_tls_is_not_spoken);
   return g_test_run ();
 }

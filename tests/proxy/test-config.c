@@ -94,6 +94,7 @@ test_mistakes (void)
   static const char *const mistakes[][3] = {
       {"--nonsense", NULL, "nonsense"},
       {"stray", NULL, "stray"},
+      {"--credentials", "/nonexistent", "/nonexistent"},
       {"--listen", "70000", "--listen 70000"},
       {"--listen", "x", "--listen x"},
       {"--dlna-port", "-1", "--dlna-port -1"},
