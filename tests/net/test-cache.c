@@ -6,8 +6,25 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <utime.h>
+
+/* --- the disk, as the kernel tells of it (linked with --wrap) --- */
+
+static uint64_t left_on_disk = UINT64_MAX; /* bytes; UINT64_MAX = as it is */
+
+int __real_statvfs64 (const char *path, struct statvfs *out);
+int __wrap_statvfs64 (const char *path, struct statvfs *out);
+
+int
+__wrap_statvfs64 (const char *path, struct statvfs *out)
+{
+  int result = __real_statvfs64 (path, out);
+  if (result == 0 && left_on_disk != UINT64_MAX)
+    out->f_bavail = (fsblkcnt_t)(left_on_disk / out->f_frsize);
+  return result;
+}
 
 enum { SIZE = 1024 * 1024, BLOCK = 64 * 1024 };
 
@@ -135,6 +152,28 @@ test_idle (void)
   scratch_free (folder);
 }
 
+/* What is idle goes too where the quota would allow more than the disk has. */
+static void
+test_full_disk (void)
+{
+  char *folder = scratch_new ();
+  NetCache *cache = net_cache_new (folder, 64 * SIZE, "--cache");
+  g_autofree char *a = fill (cache, 0xaa, 1000), *b = fill (cache, 0xbb, 2000);
+  left_on_disk = 16 * SIZE;
+  net_cache_fit (cache);
+  g_assert_true (exists (a) && exists (b));
+  left_on_disk = 16 * SIZE - SIZE / 2; /* half a one into what is spared for others */
+  net_cache_fit (cache);
+  g_assert_false (exists (a));
+  g_assert_true (exists (b));
+  left_on_disk = 0;
+  net_cache_fit (cache);
+  g_assert_false (exists (b));
+  left_on_disk = UINT64_MAX;
+  net_cache_free (cache);
+  scratch_free (folder);
+}
+
 /* Of what is in use the parts go that were used longest ago, whoever holds them. */
 static void
 test_parts (void)
@@ -210,6 +249,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/net/cache/what-is-not-in-use-goes-whole", test_idle);
+  g_test_add_func ("/net/cache/full-disk-counts-before-the-quota", test_full_disk);
   g_test_add_func ("/net/cache/parts-go-by-their-age", test_parts);
   g_test_add_func ("/net/cache/refuses-what-cannot-fit", test_too_large);
   g_test_add_func ("/net/cache/names-the-folder-that-cannot-be", test_no_folder);
