@@ -77,7 +77,8 @@ say_second (PeerSwarm *swarm, PeerChannel *channel, PeerOutbox *out)
     return;
   }
   writer.size = MIN (writer.size, channel->unproven_budget);
-  for (size_t i = peer_chunks_n_runs (swarm->have); i-- > 0 && !peer_swarm_is_crowded (swarm);) {
+  bool tells = !peer_swarm_is_crowded (swarm) && peer_channel_supports (channel, PEER_MESSAGE_HAVE);
+  for (size_t i = peer_chunks_n_runs (swarm->have); tells && i-- > 0;) {
     PeerRange run = peer_chunks_run (swarm->have, i);
     if (peer_chunks_has_any (swarm->forked, run))
       continue; /* what is sound of it follows when the channel is open */
