@@ -33,7 +33,6 @@ typedef struct {
   uint64_t random;
   GArray *said;
   uint32_t next_local;
-  bool source;
   unsigned need_peers;
 } Scene;
 
