@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*   swarms: ID -> CrowdSwarm --rooms--> [ CrowdMember  CrowdMember ] [ CrowdMember ]
- *                                            |    ^next
- *   peers: ID+IP -> CrowdPeer --members--> CrowdMember --> CrowdMember
+/*   swarms: ID -> CrowdSwarm --rooms--> [ CrowdPeer  CrowdPeer ] [ CrowdPeer ]
+ *                    ^                         |
+ *                    +------ CrowdMember <--members
  *
- * A member is one peer in one swarm, and knows its place in its room, so that it leaves in O(1): the
+ *   peers: ID+IP -> CrowdPeer
+ *
+ * A member is one peer in one swarm, and knows where it stands in its room, so that it leaves in O(1): the
  * last one there takes its place. Peers stand in two queues, one for each timer, the least recently
  * heard of first: since a timer is the same for all, that is the order of their ends. */
 #include "peer/tracker/crowd.h"
@@ -22,12 +24,20 @@ typedef struct {
   uint32_t n;
 } Host;
 
+G_STATIC_ASSERT (sizeof (void *) > 8 || sizeof (CrowdPeer) <= 128);
+
 /* --- hashes -------------------------------------------------------------------------------- */
+
+static CrowdPeer *
+peer_of (const TrackerEntry *entry)
+{
+  return (CrowdPeer *)(void *)((char *)entry - offsetof (CrowdPeer, entry));
+}
 
 static uint64_t
 peer_hash (const TrackerEntry *entry)
 {
-  const CrowdPeer *self = (const CrowdPeer *)entry;
+  const CrowdPeer *self = peer_of (entry);
   uint64_t halves[2];
   memcpy (halves, self->from, sizeof halves);
   return tracker_name_hash (&self->id, halves[0] * 31 + halves[1]);
@@ -110,25 +120,25 @@ room_of (const CrowdSwarm *swarm, bool seeders, uint16_t place)
 }
 
 static void
-room_add (CrowdRoom *self, CrowdMember *member)
+room_add (CrowdRoom *self, CrowdPeer *peer, CrowdMember *member)
 {
   if (self->n == self->room) {
     self->room += MAX (4, self->room / 4);
-    self->members = g_renew (CrowdMember *, self->members, self->room);
+    self->peers = g_renew (CrowdPeer *, self->peers, self->room);
   }
   member->index = self->n;
-  self->members[self->n++] = member;
+  self->peers[self->n++] = peer;
 }
 
 static void
 room_remove (CrowdRoom *self, CrowdMember *member)
 {
-  CrowdMember *last = self->members[--self->n];
-  self->members[member->index] = last;
-  last->index = member->index;
+  CrowdPeer *last = self->peers[--self->n];
+  self->peers[member->index] = last;
+  tracker_crowd_membership (last, member->swarm)->index = member->index;
   if (self->room > 16 && self->n < self->room / 2) {
     self->room = self->n + self->n / 4;
-    self->members = g_renew (CrowdMember *, self->members, self->room);
+    self->peers = g_renew (CrowdPeer *, self->peers, self->room);
   }
 }
 
@@ -141,10 +151,11 @@ make_rooms (CrowdSwarm *swarm, uint32_t n_rooms)
   swarm->rooms = g_new0 (CrowdRoom, 2 * n_rooms);
   for (uint32_t i = 0; i < n; i++) {
     for (uint32_t j = 0; j < before[i].n; j++) {
-      CrowdMember *member = before[i].members[j];
-      room_add (room_of (swarm, member->seeder, member->peer->place), member);
+      CrowdPeer *peer = before[i].peers[j];
+      CrowdMember *member = tracker_crowd_membership (peer, swarm);
+      room_add (room_of (swarm, member->seeder, peer->place), peer, member);
     }
-    g_free (before[i].members);
+    g_free (before[i].peers);
   }
   g_free (before);
 }
@@ -155,13 +166,13 @@ tracker_crowd_room (const CrowdSwarm *swarm, bool seeders, uint16_t place)
   return room_of (swarm, seeders, place);
 }
 
-CrowdMember *
+CrowdPeer *
 tracker_crowd_nth (const CrowdSwarm *swarm, bool seeders, uint32_t index)
 {
   const CrowdRoom *room = &swarm->rooms[seeders ? swarm->n_rooms : 0];
   while (index >= room->n)
     index -= room++->n;
-  return room->members[index];
+  return room->peers[index];
 }
 
 /* --- swarms and members -------------------------------------------------------------------- */
@@ -191,7 +202,7 @@ swarm_end (TrackerCrowd *self, CrowdSwarm *swarm)
 {
   tracker_table_remove (&self->swarms, &swarm->entry);
   for (uint32_t i = 0; i < 2 * swarm->n_rooms; i++)
-    g_free (swarm->rooms[i].members);
+    g_free (swarm->rooms[i].peers);
   g_free (swarm->rooms);
   g_free (swarm->id);
   g_free (swarm);
@@ -207,19 +218,27 @@ tracker_crowd_member (const CrowdPeer *peer, const char *swarm_id)
 }
 
 CrowdMember *
+tracker_crowd_membership (const CrowdPeer *peer, const CrowdSwarm *swarm)
+{
+  CrowdMember *member = peer->members;
+  while (member->swarm != swarm)
+    member = member->next;
+  return member;
+}
+
+CrowdMember *
 tracker_crowd_join (TrackerCrowd *self, CrowdPeer *peer, const char *swarm_id, TrackerMode mode)
 {
   CrowdSwarm *swarm = tracker_crowd_swarm (self, swarm_id);
   if (swarm == NULL)
     swarm = swarm_new (self, swarm_id);
   CrowdMember *member = tracker_pool_new0 (&self->member_pool);
-  member->peer = peer;
   member->swarm = swarm;
   member->seeder = mode == TRACKER_MODE_SEEDER;
   member->next = peer->members;
   peer->members = member;
   peer->n_members++;
-  room_add (room_of (swarm, member->seeder, peer->place), member);
+  room_add (room_of (swarm, member->seeder, peer->place), peer, member);
   swarm->seeders += member->seeder;
   if (++swarm->members > MANY_MEMBERS && swarm->n_rooms == 1)
     make_rooms (swarm, CROWD_ROOMS);
@@ -237,13 +256,13 @@ extra_free (TrackerCrowd *self, CrowdMember *member)
 }
 
 void
-tracker_crowd_leave (TrackerCrowd *self, CrowdMember *member)
+tracker_crowd_leave (TrackerCrowd *self, CrowdPeer *peer, CrowdMember *member)
 {
   CrowdSwarm *swarm = member->swarm;
-  CrowdMember **at = &member->peer->members;
+  CrowdMember **at = &peer->members;
   extra_free (self, member);
   tracker_crowd_count (self, member, 0, 0, 0);
-  room_remove (room_of (swarm, member->seeder, member->peer->place), member);
+  room_remove (room_of (swarm, member->seeder, peer->place), member);
   swarm->seeders -= member->seeder;
   if (--swarm->members == 0)
     swarm_end (self, swarm);
@@ -252,21 +271,21 @@ tracker_crowd_leave (TrackerCrowd *self, CrowdMember *member)
   while (*at != member)
     at = &(*at)->next;
   *at = member->next;
-  member->peer->n_members--;
+  peer->n_members--;
   tracker_pool_free (&self->member_pool, member);
 }
 
 void
-tracker_crowd_set_mode (CrowdMember *member, TrackerMode mode)
+tracker_crowd_set_mode (CrowdPeer *peer, CrowdMember *member, TrackerMode mode)
 {
   CrowdSwarm *swarm = member->swarm;
   bool seeder = mode == TRACKER_MODE_SEEDER;
   if (seeder == member->seeder)
     return;
-  room_remove (room_of (swarm, member->seeder, member->peer->place), member);
+  room_remove (room_of (swarm, member->seeder, peer->place), member);
   swarm->seeders += seeder ? 1u : UINT32_MAX;
   member->seeder = seeder;
-  room_add (room_of (swarm, seeder, member->peer->place), member);
+  room_add (room_of (swarm, seeder, peer->place), peer, member);
 }
 
 static uint64_t
@@ -369,12 +388,23 @@ tracker_crowd_find (const TrackerCrowd *self, const char *id, const uint8_t from
   memcpy (wanted.from, from, sizeof wanted.from);
   TrackerEntry *entry = tracker_table_chain (&self->peers, peer_hash (&wanted.entry));
   for (; entry != NULL; entry = entry->next) {
-    CrowdPeer *peer = (CrowdPeer *)entry;
+    CrowdPeer *peer = peer_of (entry);
     if (memcmp (peer->from, from, sizeof peer->from) == 0 &&
         tracker_name_equal (&peer->id, &wanted.id))
       return peer;
   }
   return NULL;
+}
+
+static void
+set_scope (CrowdPeer *peer)
+{
+  PeerAddress from = {.port = 1};
+  memcpy (from.ip, peer->from, sizeof from.ip);
+  peer->from_v4 = peer_address_is_v4 (&from);
+  peer->scope = peer_address_is_loopback (&from)  ? CROWD_SCOPE_LOOPBACK
+                : peer_address_is_private (&from) ? CROWD_SCOPE_PRIVATE
+                                                  : CROWD_SCOPE_PUBLIC;
 }
 
 CrowdPeer *
@@ -384,6 +414,7 @@ tracker_crowd_add (TrackerCrowd *self, const char *id, const uint8_t from[16], u
   CrowdPeer *peer = tracker_pool_new0 (&self->peer_pool);
   tracker_name_init (&peer->id, id);
   memcpy (peer->from, from, sizeof peer->from);
+  set_scope (peer);
   peer->place = place;
   peer->heard = now;
   peer->connected = (uint32_t)(now / G_USEC_PER_SEC);
@@ -398,12 +429,12 @@ void
 tracker_crowd_remove (TrackerCrowd *self, CrowdPeer *peer)
 {
   while (peer->members != NULL)
-    tracker_crowd_leave (self, peer->members);
+    tracker_crowd_leave (self, peer, peer->members);
   host_remove (self, peer->from);
   queue_unlink (queue_of (self, peer), peer);
   tracker_table_remove (&self->peers, &peer->entry);
   tracker_name_clear (&peer->id);
-  g_free (peer->others);
+  g_free (peer->more);
   tracker_pool_free (&self->peer_pool, peer);
 }
 
@@ -425,7 +456,15 @@ tracker_crowd_move (TrackerCrowd *self, CrowdPeer *peer, uint16_t place)
     room_remove (room_of (member->swarm, member->seeder, peer->place), member);
   peer->place = place;
   for (CrowdMember *member = peer->members; member != NULL; member = member->next)
-    room_add (room_of (member->swarm, member->seeder, place), member);
+    room_add (room_of (member->swarm, member->seeder, place), peer, member);
+}
+
+CrowdMore *
+tracker_crowd_more (CrowdPeer *peer)
+{
+  if (peer->more == NULL)
+    peer->more = g_new0 (CrowdMore, 1);
+  return peer->more;
 }
 
 unsigned
@@ -440,25 +479,25 @@ tracker_crowd_addresses (const CrowdPeer *peer, TrackerAddress out[CROWD_MAX_ADD
                             .asn = peer->asn,
                             .ppspp = peer->ppspp};
   memcpy (out[0].address.ip, peer->from, sizeof peer->from);
-  for (unsigned i = 0; i < peer->n_others; i++)
-    out[1 + i] = peer->others[i];
-  return 1u + peer->n_others;
+  unsigned n = peer->more != NULL ? peer->more->n_addresses : 0;
+  for (unsigned i = 0; i < n; i++)
+    out[1 + i] = peer->more->addresses[i];
+  return 1 + n;
 }
 
 /* The first of them at from goes into the peer itself; there is always one. */
 void
 tracker_crowd_set_addresses (CrowdPeer *peer, const TrackerAddress *addresses, unsigned n)
 {
-  g_clear_pointer (&peer->others, g_free);
-  peer->n_others = 0;
+  if (peer->more != NULL)
+    peer->more->n_addresses = 0;
   peer->port = 0;
-  if (n > 1)
-    peer->others = g_new (TrackerAddress, n - 1);
   for (unsigned i = 0; i < n; i++) {
     const TrackerAddress *address = &addresses[i];
     if (peer->port != 0 || memcmp (address->address.ip, peer->from, sizeof peer->from) != 0) {
-      if (peer->n_others < n - 1)
-        peer->others[peer->n_others++] = *address;
+      CrowdMore *more = tracker_crowd_more (peer);
+      if (more->n_addresses < CROWD_MAX_ADDRESSES - 1)
+        more->addresses[more->n_addresses++] = *address;
       continue;
     }
     peer->port = address->address.port;

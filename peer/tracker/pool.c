@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/tracker/pool.h"
 
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SLAB (64u * 1024) /* bytes */
+#define LINE 64           /* of a cache: an object of two lines lies in two */
 
 /* With the address sanitizer each object is one of malloc's, so that it sees what is done to it. */
 #ifdef __SANITIZE_ADDRESS__
@@ -19,7 +20,7 @@ void
 tracker_pool_init (TrackerPool *self, size_t size)
 {
   *self = (TrackerPool){.size = (size + 7) & ~(size_t)7};
-  self->slabs = g_ptr_array_new_with_free_func (g_free);
+  self->slabs = g_ptr_array_new_with_free_func (free);
 }
 
 void
@@ -38,7 +39,10 @@ tracker_pool_new0 (TrackerPool *self)
     memcpy (&self->unused, object, sizeof self->unused);
   } else {
     if (self->fresh == 0) {
-      g_ptr_array_add (self->slabs, g_malloc (SLAB));
+      void *slab = aligned_alloc (LINE, SLAB);
+      if (slab == NULL)
+        g_error ("out of memory");
+      g_ptr_array_add (self->slabs, slab);
       self->fresh = (uint32_t)(SLAB / self->size);
     }
     uint8_t *slab = g_ptr_array_index (self->slabs, self->slabs->len - 1);

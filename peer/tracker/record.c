@@ -76,9 +76,10 @@ tracker_record_write (GByteArray *out, TrackerRecordKind kind, const CrowdPeer *
   put (out, peer->upload, 4);
   put (out, peer->links, 2);
   put (out, (uint64_t)online, 4);
-  size_t n_account = peer->account != NULL ? MIN (strlen (peer->account), MAX_ACCOUNT) : 0;
+  const char *account = peer->more != NULL ? peer->more->account : NULL;
+  size_t n_account = account != NULL ? MIN (strlen (account), MAX_ACCOUNT) : 0;
   put (out, n_account, 1);
-  g_byte_array_append (out, (const uint8_t *)peer->account, (guint)n_account);
+  g_byte_array_append (out, (const uint8_t *)account, (guint)n_account);
   unsigned n = tracker_crowd_addresses (peer, addresses);
   put (out, n, 1);
   for (unsigned i = 0; i < n; i++)

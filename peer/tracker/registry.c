@@ -49,7 +49,7 @@ join (TrackerRegistry *self, CrowdPeer *peer, const char *swarm_id, TrackerMode 
 {
   CrowdMember *member = tracker_crowd_member (peer, swarm_id);
   if (member != NULL) {
-    tracker_crowd_set_mode (member, mode);
+    tracker_crowd_set_mode (peer, member, mode);
     return member;
   }
   bool known = tracker_crowd_swarm (&self->crowd, swarm_id) != NULL;
@@ -75,19 +75,26 @@ peer_new (TrackerRegistry *self, const char *id, const PeerAddress *from, int64_
   return tracker_crowd_add (&self->crowd, id, from->ip, place, now);
 }
 
+static const char *
+account_of (const CrowdPeer *peer)
+{
+  return peer->more != NULL ? peer->more->account : NULL;
+}
+
 /* The account that a request has shown is the peer's from then on. false = it has too many peers. */
 static bool
 own (TrackerRegistry *self, CrowdPeer *peer, const char *account)
 {
-  if (account == NULL || peer->account != NULL)
+  if (account == NULL || account_of (peer) != NULL)
     return true;
   guint same = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_account, account));
   if (same >= self->options.max_peers_per_account) {
     self->stats.refused++;
     return false;
   }
-  peer->account = g_ref_string_new_intern (account);
-  g_hash_table_replace (self->per_account, g_ref_string_acquire (peer->account),
+  char *kept = g_ref_string_new_intern (account);
+  tracker_crowd_more (peer)->account = kept;
+  g_hash_table_replace (self->per_account, g_ref_string_acquire (kept),
                         GUINT_TO_POINTER (same + 1));
   return true;
 }
@@ -95,15 +102,16 @@ own (TrackerRegistry *self, CrowdPeer *peer, const char *account)
 static void
 disown (TrackerRegistry *self, CrowdPeer *peer)
 {
-  if (peer->account == NULL)
+  const char *account = account_of (peer);
+  if (account == NULL)
     return;
-  guint same = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_account, peer->account));
+  guint same = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_account, account));
   if (same <= 1)
-    g_hash_table_remove (self->per_account, peer->account);
+    g_hash_table_remove (self->per_account, account);
   else
-    g_hash_table_replace (self->per_account, g_ref_string_acquire (peer->account),
+    g_hash_table_replace (self->per_account, g_ref_string_acquire (peer->more->account),
                           GUINT_TO_POINTER (same - 1));
-  g_clear_pointer (&peer->account, g_ref_string_release);
+  g_clear_pointer (&peer->more->account, g_ref_string_release);
 }
 
 /* Stores are not told. */
@@ -230,17 +238,17 @@ keep_status (TrackerRegistry *self, CrowdPeer *peer, const TrackerRequest *reque
 
 /* certificates: they are wanted, too. */
 static unsigned
-list_peer (TrackerResult *result, const CrowdMember *member, const CrowdPeer *asker,
-           bool certificates, unsigned room)
+list_peer (TrackerResult *result, const CrowdPeer *peer, const CrowdSwarm *swarm,
+           const CrowdPeer *asker, bool certificates, unsigned room)
 {
   char id[TRACKER_MAX_ID + 1];
   TrackerAddress addresses[CROWD_MAX_ADDRESSES];
-  const CrowdExtra *extra = member->extra;
-  unsigned n = MIN (room, tracker_select_addresses (asker, member->peer, addresses));
-  tracker_name_write (&member->peer->id, id);
+  const CrowdExtra *extra = certificates ? tracker_crowd_membership (peer, swarm)->extra : NULL;
+  unsigned n = MIN (room, tracker_select_addresses (asker, peer, addresses));
+  tracker_name_write (&peer->id, id);
   for (unsigned i = 0; i < n; i++) {
     TrackerPeer *listed = tracker_result_add_peer (result, id, &addresses[i]);
-    if (certificates && extra != NULL && extra->certificate != NULL &&
+    if (extra != NULL && extra->certificate != NULL &&
         peer_address_equal (&extra->certified, &addresses[i].address))
       listed->certificate = g_bytes_ref (extra->certificate);
   }
@@ -254,7 +262,7 @@ list_peers (TrackerRegistry *self, TrackerResult *result, const CrowdSwarm *swar
             unsigned room)
 {
   const TrackerPeerNum *num = &request->peer_num;
-  CrowdMember *chosen[TRACKER_MAX_PEERS];
+  CrowdPeer *chosen[TRACKER_MAX_PEERS];
   TrackerSelection selection = {.random = self->options.random,
                                 .random_data = self->options.random_data,
                                 .places = self->places,
@@ -265,7 +273,7 @@ list_peers (TrackerRegistry *self, TrackerResult *result, const CrowdSwarm *swar
   tracker_result_add_peer (result, NULL, NULL);
   unsigned n = tracker_select (&selection, swarm, asker, chunks, self->now, room, chosen);
   for (unsigned i = 0; i < n && room > 0; i++)
-    room -= list_peer (result, chosen[i], asker, request->certificates, room);
+    room -= list_peer (result, chosen[i], swarm, asker, request->certificates, room);
 }
 
 /* --- requests ------------------------------------------------------------------------------ */
@@ -299,13 +307,13 @@ may_sign (TrackerRegistry *self)
  * IP is that of the connection, which TCP has proven; the port is the one of the peer protocol, which
  * the peer alone knows, and leads to nobody but itself. The same one until it should be renewed. */
 static void
-certify (TrackerRegistry *self, CrowdMember *member, const TrackerRequest *request,
-         TrackerResult *result)
+certify (TrackerRegistry *self, const CrowdPeer *peer, CrowdMember *member,
+         const TrackerRequest *request, TrackerResult *result)
 {
   TrackerAddress addresses[CROWD_MAX_ADDRESSES];
   const PeerAddress *address = &addresses[0].address;
   if (!request->certificates || self->options.certify == NULL ||
-      tracker_crowd_addresses (member->peer, addresses) == 0)
+      tracker_crowd_addresses (peer, addresses) == 0)
     return;
   CrowdExtra *extra = tracker_crowd_extra (member);
   if (extra->certificate != NULL && self->now < extra->renew &&
@@ -353,7 +361,7 @@ act (TrackerRegistry *self, CrowdPeer *peer, const TrackerSwarm *swarm, bool tra
   CrowdMember *member = tracker_crowd_member (peer, swarm->swarm_id);
   if (member == NULL)
     return false;
-  tracker_crowd_leave (&self->crowd, member);
+  tracker_crowd_leave (&self->crowd, peer, member);
   return true;
 }
 
@@ -376,7 +384,7 @@ add_results (TrackerRegistry *self, TrackerResponse *response, const TrackerRequ
     }
     CrowdMember *member = tracker_crowd_member (peer, swarm->swarm_id);
     if (member != NULL)
-      certify (self, member, request, result);
+      certify (self, peer, member, request, result);
   }
 }
 
@@ -494,7 +502,7 @@ on_find (TrackerRegistry *self, const TrackerRequest *request, const PeerAddress
   show_address (peer, request, response);
   TrackerResult *result = tracker_response_add_result (response, wanted->swarm_id, false);
   list_peers (self, result, member->swarm, peer, request, wanted->chunks, TRACKER_MAX_PEERS);
-  certify (self, member, request, result);
+  certify (self, peer, member, request, result);
   return response;
 }
 
@@ -514,14 +522,14 @@ keep_chunks (TrackerRegistry *self, CrowdMember *member, const GArray *chunks)
 }
 
 static void
-keep_report (TrackerRegistry *self, CrowdMember *member, const TrackerSwarm *stat)
+keep_report (TrackerRegistry *self, CrowdPeer *peer, CrowdMember *member, const TrackerSwarm *stat)
 {
   tracker_crowd_count (&self->crowd, member, stat->uploaded, stat->downloaded, stat->late);
   keep_chunks (self, member, stat->chunks);
   if (stat->links != 0)
-    member->peer->links = (uint16_t)MIN (stat->links, UINT16_MAX);
+    peer->links = (uint16_t)MIN (stat->links, UINT16_MAX);
   if (stat->bandwidth != 0) /* to spare, in bytes/s: what counts when somebody is sent there */
-    member->peer->upload = (uint32_t)MIN (stat->bandwidth / BYTES_PER_KBIT, UINT32_MAX);
+    peer->upload = (uint32_t)MIN (stat->bandwidth / BYTES_PER_KBIT, UINT32_MAX);
 }
 
 static TrackerResponse *
@@ -539,8 +547,8 @@ on_stat_report (TrackerRegistry *self, const TrackerRequest *request, const Peer
     TrackerResult *result = tracker_response_add_result (response, stat->swarm_id, member == NULL);
     if (member == NULL)
       continue;
-    certify (self, member, request, result);
-    keep_report (self, member, stat);
+    certify (self, peer, member, request, result);
+    keep_report (self, peer, member, stat);
     good++;
   }
   if (request->swarms->len > 0 && good == 0)
@@ -556,7 +564,8 @@ static TrackerStatus
 may_speak (TrackerRegistry *self, const TrackerRequest *request, const PeerAddress *from)
 {
   const CrowdPeer *peer = find_peer (self, request->peer_id, from);
-  if (peer == NULL || peer->account == NULL || g_strcmp0 (peer->account, request->account) == 0)
+  if (peer == NULL || account_of (peer) == NULL ||
+      g_strcmp0 (account_of (peer), request->account) == 0)
     return TRACKER_STATUS_OK;
   self->stats.usurped++;
   return request->account == NULL ? TRACKER_STATUS_UNAUTHORIZED : TRACKER_STATUS_FORBIDDEN;
@@ -611,14 +620,14 @@ queue_expire (TrackerRegistry *self, CrowdQueue *queue, int64_t timeout, unsigne
   return n;
 }
 
-/* At most n peers. */
+/* At most n peers, and as many transactions. */
 static void
 expire (TrackerRegistry *self, int64_t now, unsigned n)
 {
   self->now = now;
-  n = queue_expire (self, &self->crowd.registered, TRACKER_INIT_TIMEOUT, n);
-  queue_expire (self, &self->crowd.tracking, TRACKER_TRACK_TIMEOUT, n);
-  tracker_transactions_expire (self->transactions, TRACKER_TRANSACTION_TIME, now);
+  unsigned left = queue_expire (self, &self->crowd.registered, TRACKER_INIT_TIMEOUT, n);
+  queue_expire (self, &self->crowd.tracking, TRACKER_TRACK_TIMEOUT, left);
+  tracker_transactions_expire (self->transactions, TRACKER_TRANSACTION_TIME, now, n);
 }
 
 void
@@ -670,7 +679,7 @@ set_members (TrackerRegistry *self, CrowdPeer *peer, const TrackerRequest *recor
       still = strcmp (swarm->swarm_id, member->swarm->id) == 0;
     }
     if (!still)
-      tracker_crowd_leave (&self->crowd, member);
+      tracker_crowd_leave (&self->crowd, peer, member);
   }
   for (guint i = 0; i < record->swarms->len; i++) {
     const TrackerSwarm *swarm = g_ptr_array_index (record->swarms, i);
@@ -767,16 +776,15 @@ typedef struct {
 } Described;
 
 static const TrackerMemberInfo *
-describe (const CrowdMember *member, Described *out)
+describe (const CrowdPeer *peer, const CrowdMember *member, Described *out)
 {
-  const CrowdPeer *peer = member->peer;
   *out = (Described){0};
   tracker_name_write (&peer->id, out->peer_id);
   memcpy (out->from.ip, peer->from, sizeof out->from.ip);
   out->info = (TrackerMemberInfo){
       .swarm_id = member->swarm->id,
       .peer_id = out->peer_id,
-      .account = peer->account,
+      .account = account_of (peer),
       .from = &out->from,
       .addresses = out->addresses,
       .n_addresses = tracker_crowd_addresses (peer, out->addresses),
@@ -799,9 +807,12 @@ tracker_registry_members (const TrackerRegistry *self, const char *swarm_id, Tra
   const CrowdSwarm *swarm = tracker_crowd_swarm (&self->crowd, swarm_id);
   Described described;
   for (uint32_t i = 0; swarm != NULL && i < 2 * swarm->n_rooms; i++)
-    for (uint32_t j = 0; j < swarm->rooms[i].n; j++)
-      if (!func (describe (swarm->rooms[i].members[j], &described), data))
+    for (uint32_t j = 0; j < swarm->rooms[i].n; j++) {
+      const CrowdPeer *peer = swarm->rooms[i].peers[j];
+      const CrowdMember *member = tracker_crowd_membership (peer, swarm);
+      if (!func (describe (peer, member, &described), data))
         return true;
+    }
   return swarm != NULL;
 }
 
@@ -812,9 +823,9 @@ expel_from (TrackerRegistry *self, CrowdPeer *peer, TrackerMemberFunc func, void
   unsigned n = 0;
   for (CrowdMember *member = peer->members, *next; member != NULL; member = next) {
     next = member->next;
-    if (func (describe (member, &described), data))
+    if (func (describe (peer, member, &described), data))
       continue;
-    tracker_crowd_leave (&self->crowd, member);
+    tracker_crowd_leave (&self->crowd, peer, member);
     n++;
   }
   if (n > 0 && peer->members == NULL)

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CANDIDATES 80
+#define CANDIDATES 60
 /* Members that are looked at for someone who wants chunks that few may have. */
 #define LOOKED_AT 2048
 #define LOW_BATTERY 20
@@ -31,8 +31,9 @@
 #define CHANCE 100
 
 typedef struct {
-  CrowdMember *member;
+  CrowdPeer *peer;
   int32_t score;
+  bool seeder;
 } Candidate;
 
 typedef struct {
@@ -41,14 +42,20 @@ typedef struct {
   const CrowdPeer *asker;
   const GArray *chunks;
   int64_t now;
+  uint64_t chance; /* the state of a generator, begun anew for each list */
   unsigned n;
   Candidate candidates[CANDIDATES];
 } Choice;
 
+/* xorshift64*: each list has an unguessable beginning; in the kernel a number costs as much as all the
+ * rest of a list. */
 static uint32_t
-draw (const Choice *self, uint32_t below)
+draw (Choice *self, uint32_t below)
 {
-  uint64_t value = peer_random_u32 (self->options->random, self->options->random_data);
+  self->chance ^= self->chance >> 12;
+  self->chance ^= self->chance << 25;
+  self->chance ^= self->chance >> 27;
+  uint64_t value = (self->chance * UINT64_C (0x2545f4914f6cdd1d)) >> 32;
   return (uint32_t)((value * below) >> 32);
 }
 
@@ -77,32 +84,45 @@ tracker_select_addresses (const CrowdPeer *asker, const CrowdPeer *peer,
   return good;
 }
 
+/* The same without writing them down. */
+static bool
+can_reach (const CrowdPeer *asker, const CrowdPeer *peer)
+{
+  TrackerAddress addresses[CROWD_MAX_ADDRESSES];
+  if (peer->port == 0)
+    return false;
+  bool in_scope = peer->scope == CROWD_SCOPE_PUBLIC || asker->scope == peer->scope ||
+                  (peer->scope == CROWD_SCOPE_PRIVATE && asker->scope == CROWD_SCOPE_LOOPBACK);
+  if (in_scope && (peer->from_v4 ? asker->v4 : asker->v6))
+    return true;
+  return peer->more != NULL && tracker_select_addresses (asker, peer, addresses) > 0;
+}
+
 /* Is it the one who asks, by its ID or by where it listens? */
 static bool
 is_same (const CrowdPeer *a, const CrowdPeer *b)
 {
-  if (a == b || tracker_name_equal (&a->id, &b->id))
+  if (a == b || tracker_name_equal (&a->id, &b->id) ||
+      (a->port == b->port && memcmp (a->from, b->from, sizeof a->from) == 0))
     return true;
-  if (a->n_others == 0 && b->n_others == 0)
-    return a->port == b->port && memcmp (a->from, b->from, sizeof a->from) == 0;
-  TrackerAddress ours[CROWD_MAX_ADDRESSES], theirs[CROWD_MAX_ADDRESSES];
-  unsigned n = tracker_crowd_addresses (a, ours), m = tracker_crowd_addresses (b, theirs);
-  for (unsigned i = 0; i < n; i++)
-    for (unsigned j = 0; j < m; j++)
-      if (peer_address_equal (&ours[i].address, &theirs[j].address))
+  if (a->more == NULL || b->more == NULL)
+    return false;
+  for (unsigned i = 0; i < a->more->n_addresses; i++)
+    for (unsigned j = 0; j < b->more->n_addresses; j++)
+      if (peer_address_equal (&a->more->addresses[i].address, &b->more->addresses[j].address))
         return true;
   return false;
 }
 
 static bool
-has_some (const CrowdMember *member, const GArray *chunks)
+has_some (const Choice *self, const CrowdPeer *peer, bool seeder)
 {
-  const CrowdExtra *extra = member->extra;
+  const CrowdExtra *extra = tracker_crowd_membership (peer, self->swarm)->extra;
   if (extra == NULL || extra->n_chunks == 0)
-    return member->seeder;
+    return seeder;
   for (uint32_t i = 0; i < extra->n_chunks; i++)
-    for (guint j = 0; j < chunks->len; j++) {
-      const TrackerRange *wanted = &g_array_index (chunks, TrackerRange, j);
+    for (guint j = 0; j < self->chunks->len; j++) {
+      const TrackerRange *wanted = &g_array_index (self->chunks, TrackerRange, j);
       if (extra->chunks[i].first < wanted->end && wanted->first < extra->chunks[i].end)
         return true;
     }
@@ -111,26 +131,26 @@ has_some (const CrowdMember *member, const GArray *chunks)
 
 /* Says that it has chunks, and not these. */
 static bool
-is_useless (const Choice *self, const CrowdMember *member)
+is_useless (const Choice *self, const CrowdPeer *peer, bool seeder)
 {
-  return self->chunks != NULL && member->extra != NULL && member->extra->n_chunks > 0 &&
-         !has_some (member, self->chunks);
+  if (self->chunks == NULL)
+    return false;
+  const CrowdExtra *extra = tracker_crowd_membership (peer, self->swarm)->extra;
+  return extra != NULL && extra->n_chunks > 0 && !has_some (self, peer, seeder);
 }
 
 static void
-consider (Choice *self, CrowdMember *member)
+consider (Choice *self, CrowdPeer *peer, bool seeder)
 {
-  const CrowdPeer *peer = member->peer;
-  TrackerAddress addresses[CROWD_MAX_ADDRESSES];
   if (self->n == CANDIDATES)
     return;
   for (unsigned i = 0; i < self->n; i++)
-    if (self->candidates[i].member == member)
+    if (self->candidates[i].peer == peer)
       return;
-  if (peer->port == 0 || is_same (peer, self->asker) || is_useless (self, member) ||
-      tracker_select_addresses (self->asker, peer, addresses) == 0)
+  if (!can_reach (self->asker, peer) || is_same (peer, self->asker) ||
+      is_useless (self, peer, seeder))
     return;
-  self->candidates[self->n++].member = member;
+  self->candidates[self->n++] = (Candidate){.peer = peer, .seeder = seeder};
 }
 
 /* --- candidates ---------------------------------------------------------------------------- */
@@ -141,10 +161,10 @@ consider_room (Choice *self, bool seeders, uint16_t place, unsigned draws)
   const CrowdRoom *room = tracker_crowd_room (self->swarm, seeders, place);
   if (room->n <= draws)
     for (uint32_t i = 0; i < room->n; i++)
-      consider (self, room->members[i]);
+      consider (self, room->peers[i], seeders);
   else
     for (unsigned i = 0; i < draws; i++)
-      consider (self, room->members[draw (self, room->n)]);
+      consider (self, room->peers[draw (self, room->n)], seeders);
 }
 
 static void
@@ -153,7 +173,7 @@ consider_all (Choice *self)
   const CrowdSwarm *swarm = self->swarm;
   for (uint32_t i = 0; i < 2 * swarm->n_rooms; i++)
     for (uint32_t j = 0; j < swarm->rooms[i].n; j++)
-      consider (self, swarm->rooms[i].members[j]);
+      consider (self, swarm->rooms[i].peers[j], i >= swarm->n_rooms);
 }
 
 /* Who has the chunks, as far as that can be seen in a stretch of the swarm. */
@@ -165,9 +185,9 @@ consider_holders (Choice *self)
   uint32_t n = MIN (leeches, LOOKED_AT);
   uint32_t first = leeches > 0 ? draw (self, leeches) : 0;
   for (uint32_t i = 0; i < n && self->n < CANDIDATES / 2; i++) {
-    CrowdMember *member = tracker_crowd_nth (swarm, false, (first + i) % leeches);
-    if (member->extra != NULL && has_some (member, self->chunks))
-      consider (self, member);
+    CrowdPeer *peer = tracker_crowd_nth (swarm, false, (first + i) % leeches);
+    if (has_some (self, peer, false))
+      consider (self, peer, false);
   }
 }
 
@@ -176,11 +196,11 @@ consider_near (Choice *self)
 {
   uint16_t near[TRACKER_PLACES_NEAR];
   unsigned n = tracker_places_near (self->options->places, self->asker->place, near);
-  consider_room (self, true, self->asker->place, 10);
-  consider_room (self, false, self->asker->place, 24);
+  consider_room (self, true, self->asker->place, 8);
+  consider_room (self, false, self->asker->place, 20);
   for (unsigned i = 0; i < n; i++) {
-    consider_room (self, true, near[i], 3);
-    consider_room (self, false, near[i], 5);
+    consider_room (self, true, near[i], 2);
+    consider_room (self, false, near[i], 4);
   }
 }
 
@@ -197,12 +217,12 @@ gather (Choice *self)
     consider_holders (self);
   if (!self->options->blind)
     consider_near (self);
-  for (unsigned i = 0; i < 12 && swarm->seeders > 0 && !self->options->blind; i++)
-    consider (self, tracker_crowd_nth (swarm, true, draw (self, swarm->seeders)));
+  for (unsigned i = 0; i < 8 && swarm->seeders > 0 && !self->options->blind; i++)
+    consider (self, tracker_crowd_nth (swarm, true, draw (self, swarm->seeders)), true);
   for (unsigned i = 0; i < 2 * CANDIDATES && self->n < CANDIDATES; i++) {
     uint32_t index = draw (self, swarm->members);
     bool seeder = index >= leeches;
-    consider (self, tracker_crowd_nth (swarm, seeder, seeder ? index - leeches : index));
+    consider (self, tracker_crowd_nth (swarm, seeder, seeder ? index - leeches : index), seeder);
   }
 }
 
@@ -211,14 +231,13 @@ gather (Choice *self)
 static bool
 same_neighbourhood (const CrowdPeer *a, const CrowdPeer *b)
 {
-  bool v4 = memcmp (a->from, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0;
-  return memcmp (a->from, b->from, v4 ? 15 : 6) == 0;
+  return memcmp (a->from, b->from, a->from_v4 ? 15 : 6) == 0;
 }
 
 static int32_t
-score (const Choice *self, const CrowdMember *member)
+score (Choice *self, const CrowdPeer *peer, bool seeder)
 {
-  const CrowdPeer *peer = member->peer, *asker = self->asker;
+  const CrowdPeer *asker = self->asker;
   int32_t sum = (int32_t)draw (self, CHANCE);
   if (self->options->blind)
     return sum;
@@ -239,7 +258,7 @@ score (const Choice *self, const CrowdMember *member)
   sum -= (int32_t)MIN (peer->upload / 100, 200);
   if (peer->since != 0 && self->now / G_USEC_PER_SEC - peer->since < NEWCOMER_SECONDS)
     sum += NEWCOMER;
-  if (self->chunks != NULL && !has_some (member, self->chunks))
+  if (self->chunks != NULL && !has_some (self, peer, seeder))
     sum += 4 * SPARED;
   return sum;
 }
@@ -252,46 +271,46 @@ by_score (const void *a, const void *b)
 }
 
 static bool
-take (Choice *self, unsigned index, CrowdMember *out[], unsigned *n)
+take (Choice *self, unsigned index, CrowdPeer *out[], unsigned *n)
 {
-  CrowdMember *member = self->candidates[index].member;
-  if (member == NULL)
+  CrowdPeer *peer = self->candidates[index].peer;
+  if (peer == NULL)
     return false;
-  self->candidates[index].member = NULL;
-  out[(*n)++] = member;
+  self->candidates[index].peer = NULL;
+  out[(*n)++] = peer;
   return true;
 }
 
 static void
-take_by_chance (Choice *self, unsigned wanted, CrowdMember *out[], unsigned *n)
+take_by_chance (Choice *self, unsigned wanted, CrowdPeer *out[], unsigned *n)
 {
   unsigned end = MIN (self->n, *n + wanted);
   for (unsigned tries = 0; *n < end && tries < 4 * wanted; tries++) {
     unsigned index = draw (self, self->n);
-    const CrowdMember *member = self->candidates[index].member;
+    const CrowdPeer *peer = self->candidates[index].peer;
     /* Nobody is spared only to be drawn. */
-    if (member != NULL && !member->peer->mobile && member->peer->battery > LOW_BATTERY &&
-        (self->chunks == NULL || has_some (member, self->chunks)))
+    if (peer != NULL && !peer->mobile && peer->battery > LOW_BATTERY &&
+        (self->chunks == NULL || has_some (self, peer, self->candidates[index].seeder)))
       take (self, index, out, n);
   }
 }
 
 unsigned
 tracker_select (const TrackerSelection *self, const CrowdSwarm *swarm, const CrowdPeer *asker,
-                const GArray *chunks, int64_t now, unsigned room,
-                CrowdMember *out[TRACKER_MAX_PEERS])
+                const GArray *chunks, int64_t now, unsigned room, CrowdPeer *out[TRACKER_MAX_PEERS])
 {
-  Choice choice = {
-      .options = self, .swarm = swarm, .asker = asker, .chunks = chunks, .now = now, .n = 0};
+  Choice choice = {.options = self, .swarm = swarm, .asker = asker, .chunks = chunks, .now = now};
   unsigned n = 0, seeders = self->blind ? 0 : (room + 3) / 4;
   if (room == 0)
     return 0;
+  choice.chance = peer_random_u64 (self->random, self->random_data) | 1;
   gather (&choice);
   for (unsigned i = 0; i < choice.n; i++)
-    choice.candidates[i].score = score (&choice, choice.candidates[i].member);
+    choice.candidates[i].score =
+        score (&choice, choice.candidates[i].peer, choice.candidates[i].seeder);
   qsort (choice.candidates, choice.n, sizeof choice.candidates[0], by_score);
   for (unsigned i = 0; i < choice.n && n < seeders; i++)
-    if (choice.candidates[i].member->seeder)
+    if (choice.candidates[i].seeder)
       take (&choice, i, out, &n);
   unsigned chance = room / 5;
   for (unsigned i = 0; i < choice.n && n < room - chance; i++)

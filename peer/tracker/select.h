@@ -19,7 +19,7 @@ typedef struct {
  * NULL. now: the registry's. */
 unsigned tracker_select (const TrackerSelection *self, const CrowdSwarm *swarm,
                          const CrowdPeer *asker, const GArray *chunks, int64_t now, unsigned room,
-                         CrowdMember *out[TRACKER_MAX_PEERS]);
+                         CrowdPeer *out[TRACKER_MAX_PEERS]);
 
 /* Its addresses that the asker can reach: of its families, private ones only within one private
  * network, loopback ones only on one machine. */

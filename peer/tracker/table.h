@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The first member of whatever is kept. */
+/* A member of whatever is kept. */
 typedef struct TrackerEntry TrackerEntry;
 struct TrackerEntry {
   TrackerEntry *next; /* in its bucket */

@@ -2,8 +2,10 @@
 #include "peer/tracker/transactions.h"
 
 #include "peer/tracker/hash.h"
+#include "peer/tracker/table.h"
 
 typedef struct {
+  TrackerEntry entry;
   uint64_t key;
   int64_t at; /* us */
   TrackerOutcome outcome;
@@ -11,16 +13,22 @@ typedef struct {
 } Transaction;
 
 struct TrackerTransactions {
-  GHashTable *by_key;
+  TrackerTable by_key;
   GQueue order; /* the oldest first */
   uint64_t seed;
 };
+
+static uint64_t
+hash_of (const TrackerEntry *entry)
+{
+  return ((const Transaction *)entry)->key; /* it is one already */
+}
 
 TrackerTransactions *
 tracker_transactions_new (uint64_t seed)
 {
   TrackerTransactions *self = g_new0 (TrackerTransactions, 1);
-  self->by_key = g_hash_table_new (g_int64_hash, g_int64_equal);
+  tracker_table_init (&self->by_key, hash_of);
   self->seed = seed;
   return self;
 }
@@ -30,7 +38,7 @@ forget_oldest (TrackerTransactions *self)
 {
   Transaction *transaction = self->order.head->data;
   g_queue_unlink (&self->order, &transaction->link);
-  g_hash_table_remove (self->by_key, &transaction->key);
+  tracker_table_remove (&self->by_key, &transaction->entry);
   g_free (transaction);
 }
 
@@ -39,7 +47,7 @@ tracker_transactions_free (TrackerTransactions *self)
 {
   while (self->order.head != NULL)
     forget_oldest (self);
-  g_hash_table_unref (self->by_key);
+  tracker_table_clear (&self->by_key);
   g_free (self);
 }
 
@@ -70,8 +78,10 @@ tracker_transactions_key (const TrackerTransactions *self, const TrackerRequest 
 const TrackerOutcome *
 tracker_transactions_find (const TrackerTransactions *self, uint64_t key)
 {
-  const Transaction *transaction = g_hash_table_lookup (self->by_key, &key);
-  return transaction != NULL ? &transaction->outcome : NULL;
+  TrackerEntry *entry = tracker_table_chain (&self->by_key, key);
+  while (entry != NULL && ((Transaction *)entry)->key != key)
+    entry = entry->next;
+  return entry != NULL ? &((Transaction *)entry)->outcome : NULL;
 }
 
 void
@@ -86,13 +96,13 @@ tracker_transactions_remember (TrackerTransactions *self, uint64_t key, TrackerO
   transaction->outcome = outcome;
   transaction->link.data = transaction;
   g_queue_push_tail_link (&self->order, &transaction->link);
-  g_hash_table_insert (self->by_key, &transaction->key, transaction);
+  tracker_table_add (&self->by_key, &transaction->entry);
 }
 
 void
-tracker_transactions_expire (TrackerTransactions *self, int64_t age, int64_t now)
+tracker_transactions_expire (TrackerTransactions *self, int64_t age, int64_t now, unsigned n)
 {
-  while (now - tracker_transactions_oldest (self) >= age && self->order.length > 0)
+  while (n-- > 0 && self->order.length > 0 && now - tracker_transactions_oldest (self) >= age)
     forget_oldest (self);
 }
 

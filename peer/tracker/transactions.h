@@ -26,8 +26,8 @@ const TrackerOutcome *tracker_transactions_find (const TrackerTransactions *self
 /* Of more than max, the oldest is forgotten. Time is monotonic microseconds. */
 void tracker_transactions_remember (TrackerTransactions *self, uint64_t key, TrackerOutcome outcome,
                                     uint32_t max, int64_t now);
-/* Forgets those that are older than age, us. */
-void tracker_transactions_expire (TrackerTransactions *self, int64_t age, int64_t now);
+/* Forgets those that are older than age, us; n of them at most. */
+void tracker_transactions_expire (TrackerTransactions *self, int64_t age, int64_t now, unsigned n);
 /* When the oldest was remembered; INT64_MAX = there is none. */
 int64_t tracker_transactions_oldest (const TrackerTransactions *self);
 
