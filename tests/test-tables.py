@@ -4,7 +4,7 @@
 
     test-tables.py SOURCE-ROOT
 
-Each `word` of peer/RFC*.md that looks like a file, a function of one (FILE:NAME), a test
+Each `word` of an RFC*.md under peer/ that looks like a file, a function of one (FILE:NAME), a test
 (/wing/file/what-is-true, or a family of them that ends with *) or an option (--name) is looked for,
 and each row must say what proves it. Before the tables are judged, each rule is shown a small tree
 that breaks it and must go red."""
@@ -46,7 +46,7 @@ class Tree:
 
     def find(self, pattern):
         return sorted(os.path.relpath(path, self.root)
-                      for path in glob.glob(os.path.join(self.root, pattern)))
+                      for path in glob.glob(os.path.join(self.root, pattern), recursive=True))
 
     def read(self, path):
         if path not in self.texts:
@@ -77,7 +77,7 @@ class Tree:
 
 
 def lines_of(tree):
-    for path in tree.find('peer/RFC*.md'):
+    for path in tree.find('peer/**/RFC*.md'):
         for number, line in enumerate(tree.read(path).split('\n'), 1):
             yield f'{path}:{number}', line
 

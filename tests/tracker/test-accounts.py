@@ -330,6 +330,34 @@ class Accounts(Tracker):
             self.assertIn(said, done.stderr)
 
 
+class Letter(Tracker):
+    def test_only_post_of_our_type_is_taken(self):
+        self.start(tls=False)
+        got, head, _ = self.curl(self.uri)
+        self.assertEqual((got, 'Allow: POST' in head), (405, True))
+        for words, status in ((('-H', 'Content-Type: text/plain'), 415),
+                              (('-H', 'Content-Type: application/json; charset=utf-8'), 200),
+                              (('-H', f'Content-Type: {TYPE.upper()}'), 200),
+                              (('-H', 'Content-Type:'), 200)):
+            got, head, text = self.curl(self.uri, *words, '-d', join('1111'))
+            self.assertEqual(got, status, text)
+            self.assertEqual(f'Content-Type: {TYPE}' in head, status == 200, head)
+        # UTF-8, and nothing else
+        self.ask(join('ümlaut', '水', transaction='u'))
+        path = self.at('latin')
+        with open(path, 'wb') as file:
+            file.write(join('1111').replace('1111', 'X').encode().replace(b'X', b'\xfc'))
+        self.ask(f'@{path}', code=1)
+
+    def test_errors_have_nothing_with_them(self):
+        self.start(tls=False)
+        for body, code in (('{', 1), (join('1111').replace('"version": 1', '"version": 2'), 2),
+                           (join('1111', action='LEAVE'), 3), (request('FIND', find={'swarm_id': 'x'}), 3),
+                           (request('STAT_REPORT'), 3), (request('DISCONNECT'), 1)):
+            _, answer = self.ask(body, code=code)
+            self.assertEqual(answer['transaction_id'], '' if body == '{' else 't')
+
+
 class Management(Tracker):
     def test_resources_are_as_the_module_says(self):
         access = self.write('access', '[swarm 4444]\naccess=refused\n[swarm 5555]\naccounts=a;b\n')
