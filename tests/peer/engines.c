@@ -169,6 +169,15 @@ film_clear (Film *film)
   peer_store_free (film->store);
 }
 
+PeerWireFormat
+film_format (void)
+{
+  PeerContent content;
+  peer_content_init_static (&content);
+  content.chunk_size = CHUNK;
+  return peer_wire_format (&content);
+}
+
 PeerSwarm *
 seed (Net *net, unsigned i, Film *film)
 {

@@ -59,6 +59,8 @@ void make_film (Film *film, uint64_t n_chunks, size_t last);
 void make_film_of (Film *film, PeerHashFunction hash, uint64_t n_chunks, size_t last);
 /* Where no engine has taken it. */
 void film_clear (Film *film);
+/* How its messages are written. */
+PeerWireFormat film_format (void);
 /* The engine takes the film. */
 PeerSwarm *seed (Net *net, unsigned i, Film *film);
 /* Joins, and is told of engine 0. */

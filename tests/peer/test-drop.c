@@ -72,10 +72,7 @@ static const PeerRange lost = {10, 30};
 static bool
 hear_haves (Net *net, Datagram *datagram)
 {
-  PeerContent content;
-  peer_content_init_static (&content);
-  content.chunk_size = CHUNK;
-  PeerWireFormat format = peer_wire_format (&content);
+  PeerWireFormat format = film_format ();
   PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
   PeerMessage message;
   while (datagram->from == 1 && datagram->to == 3 &&
@@ -179,10 +176,7 @@ static int64_t requests_lost_until; /* us */
 static bool
 lose_requests (Net *net, Datagram *datagram)
 {
-  PeerContent content;
-  peer_content_init_static (&content);
-  content.chunk_size = CHUNK;
-  PeerWireFormat format = peer_wire_format (&content);
+  PeerWireFormat format = film_format ();
   PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
   PeerMessage message;
   while (net->now < requests_lost_until && datagram->from == 1 &&

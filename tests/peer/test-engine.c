@@ -254,10 +254,7 @@ static uint64_t delays_seen[2]; /* us: the least and the most that ACKs told */
 static bool
 keep_first_chunk (Net *net, Datagram *datagram)
 {
-  PeerContent content;
-  peer_content_init_static (&content);
-  content.chunk_size = CHUNK;
-  PeerWireFormat format = peer_wire_format (&content);
+  PeerWireFormat format = film_format ();
   PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
   PeerMessage message;
   while (peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE) {
