@@ -520,6 +520,46 @@ test_keep_alive (void)
   scene_end (&net);
 }
 
+/* 12.6.4, 12.6.7, 12.6.9: what has no ground changes nothing, and is counted. */
+static void
+test_out_of_state (void)
+{
+  Net net;
+  Film film;
+  with_film (&net, &film);
+  const PeerCounters *counters = peer_engine_counters (net.engines[0]);
+  PeerMessage unchoke = {.type = PEER_MESSAGE_UNCHOKE};
+  const PeerMessage groundless[] = {unchoke, of (PEER_MESSAGE_CANCEL, 3, 9),
+                                    of (PEER_MESSAGE_ACK, N_CHUNKS + 8, N_CHUNKS + 16)};
+  for (unsigned i = 0; i < G_N_ELEMENTS (groundless); i++) {
+    say (&net, NULL, &groundless[i], 1);
+    g_assert_cmpuint (counters->out_of_state, ==, i + 1);
+  }
+  PeerMessage request = of (PEER_MESSAGE_REQUEST, 0, 2);
+  say (&net, NULL, &request, 1);
+  g_assert_cmpuint (count (PEER_MESSAGE_DATA), ==, 2);
+  g_assert_cmpuint (counters->out_of_state, ==, G_N_ELEMENTS (groundless));
+  scene_end (&net);
+}
+
+/* 12.6.2, HAVE.1: who claims all and gives nothing is asked less and less. */
+static void
+test_liar_is_avoided (void)
+{
+  Net net;
+  Film film;
+  ask_for_seven (&net, &film);
+  for (unsigned i = 0; i < 300; i++) {
+    net_run (&net, net.now + SECOND);
+    keep_alive (&net);
+  }
+  g_test_message ("asked %u times", count (PEER_MESSAGE_REQUEST));
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), >, 3);
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), <=, 20);
+  film_clear (&film);
+  scene_end (&net);
+}
+
 /* --- CHOKE (3.9) --- */
 
 static void
@@ -795,6 +835,8 @@ main (int argc, char **argv)
   ADD ("request-of-a-first-datagram-waits-for-the-third", test_request_first);
   ADD ("heavy-messages-of-a-first-datagram-are-passed-over", test_heavy_first);
   ADD ("keep-alive-is-four-bytes", test_keep_alive);
+  ADD ("what-has-no-ground-changes-nothing", test_out_of_state);
+  ADD ("who-gives-nothing-is-asked-less-and-less", test_liar_is_avoided);
   ADD ("who-is-choked-asks-nothing", test_choked_static);
   ADD ("who-is-choked-asks-nothing-to-tune-in", test_choked_live);
   ADD ("choke-is-said-again-and-voids-requests", test_choking);
