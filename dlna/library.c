@@ -113,3 +113,16 @@ dlna_library_emit_changed (DlnaLibrary *self, const char *id)
   g_return_if_fail (DLNA_IS_LIBRARY (self));
   g_signal_emit (self, changed_signal, 0, id);
 }
+
+void
+dlna_library_locate_async (DlnaLibrary *self, const char *id, int64_t time,
+                           GCancellable *cancellable, GAsyncReadyCallback done, gpointer data)
+{
+  DLNA_LIBRARY_GET_IFACE (self)->locate_async (self, id, time, cancellable, done, data);
+}
+
+bool
+dlna_library_locate_finish (DlnaLibrary *self, GAsyncResult *result, DlnaPlace *out, GError **error)
+{
+  return DLNA_LIBRARY_GET_IFACE (self)->locate_finish (self, result, out, error);
+}

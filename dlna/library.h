@@ -20,6 +20,7 @@ typedef struct {
   int64_t size;     /* bytes; -1 = live, or not yet known */
   int64_t duration; /* us; -1 = unknown */
   uint64_t bitrate; /* bits/s; 0 = unknown */
+  bool seeks_time;  /* locate_async() can find a time */
   /* What the stream really contains; empty strings as NULL, numbers as 0 while it is not known. */
   char *video_codec; /* "h264", "hevc", "mpeg2video" */
   char *audio_codec; /* "aac", "ac3", "mp2" ... */
@@ -42,6 +43,12 @@ typedef struct {
   int64_t end;           /* bytes, half-open; -1 = to the end */
   const char *viewer;    /* who asks, for the owner's eyes: "192.168.1.20 VLC/3.0" */
 } DlnaPosition;
+
+/* Where a time of an item lies in its bytes. */
+typedef struct {
+  int64_t byte; /* where a picture can start, at that time or a little before */
+  int64_t time; /* us: that it really has there */
+} DlnaPlace;
 
 /* One viewer's stream. Closing it (the last unref) costs the other viewers nothing. */
 #define DLNA_TYPE_STREAM (dlna_stream_get_type ())
@@ -79,11 +86,19 @@ struct _DlnaLibraryInterface {
   void (*open_async) (DlnaLibrary *self, const char *id, const DlnaPosition *position,
                       GCancellable *cancellable, GAsyncReadyCallback done, gpointer data);
   DlnaStream *(*open_finish) (DlnaLibrary *self, GAsyncResult *result, GError **error);
+  /* time: us from the beginning. For items that seek times; errors as above. */
+  void (*locate_async) (DlnaLibrary *self, const char *id, int64_t time, GCancellable *cancellable,
+                        GAsyncReadyCallback done, gpointer data);
+  bool (*locate_finish) (DlnaLibrary *self, GAsyncResult *result, DlnaPlace *out, GError **error);
 };
 DlnaItem *dlna_library_lookup (DlnaLibrary *self, const char *id, GError **error);
 GPtrArray *dlna_library_list (DlnaLibrary *self, const char *id, guint offset, guint limit,
                               guint *total, GError **error);
 guint32 dlna_library_update_id (DlnaLibrary *self, const char *id);
+void dlna_library_locate_async (DlnaLibrary *self, const char *id, int64_t time,
+                                GCancellable *cancellable, GAsyncReadyCallback done, gpointer data);
+bool dlna_library_locate_finish (DlnaLibrary *self, GAsyncResult *result, DlnaPlace *out,
+                                 GError **error);
 void dlna_library_open_async (DlnaLibrary *self, const char *id, const DlnaPosition *position,
                               GCancellable *cancellable, GAsyncReadyCallback done, gpointer data);
 DlnaStream *dlna_library_open_finish (DlnaLibrary *self, GAsyncResult *result, GError **error);

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define TIME_SEEK "TimeSeekRange.dlna.org"
 #define MAX_VIEWERS 128 /* a household; past it 503 */
 #define MAX_ID 256      /* bytes */
 #define MAX_AGENT 80    /* bytes of a User-Agent that are kept */
@@ -54,6 +55,8 @@ typedef struct {
   DlnaStream *stream;
   GCancellable *cancellable;
   GSource *watch;
+  bool by_time; /* it asked for a time, which lies at place */
+  DlnaPlace place;
   int64_t left;     /* bytes promised and not handed on; -1 = no promise */
   bool asked;       /* a next_async is under way */
   bool headers_set; /* the response has begun, or will */
@@ -336,6 +339,22 @@ refuse_range (SoupServerMessage *message, int64_t size)
   refuse (message, SOUP_STATUS_REQUESTED_RANGE_NOT_SATISFIABLE);
 }
 
+/* "npt=10.000-120.000/120.000 bytes=188000-2255999/2256000". All of it goes to the end; where it
+ * begins may be a little before what was asked, at a picture. */
+static void
+tell_place (Viewer *viewer, int64_t size)
+{
+  int64_t first = viewer->place.time / 1000, all = viewer->item->duration / 1000;
+  g_autofree char *text =
+      g_strdup_printf ("npt=%" G_GINT64_FORMAT ".%03d-%" G_GINT64_FORMAT ".%03d/%" G_GINT64_FORMAT
+                       ".%03d bytes=%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT,
+                       first / 1000, (int)(first % 1000), all / 1000, (int)(all % 1000), all / 1000,
+                       (int)(all % 1000), viewer->range.first, viewer->range.end - 1, size);
+
+  soup_message_headers_replace (soup_server_message_get_response_headers (viewer->message),
+                                TIME_SEEK, text);
+}
+
 /* Status, length and range of a response whose stream is open. false = refused. */
 static bool
 begin (Viewer *viewer)
@@ -362,9 +381,13 @@ begin (Viewer *viewer)
     }
     range = g_strdup_printf ("bytes %" G_GINT64_FORMAT "-%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT,
                              viewer->range.first, viewer->range.end - 1, size);
-    soup_message_headers_replace (headers, "Content-Range", range);
     viewer->left = viewer->range.end - viewer->range.first;
-    status = SOUP_STATUS_PARTIAL_CONTENT;
+    if (viewer->by_time) { /* 206 is for what Range has asked for (RFC 9110, section 15.3.7) */
+      tell_place (viewer, size);
+    } else {
+      soup_message_headers_replace (headers, "Content-Range", range);
+      status = SOUP_STATUS_PARTIAL_CONTENT;
+    }
   }
   describe (viewer->message, viewer->item, viewer->quirk);
   if (size >= 0)
@@ -423,11 +446,47 @@ viewer_name (SoupServerMessage *message)
 }
 
 static void
+open_stream (Viewer *viewer)
+{
+  DlnaPosition position = {.type = DLNA_POSITION_LIVE, .first = 0, .end = -1};
+
+  if (!viewer->item->live) {
+    position.type = DLNA_POSITION_BYTES;
+    if (viewer->range.type == DLNA_RANGE_FROM) {
+      position.first = viewer->range.first;
+      position.end = viewer->range.end;
+    }
+  }
+  position.viewer = viewer->name;
+  dlna_library_open_async (viewer->media->library, viewer->item->id, &position, viewer->cancellable,
+                           on_open, viewer_ref (viewer));
+}
+
+static void
+on_located (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Viewer *viewer = data;
+  SoupServerMessage *message = viewer->message;
+  g_autoptr (GError) error = NULL;
+  bool found = dlna_library_locate_finish (DLNA_LIBRARY (source), result, &viewer->place, &error);
+
+  if (viewer->media != NULL && found) {
+    viewer->range = (DlnaRange){.type = DLNA_RANGE_FROM, .first = viewer->place.byte, .end = -1};
+    open_stream (viewer);
+  } else if (viewer->media != NULL) {
+    refuse_viewer (viewer, error);
+    viewer_close (viewer);
+    soup_server_message_unpause (message);
+  }
+  viewer_unref (viewer);
+}
+
+/* time: us, to begin at, in the place of the range; -1 = none. */
+static void
 open_viewer (DlnaMedia *self, SoupServerMessage *message, DlnaItem *item, const DlnaRange *range,
-             const DlnaQuirk *quirk)
+             int64_t time, const DlnaQuirk *quirk)
 {
   Viewer *viewer = g_new0 (Viewer, 1);
-  DlnaPosition position = {.type = DLNA_POSITION_LIVE, .first = 0, .end = -1};
 
   viewer->references = 1;
   viewer->media = self;
@@ -447,17 +506,12 @@ open_viewer (DlnaMedia *self, SoupServerMessage *message, DlnaItem *item, const 
   soup_message_body_set_accumulate (soup_server_message_get_response_body (message), FALSE);
   soup_server_message_pause (message);
   watch_socket (viewer);
-
-  if (!item->live) {
-    position.type = DLNA_POSITION_BYTES;
-    if (range->type == DLNA_RANGE_FROM) {
-      position.first = range->first;
-      position.end = range->end;
-    }
-  }
-  position.viewer = viewer->name;
-  dlna_library_open_async (self->library, item->id, &position, viewer->cancellable, on_open,
-                           viewer_ref (viewer));
+  viewer->by_time = time >= 0;
+  if (viewer->by_time)
+    dlna_library_locate_async (self->library, item->id, time, viewer->cancellable, on_located,
+                               viewer_ref (viewer));
+  else
+    open_stream (viewer);
 }
 
 /* The item that a path names: "/media/ID.ts", exactly. A prefix of it, or something below it, is
@@ -496,8 +550,9 @@ check_headers (SoupServerMessage *message, const DlnaItem *item)
 
   if (features != NULL && strcmp (features, "1") != 0)
     return SOUP_STATUS_BAD_REQUEST;
-  /* Streams are cut by bytes only; the OP field said so. */
-  if (soup_message_headers_get_one (headers, "TimeSeekRange.dlna.org") != NULL)
+  /* The OP field said whether it can be cut by times; one kind of range excludes the other. */
+  if (soup_message_headers_get_one (headers, TIME_SEEK) != NULL &&
+      (!item->seeks_time || soup_message_headers_get_one (headers, "Range") != NULL))
     return SOUP_STATUS_NOT_ACCEPTABLE;
   if (speed != NULL && g_ascii_strcasecmp (speed, "speed=1") != 0)
     return SOUP_STATUS_NOT_ACCEPTABLE;
@@ -522,6 +577,28 @@ answer_head (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *
     soup_message_headers_set_content_length (soup_server_message_get_response_headers (message),
                                              item->size);
   soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
+}
+
+/* time: -1 = it asks for none. false = refused. */
+static bool
+find_time (SoupServerMessage *message, const DlnaItem *item, int64_t *time)
+{
+  const char *header =
+      soup_message_headers_get_one (soup_server_message_get_request_headers (message), TIME_SEEK);
+  int64_t end;
+
+  *time = -1;
+  if (header == NULL)
+    return true;
+  if (!dlna_range_parse_time (header, time, &end)) {
+    refuse (message, SOUP_STATUS_BAD_REQUEST);
+    return false;
+  }
+  if (*time > 0 && *time >= item->duration) {
+    refuse (message, SOUP_STATUS_REQUESTED_RANGE_NOT_SATISFIABLE);
+    return false;
+  }
+  return true;
 }
 
 /* false = refused. */
@@ -564,6 +641,7 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
   g_autoptr (DlnaItem) item = NULL;
   const DlnaQuirk *quirk;
   DlnaRange range;
+  int64_t time;
   guint status;
 
   if (method != SOUP_METHOD_GET && method != SOUP_METHOD_HEAD) {
@@ -583,8 +661,8 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
     answer_head (message, item, quirk);
   } else if (self->viewers->len >= MAX_VIEWERS) {
     refuse (message, SOUP_STATUS_SERVICE_UNAVAILABLE);
-  } else if (find_range (message, item, quirk, &range)) {
-    open_viewer (self, message, g_steal_pointer (&item), &range, quirk);
+  } else if (find_range (message, item, quirk, &range) && find_time (message, item, &time)) {
+    open_viewer (self, message, g_steal_pointer (&item), &range, time, quirk);
   }
 }
 

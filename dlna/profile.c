@@ -116,7 +116,8 @@ dlna_profile_features (const DlnaItem *item, const DlnaProfileStyle *style)
 {
   const char *name = style != NULL && style->omit_name ? NULL : dlna_profile_name (item);
   const char *flags = FLAGS_ON_DEMAND;
-  const char *operations = item->size >= 0 ? "01" : "00"; /* by time; by bytes */
+  bool times = item->seeks_time && (style == NULL || !style->bytes_only);
+  const char *operations = item->size < 0 ? "00" : times ? "11" : "01"; /* by time; by bytes */
 
   if (item->live) {
     flags = style != NULL && style->live_flags != NULL ? style->live_flags : FLAGS_LIVE;

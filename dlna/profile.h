@@ -9,6 +9,7 @@
 typedef struct {
   bool omit_name;             /* no DLNA.ORG_PN, even where it is known */
   bool omit_flags;            /* no DLNA.ORG_FLAGS: there are sets of before they were thought of */
+  bool bytes_only;            /* it cannot cope with both ways to seek */
   const char *live_flags;     /* 8 hex digits for a live stream; NULL = sender-paced */
   const char *transport_type; /* the type of transport streams; NULL = video/mpeg */
 } DlnaProfileStyle;

@@ -30,12 +30,15 @@ static const Row built_in[] = {
     /* The same: NetCast and webOS say "format not supported" to sender-paced streams. */
     {.agent = "LGE_DLNA_SDK", .quirk = {.family = "LG", .style = {.live_flags = "01700000"}}},
     {.agent = "LG NetCast", .quirk = {.family = "LG", .style = {.live_flags = "01700000"}}},
-    {.agent = "LG webOS", .quirk = {.family = "LG", .style = {.live_flags = "01700000"}}},
+    /* And it says so of films that can be sought by time. */
+    {.agent = "LG webOS",
+     .quirk = {.family = "LG", .style = {.live_flags = "01700000", .bytes_only = true}}},
     /* Its own list of what it can play has these flags for live TS. The User-Agent says nothing. */
     {.client = "BRAVIA", .quirk = {.family = "Sony Bravia", .style = {.live_flags = "8D700000"}}},
-    /* Asks for an order that it then ignores: it sorts by title. */
+    /* Asks for an order that it then ignores: it sorts by title. Seeks at random where it has the
+     * choice between bytes and time. */
     {.agent = "Panasonic MIL DLNA CP",
-     .quirk = {.family = "Panasonic Viera", .numbers_titles = true}},
+     .quirk = {.family = "Panasonic Viera", .style = {.bytes_only = true}, .numbers_titles = true}},
     /* Looks for the end of what it plays, far behind what any file has, and gives up when it is
      * told that there is none. */
     {.agent = "PhilipsIntelSDK", .quirk = {.family = "Philips", .ignores_ranges = true}},
@@ -62,6 +65,7 @@ static const struct {
     {"transport-type", TEXT, offsetof (Row, quirk.style.transport_type)},
     {"omit-profile", SWITCH, offsetof (Row, quirk.style.omit_name)},
     {"omit-flags", SWITCH, offsetof (Row, quirk.style.omit_flags)},
+    {"bytes-only", SWITCH, offsetof (Row, quirk.style.bytes_only)},
     {"number-titles", SWITCH, offsetof (Row, quirk.numbers_titles)},
     {"ignore-ranges", SWITCH, offsetof (Row, quirk.ignores_ranges)},
     {"chunked", SWITCH, offsetof (Row, quirk.chunked)},
@@ -110,7 +114,7 @@ apply (DlnaQuirks *self, Row *row, const char *key, const char *value)
     }
   }
   return "one of user-agent, not-user-agent, client-info, address, live-flags, transport-type, "
-         "omit-profile, omit-flags, number-titles, ignore-ranges, chunked";
+         "omit-profile, omit-flags, bytes-only, number-titles, ignore-ranges, chunked";
 }
 
 static bool

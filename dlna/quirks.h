@@ -26,7 +26,7 @@ typedef struct DlnaQuirks DlnaQuirks;
  *   address=192.168.1.20     its address. At least one of these.
  *   live-flags=01700000      the first 8 digits of DLNA.ORG_FLAGS of live streams
  *   transport-type=video/mp2t    the media type of transport streams
- *   omit-profile, omit-flags, number-titles, ignore-ranges, chunked    true or false
+ *   omit-profile, omit-flags, bytes-only, number-titles, ignore-ranges, chunked    true or false
  */
 DlnaQuirks *dlna_quirks_new (const char *path, GError **error);
 void dlna_quirks_free (DlnaQuirks *self);

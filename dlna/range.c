@@ -74,3 +74,44 @@ dlna_range_resolve (DlnaRange *self, int64_t size)
     self->end = size;
   return true;
 }
+
+/* Seconds, or hours, minutes and seconds; with a fraction or without. */
+static bool
+take_time (const char **text, int64_t *out)
+{
+  int64_t part, seconds = 0, fraction = 0, scale = G_USEC_PER_SEC;
+  int parts = 0;
+
+  do {
+    if (parts > 0)
+      (*text)++;
+    if (!take_number (text, &part) || part > INT32_MAX || (parts > 0 && part > 59))
+      return false;
+    seconds = seconds * 60 + part;
+  } while (++parts < 3 && **text == ':');
+  if (parts == 2 || seconds > INT32_MAX)
+    return false;
+  if (**text == '.')
+    for ((*text)++; g_ascii_isdigit (**text); (*text)++) {
+      scale /= 10;
+      fraction += (**text - '0') * scale;
+    }
+  *out = seconds * G_USEC_PER_SEC + fraction;
+  return true;
+}
+
+bool
+dlna_range_parse_time (const char *header, int64_t *first, int64_t *end)
+{
+  *end = -1;
+  if (g_ascii_strncasecmp (header, "npt=", 4) != 0)
+    return false;
+  header += 4;
+  if (!take_time (&header, first) || *header++ != '-')
+    return false;
+  if (g_ascii_isdigit (*header) && (!take_time (&header, end) || *end < *first))
+    return false;
+  while (*header == ' ' || *header == '\t')
+    header++;
+  return *header == '\0';
+}

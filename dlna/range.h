@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Range header of HTTP (RFC 9110, section 14): one range of bytes. */
+/* The Range header of HTTP (RFC 9110, section 14): one range of bytes. And the one of times that DLNA
+ * has besides, TimeSeekRange.dlna.org. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,3 +24,7 @@ DlnaRange dlna_range_parse (const char *header);
 /* Turns self into a FROM with an end inside of a content of that size; false = there is no such
  * byte (416). Not for NONE. */
 bool dlna_range_resolve (DlnaRange *self, int64_t size);
+
+/* "npt=10.5-" or "npt=0:01:30-0:02:00.250" (RFC 2326, section 3.6); us; end -1 = to the end. false =
+ * it is none, or ends before it begins. */
+bool dlna_range_parse_time (const char *header, int64_t *first, int64_t *end);

@@ -2,13 +2,18 @@
 /* The shelves' containers, with the catalog's channels. What a stream contains is known only once it was watched;
  * it is then written beside the channel, so that a television is told true profiles from then on:
  *
- *   video profile width height rate audio he-aac      "h264 100 1920 1080 25000 aac 0"
+ *   video profile width height rate audio he-aac [duration]    "h264 100 1920 1080 25000 aac 0"
+ *
+ * The duration, in us, is that of a film that is a transport stream; when one is first watched,
+ * somebody looks into it (proxy/probe.c).
  *
  * Opening: the session is used (and started if need be), a stream is made of its ring or film, and
  * the answer is given when the stream has its first byte. */
 #include "proxy/library.h"
+#include "proxy/probe.h"
 #include "proxy/shelves.h"
 #include "proxy/stream.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,7 +26,8 @@ struct _ProxyLibrary {
   ProxyCatalog *catalog;
   ProxySessions *sessions;
   ProxyShelves *shelves;
-  guint telling; /* of changes */
+  guint telling;     /* of changes */
+  GHashTable *looks; /* channel ID -> Look: films that are looked into, for what they contain */
 };
 
 static void library_interface_init (DlnaLibraryInterface *interface);
@@ -48,14 +54,18 @@ proxy_library_extension (const char *mime)
 }
 
 static char *
-describe (const MediaStreamInfo *info)
+describe (const MediaStreamInfo *info, int64_t duration)
 {
   if (info->video == MEDIA_CODEC_NONE && info->audio == MEDIA_CODEC_NONE)
     return NULL;
   const char *video = media_codec_name (info->video), *audio = media_audio_name (info);
-  return g_strdup_printf ("%s %u %u %u %u %s %d", video ? video : "-", info->video_profile,
+  g_autoptr (GString) out = g_string_new (NULL);
+  g_string_append_printf (out, "%s %u %u %u %u %s %d", video ? video : "-", info->video_profile,
                           info->width, info->height, info->frame_rate_milli, audio ? audio : "-",
                           info->audio_he_aac);
+  if (duration >= 0)
+    g_string_append_printf (out, " %" G_GINT64_FORMAT, duration);
+  return g_string_free (g_steal_pointer (&out), FALSE);
 }
 
 static void
@@ -64,9 +74,15 @@ fill_media (DlnaItem *item, const char *media)
   char video[16], audio[16];
   unsigned profile, width, height, rate;
   int he_aac;
-  if (!media || sscanf (media, "%15s %u %u %u %u %15s %d", video, &profile, &width, &height, &rate,
-                        audio, &he_aac) != 7)
+  int64_t duration = -1;
+  if (!media || sscanf (media, "%15s %u %u %u %u %15s %d %" SCNd64, video, &profile, &width,
+                        &height, &rate, audio, &he_aac, &duration) < 7)
     return;
+  if (!item->live && duration > 0 && item->size >= 0) {
+    item->duration = duration;
+    item->bitrate = (uint64_t)((double)item->size * 8 * G_USEC_PER_SEC / (double)duration);
+    item->seeks_time = true;
+  }
   item->video_codec = g_str_equal (video, "-") ? NULL : g_strdup (video);
   item->audio_codec = g_str_equal (audio, "-") ? NULL : g_strdup (audio);
   item->video_profile = (int)profile;
@@ -97,7 +113,7 @@ make_item (ProxyLibrary *self, const ProxyChannel *channel, const ProxyShelf *sh
   ProxySession *session = NULL;
   proxy_sessions_state (self->sessions, channel->id, &session, NULL);
   if (session && proxy_session_ring (session))
-    media = describe (proxy_ring_info (proxy_session_ring (session)));
+    media = describe (proxy_ring_info (proxy_session_ring (session)), -1);
   fill_media (item, media ? media : channel->media);
   return item;
 }
@@ -186,7 +202,7 @@ proxy_library_learn (ProxyLibrary *self, ProxySession *session)
 {
   const char *id = proxy_session_id (session);
   if (proxy_session_ring (session)) {
-    g_autofree char *media = describe (proxy_ring_info (proxy_session_ring (session)));
+    g_autofree char *media = describe (proxy_ring_info (proxy_session_ring (session)), -1);
     if (media)
       proxy_catalog_set_media (self->catalog, id, media);
   } else if (proxy_session_film (session))
@@ -220,8 +236,13 @@ share_new (ProxySessions *sessions, ProxySession *session)
   return share;
 }
 
+/* What is done with a film of a known length; takes task and share over. */
+typedef void (*FilmFunc) (GTask *task, Share *share, int64_t first, int64_t end,
+                          GCancellable *cancellable);
+
 /* While the length of a content is not known. */
 typedef struct {
+  FilmFunc func;
   GTask *task;
   Share *share;
   GCancellable *cancellable;
@@ -258,6 +279,8 @@ on_ready (GObject *source, GAsyncResult *result, gpointer data)
     g_task_return_error (task, error);
 }
 
+static void look_into (ProxyLibrary *self, Share *share);
+
 /* Takes task and share over. */
 static void
 open_film (GTask *task, Share *share, int64_t first, int64_t end, GCancellable *cancellable)
@@ -273,6 +296,7 @@ open_film (GTask *task, Share *share, int64_t first, int64_t end, GCancellable *
     share_release (share);
     return;
   }
+  look_into (PROXY_LIBRARY (g_task_get_source_object (task)), share);
   ProxyStream *stream =
       proxy_stream_new_film (film, (uint64_t)first, (uint64_t)end, share_release, share);
   proxy_stream_ready_async (stream, OPEN_TIMEOUT, cancellable, on_ready, task);
@@ -301,10 +325,11 @@ on_session (gpointer data)
     return;
   GTask *task = opening->task;
   Share *share = opening->share;
+  FilmFunc func = opening->func;
   int64_t first = opening->first, end = opening->end;
   g_autoptr (GCancellable) cancellable = g_steal_pointer (&opening->cancellable);
   opening_free (opening);
-  open_film (task, share, first, end, cancellable);
+  func (task, share, first, end, cancellable);
 }
 
 static gboolean
@@ -321,10 +346,17 @@ on_cancelled (GCancellable *cancellable, gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* Calls func when the length is known. */
 static void
-await_length (GTask *task, Share *share, int64_t first, int64_t end, GCancellable *cancellable)
+with_film (FilmFunc func, GTask *task, Share *share, int64_t first, int64_t end,
+           GCancellable *cancellable)
 {
+  if (proxy_session_film (share->session)) {
+    func (task, share, first, end, cancellable);
+    return;
+  }
   Opening *opening = g_new0 (Opening, 1);
+  opening->func = func;
   opening->task = task;
   opening->share = share;
   opening->first = first;
@@ -341,40 +373,155 @@ await_length (GTask *task, Share *share, int64_t first, int64_t end, GCancellabl
   }
 }
 
-static void
-open_async (DlnaLibrary *library, const char *id, const DlnaPosition *position,
-            GCancellable *cancellable, GAsyncReadyCallback done, gpointer data)
+/* Uses the channel's session; NULL = task was answered with the error. */
+static Share *
+use (ProxyLibrary *self, const char *id, GTask *task)
 {
-  ProxyLibrary *self = PROXY_LIBRARY (library);
-  GTask *task = g_task_new (self, NULL, done, data);
   const ProxyChannel *channel = proxy_catalog_lookup (self->catalog, id);
   GError *error = NULL;
   if (!channel) {
     g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no channel %.64s",
                              id);
     g_object_unref (task);
-    return;
+    return NULL;
   }
   ProxySession *session = proxy_sessions_use (self->sessions, channel, &error);
   if (!session) {
     g_task_return_error (task, error);
     g_object_unref (task);
+    return NULL;
+  }
+  return share_new (self->sessions, session);
+}
+
+/* --- looking into films --- */
+
+typedef struct {
+  ProxyLibrary *library;
+  Share *share;
+  ProxyProbe *probe;
+} Look;
+
+static void
+look_free (gpointer data)
+{
+  Look *look = data;
+  proxy_probe_free (look->probe);
+  share_release (look->share);
+  g_free (look);
+}
+
+static void
+on_looked (const ProxyProbeResult *result, gpointer data)
+{
+  Look *look = data;
+  ProxyLibrary *self = look->library;
+  g_autofree char *id = g_strdup (proxy_session_id (look->share->session));
+  g_autofree char *media = result ? describe (&result->info, result->duration) : NULL;
+  if (media)
+    proxy_catalog_set_media (self->catalog, id, media);
+  g_hash_table_remove (self->looks, id);
+}
+
+/* Somebody watches it: finds out what it contains, if nobody has yet. */
+static void
+look_into (ProxyLibrary *self, Share *share)
+{
+  const char *id = proxy_session_id (share->session);
+  const ProxyChannel *channel = proxy_catalog_lookup (self->catalog, id);
+  if (!channel || channel->media || g_strcmp0 (channel->mime, "video/mp2t") != 0 ||
+      g_hash_table_contains (self->looks, id))
+    return;
+  GError *error = NULL;
+  ProxySession *session = proxy_sessions_use (self->sessions, channel, &error);
+  if (!session) {
+    g_clear_error (&error); /* whoever watches it will hear */
     return;
   }
-  Share *share = share_new (self->sessions, session);
-  if (proxy_session_is_live (session)) {
+  Look *look = g_new0 (Look, 1);
+  look->library = self;
+  look->share = share_new (self->sessions, session);
+  look->probe = proxy_probe_new (proxy_session_film (session), -1, on_looked, look);
+  g_hash_table_insert (self->looks, g_strdup (id), look);
+}
+
+typedef struct {
+  GTask *task;
+  Share *share;
+  ProxyProbe *probe;
+} Locating;
+
+static void
+on_located (const ProxyProbeResult *result, gpointer data)
+{
+  g_autofree Locating *locating = data;
+  g_autoptr (GTask) task = locating->task;
+  g_autoptr (ProxyProbe) probe = locating->probe; /* the result lies in it */
+  if (result) {
+    DlnaPlace *place = g_new (DlnaPlace, 1);
+    *place = (DlnaPlace){result->byte, result->time};
+    g_task_return_pointer (task, place, g_free);
+  } else
+    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
+                             "that time was not found in the content");
+  share_release (locating->share);
+}
+
+static void
+locate_in_film (GTask *task, Share *share, int64_t time, int64_t end, GCancellable *cancellable)
+{
+  Locating *locating = g_new0 (Locating, 1);
+  locating->task = task;
+  locating->share = share;
+  locating->probe =
+      proxy_probe_new (proxy_session_film (share->session), time, on_located, locating);
+}
+
+static void
+locate_async (DlnaLibrary *library, const char *id, int64_t time, GCancellable *cancellable,
+              GAsyncReadyCallback done, gpointer data)
+{
+  GTask *task = g_task_new (library, cancellable, done, data);
+  Share *share = use (PROXY_LIBRARY (library), id, task);
+  if (!share)
+    return;
+  if (proxy_session_is_live (share->session)) {
+    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "it is live");
+    g_object_unref (task);
+    share_release (share);
+  } else
+    with_film (locate_in_film, task, share, time, -1, cancellable);
+}
+
+static bool
+locate_finish (DlnaLibrary *library, GAsyncResult *result, DlnaPlace *out, GError **error)
+{
+  g_autofree DlnaPlace *place = g_task_propagate_pointer (G_TASK (result), error);
+  if (place)
+    *out = *place;
+  return place != NULL;
+}
+
+/* --- the interface --- */
+
+static void
+open_async (DlnaLibrary *library, const char *id, const DlnaPosition *position,
+            GCancellable *cancellable, GAsyncReadyCallback done, gpointer data)
+{
+  ProxyLibrary *self = PROXY_LIBRARY (library);
+  GTask *task = g_task_new (self, NULL, done, data);
+  Share *share = use (self, id, task);
+  if (!share)
+    return;
+  if (proxy_session_is_live (share->session)) {
     ProxyStream *stream =
-        proxy_stream_new_live (proxy_session_ring (session), share_release, share);
+        proxy_stream_new_live (proxy_session_ring (share->session), share_release, share);
     proxy_stream_ready_async (stream, OPEN_TIMEOUT, cancellable, on_ready, task);
     return;
   }
   bool whole = position->type == DLNA_POSITION_LIVE;
-  int64_t first = whole ? 0 : position->first;
-  int64_t end = whole ? -1 : position->end;
-  if (proxy_session_film (session))
-    open_film (task, share, first, end, cancellable);
-  else
-    await_length (task, share, first, end, cancellable);
+  with_film (open_film, task, share, whole ? 0 : position->first, whole ? -1 : position->end,
+             cancellable);
 }
 
 static DlnaStream *
@@ -391,6 +538,8 @@ library_interface_init (DlnaLibraryInterface *interface)
   interface->update_id = update_id;
   interface->open_async = open_async;
   interface->open_finish = open_finish;
+  interface->locate_async = locate_async;
+  interface->locate_finish = locate_finish;
 }
 
 static void
@@ -398,6 +547,7 @@ proxy_library_finalize (GObject *object)
 {
   proxy_sessions_unref (PROXY_LIBRARY (object)->sessions);
   g_clear_handle_id (&PROXY_LIBRARY (object)->telling, g_source_remove);
+  g_hash_table_unref (PROXY_LIBRARY (object)->looks);
   proxy_shelves_free (PROXY_LIBRARY (object)->shelves);
   G_OBJECT_CLASS (proxy_library_parent_class)->finalize (object);
 }
@@ -419,6 +569,7 @@ proxy_library_new (ProxyCatalog *catalog, ProxySessions *sessions)
   ProxyLibrary *self = g_object_new (PROXY_TYPE_LIBRARY, NULL);
   self->catalog = catalog;
   self->sessions = proxy_sessions_ref (sessions);
+  self->looks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, look_free);
   self->shelves = proxy_shelves_new (catalog);
   proxy_shelves_update_id (self->shelves); /* what is there now is no news */
   return self;

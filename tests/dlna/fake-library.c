@@ -389,9 +389,40 @@ library_open_finish (DlnaLibrary *library, GAsyncResult *result, GError **error)
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
+/* A time lies where its share of the bytes is, down to a multiple of 10,000. */
+static void
+library_locate_async (DlnaLibrary *library, const char *id, int64_t time, GCancellable *cancellable,
+                      GAsyncReadyCallback done, gpointer data)
+{
+  g_autoptr (GTask) task = g_task_new (library, cancellable, done, data);
+  DlnaItem *item = fake_library_item (FAKE_LIBRARY (library), id);
+  DlnaPlace *place;
+
+  if (FAKE_LIBRARY (library)->open_code >= 0) {
+    g_task_return_new_error (task, G_IO_ERROR, FAKE_LIBRARY (library)->open_code, "told to fail");
+    return;
+  }
+  place = g_new (DlnaPlace, 1);
+  place->byte = time * item->size / item->duration / 10000 * 10000;
+  place->time = place->byte * item->duration / item->size;
+  g_task_return_pointer (task, place, g_free);
+}
+
+static bool
+library_locate_finish (DlnaLibrary *library, GAsyncResult *result, DlnaPlace *out, GError **error)
+{
+  g_autofree DlnaPlace *place = g_task_propagate_pointer (G_TASK (result), error);
+
+  if (place != NULL)
+    *out = *place;
+  return place != NULL;
+}
+
 static void
 fake_library_iface (DlnaLibraryInterface *iface)
 {
+  iface->locate_async = library_locate_async;
+  iface->locate_finish = library_locate_finish;
   iface->lookup = library_lookup;
   iface->list = library_list;
   iface->update_id = library_update_id;

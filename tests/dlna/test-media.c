@@ -423,6 +423,46 @@ test_ranges (Fixture *self, gconstpointer data)
   }
 }
 
+/* TimeSeekRange.dlna.org: where the library finds the time, to the end. */
+static void
+test_times (Fixture *self, gconstpointer data)
+{
+  static const Answer refused[] = {
+      {"/media/timed.ts\nTimeSeekRange.dlna.org: npt=x-", 400, NULL},
+      {"/media/timed.ts\nTimeSeekRange.dlna.org: npt=100-", 416, NULL},
+      {"/media/timed.ts\nTimeSeekRange.dlna.org: npt=1-\nRange: bytes=0-", 406, NULL},
+      {"/media/film.mp4\nTimeSeekRange.dlna.org: npt=1-", 406, NULL},
+  };
+  static const Answer late[] = {
+      {"/media/timed.ts\nTimeSeekRange.dlna.org: npt=1-", 503, "Retry-After: 5"}};
+  DlnaItem *item = fake_library_film ("timed", "Timed", FILM_SIZE);
+  g_autoptr (GString) reply = NULL, whole = NULL;
+
+  g_free (item->mime);
+  item->mime = g_strdup ("video/mp2t");
+  g_clear_pointer (&item->extension, g_free);
+  item->duration = 100 * G_USEC_PER_SEC;
+  item->seeks_time = true;
+  fake_library_add (self->library, item);
+  assert_answers (self, "GET", refused, G_N_ELEMENTS (refused));
+  g_assert_cmpuint (fake_library_opened (self->library), ==, 0);
+  reply = exchange (self, "GET /media/timed.ts HTTP/1.1\nHost: x\nConnection: close\n"
+                          "TimeSeekRange.dlna.org: npt=0:00:50.500-\n\n");
+  g_assert_true (g_str_has_prefix (reply->str, "HTTP/1.1 200 "));
+  g_assert_true (has (reply, "TimeSeekRange.dlna.org: npt=50.000-100.000/100.000 "
+                             "bytes=500000-999999/1000000"));
+  g_assert_true (has (reply, "Content-Length: 500000"));
+  g_assert_false (has (reply, "Content-Range:"));
+  g_assert_true (has (reply, "contentFeatures.dlna.org: DLNA.ORG_OP=11;DLNA.ORG_CI=0;"
+                             "DLNA.ORG_FLAGS=01700000000000000000000000000000"));
+  assert_film (reply, 500000, FILM_SIZE);
+  whole = exchange (self, "GET /media/timed.ts HTTP/1.0\nTimeSeekRange.dlna.org: npt=0-\n\n");
+  g_assert_true (g_str_has_prefix (whole->str, "HTTP/1.0 200 "));
+  assert_film (whole, 0, FILM_SIZE);
+  fake_library_set_open (self->library, G_IO_ERROR_TIMED_OUT);
+  assert_answers (self, "GET", late, 1);
+}
+
 static void
 test_empty (Fixture *self, gconstpointer data)
 {
@@ -701,6 +741,7 @@ main (int argc, char **argv)
   ADD ("other-methods-are-refused", test_methods);
   ADD ("a-stream-that-does-not-start-is-503", test_open_fails);
   ADD ("ranges", test_ranges);
+  ADD ("times", test_times);
   ADD ("empty-film", test_empty);
   ADD ("keep-alive", test_keep_alive);
   ADD ("a-broken-promise-breaks-the-connection", test_breaks_off);

@@ -70,11 +70,51 @@ test_resolve (void)
   }
 }
 
+static void
+test_times (void)
+{
+  static const struct {
+    const char *header;
+    int64_t first, end; /* ms; first -1 = wrong */
+  } rows[] = {
+      {"npt=0-", 0, -1},
+      {"npt=10.5-", 10500, -1},
+      {"NPT=10.25-20", 10250, 20000},
+      {"npt=0:00:00-", 0, -1},
+      {"npt=1:02:03.250-100:00:00", 3723250, 360000000},
+      {"npt=90-90", 90000, 90000},
+      {"npt=10.- ", 10000, -1},
+      {"npt=5-4", -1, -1},
+      {"npt=-5", -1, -1},
+      {"npt=now-", -1, -1},
+      {"npt=10", -1, -1},
+      {"npt=1:30-", -1, -1},
+      {"npt=0:60:00-", -1, -1},
+      {"npt=99999999999999999999-", -1, -1},
+      {"npt=10-x", -1, -1},
+      {"npt=10-20/30", -1, -1},
+      {"bytes=0-", -1, -1},
+      {"", -1, -1},
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
+    int64_t first = 0, end = 0;
+    bool read = dlna_range_parse_time (rows[i].header, &first, &end);
+    g_test_message ("%s", rows[i].header);
+    g_assert_cmpint (read, ==, rows[i].first >= 0);
+    if (!read)
+      continue;
+    g_assert_cmpint (first, ==, rows[i].first * 1000);
+    g_assert_cmpint (end, ==, rows[i].end < 0 ? -1 : rows[i].end * 1000);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/dlna/range/one-range-is-read-the-rest-ignored", test_parse);
   g_test_add_func ("/dlna/range/resolves-inside-the-content", test_resolve);
+  g_test_add_func ("/dlna/range/times-are-read", test_times);
   return g_test_run ();
 }

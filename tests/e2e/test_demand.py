@@ -5,10 +5,12 @@
 import hashlib
 import os
 import random
+import re
 import time
 
 import control_point
 import media
+import ts
 import world
 from world import LAN, figure, wait_until
 
@@ -31,6 +33,41 @@ def part(here, url, first, last, at='tv'):
                                       timeout=30)
     assert code == 206, f'{code} for {first}-{last}: {body[:200]}'
     return headers, body
+
+
+def times_are_known_and_sought(here):
+    """Once somebody has watched it, a television is told how long the film is, and seeks by time."""
+    film, url = serve_film(here, seconds=60)
+    assert here.get('tv', url, headers={'Range': 'bytes=0-999'}) == film[:1000]
+
+    def resource():
+        with here.at('tv'):
+            server = control_point.find('lan0', seconds=10)
+            elements, _, _ = server.browse('films:')
+        return elements[0].find(f'{control_point.DIDL}res')
+    wait_until('the film has a duration', 30, lambda: resource().get('duration'), every=0.2)
+    res = resource()
+    print(f'    {res.attrib}')
+    hours, minutes, seconds = res.get('duration').split(':')
+    duration = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    assert 59 < duration <= 60, duration
+    assert abs(int(res.get('bitrate')) - len(film) / duration) < 2, res.attrib
+    assert 'DLNA.ORG_OP=11' in res.get('protocolInfo') and res.get('resolution') == '640x360'
+    for wanted in (0, 17.25, 45, 58):
+        code, headers, body = here.status('tv', url, headers={'TimeSeekRange.dlna.org': f'npt={wanted}-'})
+        said = headers['TimeSeekRange.dlna.org']
+        place = re.fullmatch(r'npt=([\d.]+)-([\d.]+)/([\d.]+) bytes=(\d+)-(\d+)/(\d+)', said)
+        assert code == 200 and place, (code, said)
+        first = int(place.group(4))
+        assert body == film[first:] and int(headers['Content-Length']) == len(body)
+        # What a decoder finds there: a picture, at that time or up to a key frame before.
+        path = os.path.join(here.folder, 'part.ts')
+        with open(path, 'wb') as file:
+            file.write(body)
+        begin = ts.first_time(path) - ts.first_time(os.path.join(here.folder, 'film.ts'))
+        figure(f'asked for {wanted} s: {said}; the first picture', begin)
+        assert wanted - 2 <= begin <= wanted + 0.5, begin
+        assert ts.decode_errors(path) == ''
 
 
 def ranges_out_of_order_are_the_film(here):
@@ -146,6 +183,7 @@ def a_plain_peer_gets_the_film(here):
 
 if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
+        times_are_known_and_sought,
         ranges_out_of_order_are_the_film,
         odd_ranges_are_answered_as_rfc_9110_says,
         two_readers_at_two_places,

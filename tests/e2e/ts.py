@@ -174,6 +174,14 @@ def decode_errors(path):
     return done.stderr.strip() or ('' if done.returncode == 0 else f'exit {done.returncode}')
 
 
+def first_time(path):
+    """The PTS of the first picture that a decoder gives, in seconds."""
+    done = subprocess.run(['ffprobe', '-v', 'error', '-select_streams', 'v', '-read_intervals', '%+#1',
+                           '-show_entries', 'frame=pts_time', '-of', 'csv=p=0', path],
+                          capture_output=True, text=True, timeout=120, check=True)
+    return float(done.stdout.split()[0].strip(','))
+
+
 def gaps(path):
     """{stream: (seconds, frames, greatest step between neighbours in seconds)} by PTS."""
     done = subprocess.run(['ffprobe', '-v', 'error', '-show_entries',
