@@ -106,11 +106,20 @@ reload_limits (App *app)
     proxy_session_limit (active->pdata[i]);
 }
 
+static void
+reload_credentials (App *app)
+{
+  g_autoptr (GError) error = NULL;
+  if (app->config.credentials && !net_credentials_reload (app->config.credentials, &error))
+    g_warning ("%s; what was loaded before stays", error->message);
+}
+
 static gboolean
 on_reload (gpointer data)
 {
-  g_message ("reading the channel lists and the limits again");
+  g_message ("reading the channel lists, the limits and --credentials again");
   reload_limits (data);
+  reload_credentials (data);
   proxy_guide_reload (((App *)data)->guide);
   return G_SOURCE_CONTINUE;
 }

@@ -238,6 +238,10 @@ cli_options_reread (CliOptions *self, int argc, char **argv, GError **error)
   NetPeering *peering = net_peering_new (&said.peering, error);
   if (peering == NULL)
     return false;
+  if (self->credentials != NULL && !net_credentials_reload (self->credentials, error)) {
+    net_peering_free (peering);
+    return false;
+  }
   net_peering_free (self->peering);
   self->peering = peering;
   return true;

@@ -10,12 +10,14 @@
 #define MAX_CHALLENGES 2
 
 struct NetAccount {
-  NetCredentials *credentials;
-  const NetCredential *credential;
+  NetCredentials *credentials; /* or NULL */
   char *host;
   int port;
-  TrackerDigestClient *digest; /* or NULL */
-  unsigned challenges;         /* to this request */
+  unsigned challenges; /* to this request */
+  /* As of that serial. */
+  unsigned serial;
+  const NetCredential *credential; /* or NULL */
+  TrackerDigestClient *digest;     /* or NULL */
 };
 
 /* Without one, that of the scheme. */
@@ -26,30 +28,41 @@ port_of (GUri *uri)
   return port > 0 ? port : g_strcmp0 (g_uri_get_scheme (uri), "https") == 0 ? 443 : 80;
 }
 
+static void
+look_up (NetAccount *self)
+{
+  g_clear_pointer (&self->digest, tracker_digest_client_free);
+  self->serial = net_credentials_serial (self->credentials);
+  self->credential = net_credentials_find (self->credentials, self->host, self->port);
+  if (self->credential != NULL && self->credential->user != NULL)
+    self->digest = tracker_digest_client_new (self->credential->user, self->credential->password,
+                                              net_random, NULL);
+}
+
+bool
+net_account_is_known (NetAccount *self)
+{
+  if (self->credentials != NULL && self->serial != net_credentials_serial (self->credentials))
+    look_up (self);
+  return self->credential != NULL;
+}
+
 NetAccount *
 net_account_new (NetCredentials *credentials, GUri *uri)
 {
-  const NetCredential *credential =
-      credentials != NULL ? net_credentials_find (credentials, g_uri_get_host (uri), port_of (uri))
-                          : NULL;
-  if (credential == NULL)
-    return NULL;
   NetAccount *self = g_new0 (NetAccount, 1);
-  self->credentials = net_credentials_ref (credentials);
-  self->credential = credential;
   self->host = g_strdup (g_uri_get_host (uri));
   self->port = port_of (uri);
-  if (credential->user != NULL)
-    self->digest =
-        tracker_digest_client_new (credential->user, credential->password, net_random, NULL);
+  if (credentials == NULL)
+    return self;
+  self->credentials = net_credentials_ref (credentials);
+  look_up (self);
   return self;
 }
 
 void
 net_account_free (NetAccount *self)
 {
-  if (self == NULL)
-    return;
   g_clear_pointer (&self->digest, tracker_digest_client_free);
   net_credentials_unref (self->credentials);
   g_free (self->host);
@@ -78,7 +91,8 @@ net_account_show (NetAccount *self, SoupMessage *message, GUri *target, bool is_
   bool https = g_strcmp0 (g_uri_get_scheme (target), "https") == 0;
   SoupMessageHeaders *headers = soup_message_get_request_headers (message);
   g_autofree char *value = NULL;
-  if (g_ascii_strcasecmp (g_uri_get_host (target), self->host) != 0 ||
+  if (!net_account_is_known (self) ||
+      g_ascii_strcasecmp (g_uri_get_host (target), self->host) != 0 ||
       port_of (target) != self->port)
     return;
   if (https && self->credential->certificate != NULL)
@@ -105,7 +119,7 @@ net_account_challenged (NetAccount *self, SoupMessage *message)
 {
   g_autoptr (GPtrArray) values = g_ptr_array_new ();
   bool stale = false;
-  if (self->digest == NULL || self->challenges >= MAX_CHALLENGES)
+  if (!net_account_is_known (self) || self->digest == NULL || self->challenges >= MAX_CHALLENGES)
     return false;
   soup_message_headers_foreach (soup_message_get_response_headers (message), collect, values);
   g_ptr_array_add (values, NULL);

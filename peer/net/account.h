@@ -9,7 +9,7 @@
 
 typedef struct NetAccount NetAccount;
 
-/* For the tracker at uri; NULL = we have nothing to show there. credentials: may be NULL. */
+/* For the tracker at uri. credentials: as they are at each request; NULL = none. */
 NetAccount *net_account_new (NetCredentials *credentials, GUri *uri);
 void net_account_free (NetAccount *self);
 
@@ -20,5 +20,7 @@ void net_account_show (NetAccount *self, SoupMessage *message, GUri *target, boo
  * is asked for each 401 to that request, and net_account_begin() for each new request. */
 bool net_account_challenged (NetAccount *self, SoupMessage *message);
 void net_account_begin (NetAccount *self);
+/* Have we anything to show there? */
+bool net_account_is_known (NetAccount *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (NetAccount, net_account_free)

@@ -8,6 +8,8 @@
 
 struct NetCredentials {
   gint refs;
+  char *path;
+  unsigned serial;
   GHashTable *trackers; /* "host" or "host:port", lower case -> NetCredential */
 };
 
@@ -104,7 +106,7 @@ check_values (const Values *self, const char *path, const char *group, GError **
 }
 
 static bool
-read_group (NetCredentials *self, GKeyFile *file, const char *path, const char *group,
+read_group (GHashTable *trackers, GKeyFile *file, const char *path, const char *group,
             GError **error)
 {
   g_auto (Values) values = {0};
@@ -126,25 +128,24 @@ read_group (NetCredentials *self, GKeyFile *file, const char *path, const char *
   credential->password = g_steal_pointer (&values.password);
   credential->token = g_steal_pointer (&values.token);
   credential->certificate = g_steal_pointer (&certificate);
-  g_hash_table_replace (self->trackers, g_ascii_strdown (group, -1), credential);
+  g_hash_table_replace (trackers, g_ascii_strdown (group, -1), credential);
   return true;
 }
 
-NetCredentials *
-net_credentials_load (const char *path, GError **error)
+static GHashTable *
+read_file (const char *path, GError **error)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autoptr (NetCredentials) self = g_new0 (NetCredentials, 1);
+  g_autoptr (GHashTable) trackers =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, credential_free);
   struct stat about;
-  self->refs = 1;
-  self->trackers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, credential_free);
   if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
     g_prefix_error (error, "cannot read %s: ", path);
     return NULL;
   }
   g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
   for (char **group = groups; *group != NULL; group++)
-    if (!read_group (self, file, path, *group, error))
+    if (!read_group (trackers, file, path, *group, error))
       return NULL;
   if (*groups == NULL) {
     g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_GROUP_NOT_FOUND,
@@ -154,7 +155,38 @@ net_credentials_load (const char *path, GError **error)
   if (stat (path, &about) == 0 && (about.st_mode & 077) != 0)
     g_log_structured (LOG_DOMAIN, G_LOG_LEVEL_WARNING, "MESSAGE",
                       "%s can be read by others, with the passwords in it; chmod 600 it", path);
-  return g_steal_pointer (&self);
+  return g_steal_pointer (&trackers);
+}
+
+NetCredentials *
+net_credentials_load (const char *path, GError **error)
+{
+  GHashTable *trackers = read_file (path, error);
+  if (trackers == NULL)
+    return NULL;
+  NetCredentials *self = g_new0 (NetCredentials, 1);
+  self->refs = 1;
+  self->path = g_strdup (path);
+  self->trackers = trackers;
+  return self;
+}
+
+bool
+net_credentials_reload (NetCredentials *self, GError **error)
+{
+  GHashTable *trackers = read_file (self->path, error);
+  if (trackers == NULL)
+    return false;
+  g_hash_table_unref (self->trackers);
+  self->trackers = trackers;
+  self->serial++;
+  return true;
+}
+
+unsigned
+net_credentials_serial (const NetCredentials *self)
+{
+  return self->serial;
 }
 
 NetCredentials *
@@ -170,6 +202,7 @@ net_credentials_unref (NetCredentials *self)
   if (self == NULL || !g_atomic_int_dec_and_test (&self->refs))
     return;
   g_hash_table_unref (self->trackers);
+  g_free (self->path);
   g_free (self);
 }
 

@@ -31,8 +31,13 @@ typedef struct {
 NetCredentials *net_credentials_load (const char *path, GError **error);
 NetCredentials *net_credentials_ref (NetCredentials *self);
 void net_credentials_unref (NetCredentials *self);
+/* Reads the file again, for passwords and certificates that have changed. On failure nothing has. */
+bool net_credentials_reload (NetCredentials *self, GError **error);
+/* Another after each reload. */
+unsigned net_credentials_serial (const NetCredentials *self);
 
-/* That of HOST:PORT, or else of HOST; NULL = none. host: without brackets. It lives as long as self. */
+/* That of HOST:PORT, or else of HOST; NULL = none. host: without brackets. It lives until the next
+ * reload. */
 const NetCredential *net_credentials_find (const NetCredentials *self, const char *host, int port);
 
 #define NET_CREDENTIALS_HELP "Key file: what is shown to which tracker (see the man page)"

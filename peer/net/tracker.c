@@ -43,7 +43,7 @@ typedef struct {
   NetTracker *owner; /* NULL = leaving */
   SoupSession *soup;
   TrackerSession *session;
-  NetAccount *account; /* NULL = we have none there */
+  NetAccount *account;
   GUri *uri;
   char *text; /* of the URI, for people */
   uint16_t port;
@@ -214,8 +214,7 @@ exchange_begin (Tracker *self)
       g_timeout_add (self->owner != NULL ? self->timeout_ms : LEAVE_TIMEOUT_MS, on_timeout, self);
   self->target = g_uri_ref (self->uri);
   self->redirects = 0;
-  if (self->account != NULL)
-    net_account_begin (self->account);
+  net_account_begin (self->account);
   if (self->owner != NULL)
     self->owner->status.requests++;
   resolve (self);
@@ -351,7 +350,7 @@ retry_after (SoupMessage *message)
 static bool
 show_password (Tracker *self)
 {
-  if (self->account == NULL || !net_account_challenged (self->account, self->message))
+  if (!net_account_challenged (self->account, self->message))
     return false;
   self->tried--; /* to the same address */
   send_request (self);
@@ -390,7 +389,7 @@ on_whole (Tracker *self)
   if (ours && peers != NULL && self->owner->certificate != NULL)
     hand_certificates (self, response);
   const char *why = status_text (response->status);
-  if (response->status == TRACKER_STATUS_UNAUTHORIZED && self->account != NULL)
+  if (response->status == TRACKER_STATUS_UNAUTHORIZED && net_account_is_known (self->account))
     why = "error 6, it does not take what --credentials has for it";
   exchange_end (self, response, wait, why);
   /* Last: the owner may free itself in here. */
@@ -602,9 +601,8 @@ send_request (Tracker *self)
   g_clear_object (&self->message);
   self->message = message_new (self);
   g_signal_connect (self->message, "network-event", G_CALLBACK (on_network_event), self);
-  if (self->account != NULL)
-    net_account_show (self->account, self->message, self->target,
-                      peer_address_is_loopback (g_ptr_array_index (self->addresses, self->tried)));
+  net_account_show (self->account, self->message, self->target,
+                    peer_address_is_loopback (g_ptr_array_index (self->addresses, self->tried)));
   self->tried++;
   char *body = tracker_json_write_request (request, &n);
   g_autoptr (GBytes) bytes = g_bytes_new_take (body, n);

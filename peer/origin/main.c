@@ -144,6 +144,8 @@ on_reload (gpointer data)
     self->options->peering = g_steal_pointer (&options->peering);
     net_peering_free (old);
   }
+  if (error == NULL && self->options->credentials != NULL)
+    net_credentials_reload (self->options->credentials, &error);
   if (error != NULL)
     g_warning ("reload: %s", error->message);
   else

@@ -109,16 +109,19 @@ trackerd_login (const TrackerdAccess *access, TrackerDigest *digest, SoupServerM
 void
 trackerd_login_challenge (const TrackerdAccess *access, TrackerDigest *digest,
                           SoupServerMessage *message, const PeerAddress *from, int64_t now,
-                          bool stale)
+                          TrackerdLogin login)
 {
   SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
   g_autofree char *ip = peer_address_ip_to_string (from);
   for (int i = 0; digest != NULL && i < TRACKER_DIGEST_ALGORITHMS; i++) {
-    g_autofree char *value =
-        tracker_digest_challenge (digest, now, (TrackerDigestAlgorithm)i, ip, stale);
+    g_autofree char *value = tracker_digest_challenge (digest, now, (TrackerDigestAlgorithm)i, ip,
+                                                       login == TRACKERD_LOGIN_STALE);
     if (value != NULL)
       soup_message_headers_append (headers, "WWW-Authenticate", value);
   }
   if (trackerd_access_has_tokens (access))
-    soup_message_headers_append (headers, "WWW-Authenticate", "Bearer realm=\"ppsp\"");
+    soup_message_headers_append (headers, "WWW-Authenticate",
+                                 login == TRACKERD_LOGIN_WRONG
+                                     ? "Bearer realm=\"ppsp\", error=\"invalid_token\""
+                                     : "Bearer realm=\"ppsp\"");
 }

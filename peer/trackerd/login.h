@@ -23,4 +23,4 @@ TrackerdLogin trackerd_login (const TrackerdAccess *access, TrackerDigest *diges
  * for which HTTP has no word. */
 void trackerd_login_challenge (const TrackerdAccess *access, TrackerDigest *digest,
                                SoupServerMessage *message, const PeerAddress *from, int64_t now,
-                               bool stale);
+                               TrackerdLogin login);

@@ -206,8 +206,7 @@ answer (TrackerdServer *self, SoupServerMessage *message)
                    : trackerd_server_answer (self, request, &from);
   }
   if (response->status == TRACKER_STATUS_UNAUTHORIZED)
-    trackerd_login_challenge (self->access, self->digest, message, &from, now,
-                              login == TRACKERD_LOGIN_STALE);
+    trackerd_login_challenge (self->access, self->digest, message, &from, now, login);
   return response;
 }
 

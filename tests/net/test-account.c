@@ -66,6 +66,22 @@ client_new (uint16_t port, NetCredentials *credentials)
   return client;
 }
 
+static bool
+has_failed (gpointer client)
+{
+  NetTrackerStatus status;
+  net_tracker_status (client, &status);
+  return status.failures > 0;
+}
+
+static bool
+is_joined (gpointer client)
+{
+  NetTrackerStatus status;
+  net_tracker_status (client, &status);
+  return status.joined;
+}
+
 /* NULL = it joined, else why not. The caller frees. */
 static char *
 join (uint16_t port, NetCredentials *credentials)
@@ -147,6 +163,36 @@ tokens_are_shown (void)
   g_assert_nonnull (strstr (bad, "--credentials"));
 }
 
+/* A password that is changed at the tracker is changed here by SIGHUP, and what is wrong is not taken. */
+static void
+changed_passwords_are_read_again (void)
+{
+  g_autofree char *hash = g_compute_checksum_for_string (G_CHECKSUM_SHA256, "sesame", -1);
+  g_autofree char *lists = g_strdup_printf ("[tokens]\nalice=%s\n", hash);
+  g_autoptr (TrackerdServer) server = server_new (NULL, lists);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = write_file ("[127.0.0.1]\ntoken=open\n");
+  NetCredentials *credentials = net_credentials_load (path, &error);
+  g_assert_no_error (error);
+  NetTracker *client = client_new (trackerd_server_port (server), credentials);
+  g_assert_true (wait_until (has_failed, client));
+  static const char *const texts[] = {"rubbish", "[127.0.0.1]\nuser=alice\npassword=sesame\n",
+                                      "[127.0.0.1]\ntoken=sesame\n"};
+  for (unsigned i = 0; i < G_N_ELEMENTS (texts); i++) {
+    g_assert_true (
+        g_file_set_contents_full (path, texts[i], -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL));
+    g_assert_true (net_credentials_reload (credentials, &error) == (i > 0));
+    g_assert_true ((error != NULL) == (i == 0));
+    g_clear_error (&error);
+    g_assert_cmpuint (net_credentials_serial (credentials), ==, i);
+  }
+  g_assert_true (wait_until (is_joined, client)); /* when it asks again */
+  net_tracker_free (client);
+  net_tracker_flush (PATIENCE_MS);
+  net_credentials_unref (credentials);
+  g_remove (path);
+}
+
 /* --- one that asks and asks --- */
 
 typedef struct {
@@ -202,14 +248,6 @@ asker_clear (Asker *self)
   g_object_unref (self->server);
   g_ptr_array_unref (self->shown);
   g_string_free (self->cookies, TRUE);
-}
-
-static bool
-has_failed (gpointer client)
-{
-  NetTrackerStatus status;
-  net_tracker_status (client, &status);
-  return status.failures > 0;
 }
 
 /* One exchange, which fails; what comes after it is not noted. */
@@ -348,6 +386,8 @@ main (int argc, char **argv)
   g_test_add_func ("/net/account/passwords-are-shown-when-asked-for",
                    passwords_are_shown_when_asked_for);
   g_test_add_func ("/net/account/tokens-are-shown", tokens_are_shown);
+  g_test_add_func ("/net/account/changed-passwords-are-read-again",
+                   changed_passwords_are_read_again);
   g_test_add_func ("/net/account/nobody-is-asked-for-ever", nobody_is_asked_for_ever);
   g_test_add_func ("/net/account/cookies-are-not-returned", cookies_are_not_returned);
   g_test_add_func ("/net/account/passwords-are-not-carried-elsewhere",

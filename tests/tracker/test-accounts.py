@@ -217,7 +217,8 @@ class Accounts(Tracker):
         self.ask(join('2222', 'a'), '-H', bearer + 'sesame')
         self.ask(join('2222', 'b'), '-H', bearer + 'open', code=3)
         # a token that is none is refused even where none is needed (section 4.1.1)
-        self.ask(join('1111', 'c'), '-H', bearer + 'open sesame', status=401, code=6)
+        head, _ = self.ask(join('1111', 'c'), '-H', bearer + 'open sesame', status=401, code=6)
+        self.assertIn('error="invalid_token"', head)  # RFC 6750, 3.1
         # nobody else speaks for the peer of an account, though its ID is no secret
         self.ask(join('2222', 'a', 'LEAVE', 'u'), status=401, code=6)
         self.ask(join('2222', 'a', 'LEAVE', 'u'), '-H', bearer + 'open', code=3)
