@@ -123,6 +123,19 @@ class OpenWrt(unittest.TestCase):
         self.assertIn('chown ppsp:ppsp /srv/tracker', lines)
         self.assertIn('procd_add_jail_mount_rw [/srv/tracker]', lines)
 
+    def test_what_is_secret_is_named_and_in_the_jail(self):
+        for name, options in (('ppsp-tracker', ('users', 'access')), ('ppsp-proxy', ('credentials',)),
+                              ('ppsp-origin', ('credentials',))):
+            config = shipped(name).replace("enabled '0'", "enabled '1'")
+            for option in options:
+                self.assertNotIn('--' + option, command(run_init(name, config, 'start_service')))
+                config = config.replace(f"option {option} ''", f"option {option} '/etc/x/{option}'")
+            lines = run_init(name, config, 'start_service')
+            words = command(lines)
+            for option in options:
+                self.assertEqual(words[words.index('--' + option) + 1], f'/etc/x/{option}')
+                self.assertIn(f'procd_add_jail_mount [/etc/x/{option}]', lines)
+
     def test_an_upgrade_keeps_each_state_folder(self):
         for name in ('ppsp-proxy', 'ppsp-tracker', 'ppsp-origin'):
             state = re.search(r"^\s*option state '(.*)'$", shipped(name), re.M).group(1)
