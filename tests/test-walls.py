@@ -17,8 +17,8 @@ PURE = ('peer', 'peer/tracker', 'peer/media')
 PURE_HEADERS = {'glib.h', 'assert.h', 'ctype.h', 'errno.h', 'float.h', 'inttypes.h', 'limits.h',
                 'math.h', 'stdalign.h', 'stdarg.h', 'stdbool.h', 'stddef.h', 'stdint.h', 'stdio.h',
                 'stdlib.h', 'string.h'}
-# The two pure files that may name one library each.
-PURE_LIBRARIES = {'peer/crypto.c': 'openssl/', 'peer/tracker/json.c': 'json-glib/'}
+# The one pure file that may name a library.
+PURE_LIBRARIES = {'peer/crypto.c': 'openssl/'}
 # GLib's own doors to clock, thread, chance, disk and loop, which <glib.h> alone would open.
 PURE_CALLS = re.compile(
     r'\b(g_get_monotonic_time|g_get_real_time|g_date_time_new_now\w*|g_usleep|g_thread_\w+'
@@ -272,7 +272,7 @@ BROKEN = {
 }
 SOUND = {
     'peer/crypto.c': '#include <openssl/evp.h>\n#include "peer/crypto.h"\n', 'peer/crypto.h': '',
-    'peer/tracker/json.c': '#include <json-glib/json-glib.h>\n#include "peer/tracker/json.h"\n',
+    'peer/tracker/json.c': '#include "peer/tracker/json.h"\n',
     'peer/tracker/json.h': '#include "peer/address.h"\n', 'peer/address.h': '#include <glib.h>\n',
     'peer/wire.c': '#include "peer/wire.h"\n/* g_random_int () */\nlog ("g_usleep (1)");\n',
     'peer/wire.h': '#include <string.h>\n', 'proxy/main.c': '#include "dlna/media.h"\n',

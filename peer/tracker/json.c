@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading: a linear scan first, for json-glib recurses and would die of many brackets; then its
- * tree, of which only the members that section 3 names are looked at (section 4.4: ignore the
- * others). Writing: straight into a string.
+/* Reading: a tree (tree.h), of which only the members that section 3 names are looked at (section 4.4:
+ * ignore the others). Writing: straight into a string; a list of thirty peers is the most that a
+ * tracker does for a request, so without printf.
  *
  * Where the RFC's schema (section 3) and its examples (4.1.1.1, 4.1.2.1, 4.1.3.1) differ, both are
  * read and the schema's form is written:
@@ -16,14 +16,19 @@
  *   peer_mode SEEDER                        (SEED in the drafts before the RFC)
  *
  * Section 7 lets members be added, and section 4.4 has those who do not know them ignore them. Ours
- * are for the certificates of RFC 7574, 12.2.2, in Base64:
+ * are for the certificates of RFC 7574, 12.2.2, in Base64; for how fit a peer is to serve others; and
+ * for chunks, as draft-huang-ppsp-extended-tracker-protocol-06 names them (both ends are in the range):
  *
  *   request               "certificates": true
  *   swarm_result          "membership_certificate": that of the one who asks
- *   peer_info             "membership_certificate": that of the peer */
+ *   peer_info             "membership_certificate": that of the peer
+ *   connect, stat_report  "condition": {"battery": percent, "loss": percent, "mobile": true}
+ *   find, stat, swarm_action  "content_info": [{"segments": [{"start_index": 0, "end_index": 9}]}]
+ *   stat                  "late_chunks": number of those that came too late */
 #include "peer/tracker/json.h"
 
-#include <json-glib/json-glib.h>
+#include "peer/tracker/tree.h"
+
 #include <string.h>
 
 /* The wire has kbit/s and seconds; we have bytes/s and us. */
@@ -32,120 +37,77 @@
 /* --- reading ------------------------------------------------------------------------------- */
 
 static bool
-is_sane (const char *bytes, size_t n)
+is_object (const TrackerNode *node)
 {
-  unsigned depth = 0;
-  bool in_string = false;
-  if (n > TRACKER_JSON_MAX_SIZE)
-    return false;
-  for (size_t i = 0; i < n; i++) {
-    char c = bytes[i];
-    if (in_string) {
-      if (c == '\\')
-        i++;
-      else if (c == '"')
-        in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > TRACKER_JSON_MAX_DEPTH)
-        return false;
-    } else if (c == '}' || c == ']') {
-      if (depth == 0)
-        return false;
-      depth--;
-    } else if (c == '/' || c == '\'' || c == 0) {
-      /* json-glib knows comments, and brackets in them would not be counted as it counts. */
-      return false;
-    }
-  }
-  return depth == 0 && !in_string && g_utf8_validate (bytes, (gssize)n, NULL);
+  return node != NULL && node->type == TRACKER_NODE_OBJECT;
 }
 
-static JsonObject *
-get_object (JsonObject *object, const char *name)
+static const TrackerNode *
+get_object (const TrackerNode *object, const char *name)
 {
-  JsonNode *node = json_object_get_member (object, name);
-  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+  const TrackerNode *node = tracker_node_member (object, name);
+  return is_object (node) ? node : NULL;
 }
 
 /* NULL = not there, or no string, or not fit to be an ID. */
 static const char *
-get_id (JsonObject *object, const char *name, size_t max)
+get_id (const TrackerNode *object, const char *name, size_t max)
 {
-  JsonNode *node = json_object_get_member (object, name);
-  if (node == NULL || !JSON_NODE_HOLDS_VALUE (node) ||
-      json_node_get_value_type (node) != G_TYPE_STRING)
+  const TrackerNode *node = tracker_node_member (object, name);
+  if (node == NULL || node->type != TRACKER_NODE_STRING)
     return NULL;
-  const char *text = json_node_get_string (node);
-  return tracker_id_is_valid (text, max) ? text : NULL;
+  return tracker_id_is_valid (node->text, max) ? node->text : NULL;
 }
 
 static const char *
-get_text (JsonObject *object, const char *name)
+get_text (const TrackerNode *object, const char *name)
 {
   return get_id (object, name, TRACKER_MAX_ID);
 }
 
 /* false = there, but no integer from 0 to max. Not there: out stays. */
 static bool
-get_integer (JsonObject *object, const char *name, uint64_t max, uint64_t *out)
+get_integer (const TrackerNode *object, const char *name, uint64_t max, uint64_t *out)
 {
-  JsonNode *node = json_object_get_member (object, name);
-  guint64 value;
-  if (node == NULL)
-    return true;
-  if (!JSON_NODE_HOLDS_VALUE (node))
-    return false;
-  if (json_node_get_value_type (node) == G_TYPE_STRING) {
-    if (!g_ascii_string_to_unsigned (json_node_get_string (node), 10, 0, max, &value, NULL))
-      return false;
-  } else if (json_node_get_value_type (node) == G_TYPE_INT64) {
-    gint64 number = json_node_get_int (node);
-    if (number < 0 || (guint64)number > max)
-      return false;
-    value = (guint64)number;
-  } else {
-    return false;
-  }
-  *out = value;
-  return true;
+  const TrackerNode *node = tracker_node_member (object, name);
+  return node == NULL || tracker_node_integer (node, max, out);
 }
 
 static bool
-need_integer (JsonObject *object, const char *name, uint64_t max, uint64_t *out)
+need_integer (const TrackerNode *object, const char *name, uint64_t max, uint64_t *out)
 {
-  return json_object_has_member (object, name) && get_integer (object, name, max, out);
+  return tracker_node_integer (tracker_node_member (object, name), max, out);
 }
 
-typedef bool (*ReadElement) (JsonObject *object, gpointer out);
+static bool
+get_boolean (const TrackerNode *object, const char *name)
+{
+  const TrackerNode *node = tracker_node_member (object, name);
+  return node != NULL && node->type == TRACKER_NODE_TRUE;
+}
+
+typedef bool (*ReadElement) (const TrackerNode *object, gpointer out);
 
 /* An array of objects, or one object. false = something else, or too many, or one is malformed. */
 static bool
-read_each (JsonNode *node, ReadElement read, gpointer out)
+read_each (const TrackerNode *node, ReadElement read, gpointer out)
 {
-  if (JSON_NODE_HOLDS_OBJECT (node))
-    return read (json_node_get_object (node), out);
-  if (!JSON_NODE_HOLDS_ARRAY (node))
+  if (is_object (node))
+    return read (node, out);
+  if (node->type != TRACKER_NODE_ARRAY || node->n > TRACKER_MAX_LIST)
     return false;
-  JsonArray *array = json_node_get_array (node);
-  guint n = json_array_get_length (array);
-  if (n > TRACKER_MAX_LIST)
-    return false;
-  for (guint i = 0; i < n; i++) {
-    JsonNode *element = json_array_get_element (array, i);
-    if (!JSON_NODE_HOLDS_OBJECT (element) || !read (json_node_get_object (element), out))
+  for (const TrackerNode *element = node->first; element != NULL; element = element->next)
+    if (!is_object (element) || !read (element, out))
       return false;
-  }
   return true;
 }
 
 static TrackerAddressType
-address_type_of (JsonObject *object, TrackerAddressType otherwise, bool *good)
+address_type_of (const TrackerNode *object, TrackerAddressType otherwise, bool *good)
 {
   const char *type = get_text (object, "type");
   *good = true;
-  if (type == NULL && !json_object_has_member (object, "type"))
+  if (type == NULL && !(tracker_node_member (object, "type") != NULL))
     return otherwise;
   if (g_strcmp0 (type, "HOST") == 0)
     return TRACKER_ADDRESS_HOST;
@@ -158,7 +120,7 @@ address_type_of (JsonObject *object, TrackerAddressType otherwise, bool *good)
 }
 
 static TrackerConnection
-connection_of (JsonObject *object)
+connection_of (const TrackerNode *object)
 {
   const char *connection = get_text (object, "connection");
   if (g_strcmp0 (connection, "wired") == 0)
@@ -170,7 +132,7 @@ connection_of (JsonObject *object)
 
 /* NULL = none, or none that can be read: it is optional, so it spoils nothing. */
 static GBytes *
-get_certificate (JsonObject *object)
+get_certificate (const TrackerNode *object)
 {
   const char *text =
       get_id (object, "membership_certificate", 4 * (TRACKER_MAX_CERTIFICATE / 3 + 1));
@@ -186,9 +148,9 @@ get_certificate (JsonObject *object)
 
 /* Section 3.2.4: ppsp_tp_peer_addr_t. */
 static bool
-read_address (JsonObject *object, TrackerAddressType type, TrackerAddress *out)
+read_address (const TrackerNode *object, TrackerAddressType type, TrackerAddress *out)
 {
-  JsonObject *ip = get_object (object, "ip_address");
+  const TrackerNode *ip = get_object (object, "ip_address");
   const char *family = ip != NULL ? get_text (ip, "address_type") : NULL;
   const char *text = ip != NULL ? get_text (ip, "address") : NULL;
   uint64_t port = 0, priority = 0, asn = 0;
@@ -213,7 +175,7 @@ read_address (JsonObject *object, TrackerAddressType type, TrackerAddress *out)
 }
 
 static bool
-read_peer_address (JsonObject *object, gpointer out)
+read_peer_address (const TrackerNode *object, gpointer out)
 {
   TrackerRequest *request = out;
   TrackerAddress address;
@@ -223,9 +185,11 @@ read_peer_address (JsonObject *object, gpointer out)
   return true;
 }
 
+static void read_chunks (const TrackerNode *body, TrackerSwarm *out);
+
 /* Section 3.2.3. */
 static bool
-read_swarm_action (JsonObject *object, gpointer out)
+read_swarm_action (const TrackerNode *object, gpointer out)
 {
   const char *swarm_id = get_id (object, "swarm_id", TRACKER_MAX_SWARM_ID);
   const char *action = get_text (object, "action");
@@ -240,17 +204,18 @@ read_swarm_action (JsonObject *object, gpointer out)
   TrackerSwarm *swarm = tracker_request_add_swarm (out, swarm_id);
   swarm->action = join ? TRACKER_ACTION_JOIN : TRACKER_ACTION_LEAVE;
   swarm->mode = leech ? TRACKER_MODE_LEECH : TRACKER_MODE_SEEDER;
+  read_chunks (object, swarm);
   return true;
 }
 
 /* Section 3.2.2. */
 static bool
-read_peer_num (JsonObject *body, TrackerPeerNum *out)
+read_peer_num (const TrackerNode *body, TrackerPeerNum *out)
 {
   uint64_t count = 0, links = 0, online = 0, bandwidth = 0;
-  if (!json_object_has_member (body, "peer_num"))
+  if (!(tracker_node_member (body, "peer_num") != NULL))
     return true;
-  JsonObject *object = get_object (body, "peer_num");
+  const TrackerNode *object = get_object (body, "peer_num");
   if (object == NULL || !need_integer (object, "peer_count", UINT32_MAX, &count) ||
       !get_integer (object, "concurrent_links", UINT32_MAX, &links) ||
       !get_integer (object, "online_time", UINT32_MAX, &online) ||
@@ -269,25 +234,69 @@ read_peer_num (JsonObject *body, TrackerPeerNum *out)
   return true;
 }
 
+/* What is ours is optional, so nothing of it spoils a request: what cannot be read was not said. */
+static void
+read_condition (const TrackerNode *body, TrackerCondition *out)
+{
+  const TrackerNode *object = get_object (body, "condition");
+  uint64_t battery = TRACKER_BATTERY_UNSAID, loss = 0;
+  if (object == NULL || !get_integer (object, "battery", 100, &battery) ||
+      !get_integer (object, "loss", 100, &loss))
+    return;
+  *out = (TrackerCondition){.said = true,
+                            .battery = (uint8_t)battery,
+                            .loss = (uint8_t)loss,
+                            .mobile = get_boolean (object, "mobile")};
+}
+
+static bool
+read_segment (const TrackerNode *object, gpointer out)
+{
+  TrackerSwarm *swarm = out;
+  uint64_t first, last;
+  if (!need_integer (object, "start_index", UINT64_MAX - 1, &first) ||
+      !need_integer (object, "end_index", UINT64_MAX - 1, &last) || last < first)
+    return false;
+  if (swarm->chunks == NULL || swarm->chunks->len < TRACKER_MAX_RANGES)
+    tracker_swarm_add_chunks (swarm, first, last + 1);
+  return true;
+}
+
+static bool
+read_info (const TrackerNode *object, gpointer out)
+{
+  const TrackerNode *segments = tracker_node_member (object, "segments");
+  return segments != NULL && read_each (segments, read_segment, out);
+}
+
+static void
+read_chunks (const TrackerNode *body, TrackerSwarm *out)
+{
+  const TrackerNode *info = tracker_node_member (body, "content_info");
+  if (info != NULL && !read_each (info, read_info, out))
+    g_clear_pointer (&out->chunks, g_array_unref);
+}
+
 /* A CONNECT that names no swarm only registers the peer (section 4.1.1: "and/or"). */
 static bool
-read_connect (JsonObject *root, TrackerRequest *out)
+read_connect (const TrackerNode *root, TrackerRequest *out)
 {
-  JsonObject *body = get_object (root, "connect");
+  const TrackerNode *body = get_object (root, "connect");
   if (body == NULL || !read_peer_num (body, &out->peer_num))
     return false;
-  JsonNode *addresses = json_object_get_member (body, "peer_addr");
+  read_condition (body, &out->condition);
+  const TrackerNode *addresses = tracker_node_member (body, "peer_addr");
   if (addresses != NULL && !read_each (addresses, read_peer_address, out))
     return false;
-  JsonNode *actions = json_object_get_member (body, "swarm_action");
+  const TrackerNode *actions = tracker_node_member (body, "swarm_action");
   return actions == NULL || read_each (actions, read_swarm_action, out);
 }
 
 static bool
-read_find (JsonObject *root, TrackerRequest *out)
+read_find (const TrackerNode *root, TrackerRequest *out)
 {
-  JsonObject *body = root;
-  if (json_object_has_member (root, "find")) {
+  const TrackerNode *body = root;
+  if ((tracker_node_member (root, "find") != NULL)) {
     body = get_object (root, "find");
     if (body == NULL)
       return false;
@@ -295,16 +304,16 @@ read_find (JsonObject *root, TrackerRequest *out)
   const char *swarm_id = get_id (body, "swarm_id", TRACKER_MAX_SWARM_ID);
   if (swarm_id == NULL || !read_peer_num (body, &out->peer_num))
     return false;
-  tracker_request_add_swarm (out, swarm_id);
+  read_chunks (body, tracker_request_add_swarm (out, swarm_id));
   return true;
 }
 
 /* Section 3.2.5. */
 static bool
-read_stat (JsonObject *object, gpointer out)
+read_stat (const TrackerNode *object, gpointer out)
 {
   const char *swarm_id = get_id (object, "swarm_id", TRACKER_MAX_SWARM_ID);
-  uint64_t uploaded = 0, downloaded = 0, bandwidth = 0, links = 0;
+  uint64_t uploaded = 0, downloaded = 0, bandwidth = 0, links = 0, late = 0;
   if (swarm_id == NULL || !get_integer (object, "uploaded_bytes", INT64_MAX, &uploaded) ||
       !get_integer (object, "downloaded_bytes", INT64_MAX, &downloaded) ||
       !get_integer (object, "available_bandwidth", INT64_MAX, &bandwidth) ||
@@ -315,29 +324,33 @@ read_stat (JsonObject *object, gpointer out)
   swarm->downloaded = downloaded;
   swarm->bandwidth = bandwidth;
   swarm->links = (uint32_t)links;
+  if (get_integer (object, "late_chunks", UINT32_MAX, &late))
+    swarm->late = (uint32_t)late;
+  read_chunks (object, swarm);
   return true;
 }
 
 /* Another type than STREAM_STATS is an extension (section 7): a sign of life, and no more. */
 static bool
-read_stat_report (JsonObject *root, TrackerRequest *out)
+read_stat_report (const TrackerNode *root, TrackerRequest *out)
 {
-  if (!json_object_has_member (root, "stat_report"))
+  if (!(tracker_node_member (root, "stat_report") != NULL))
     return true;
-  JsonObject *body = get_object (root, "stat_report");
+  const TrackerNode *body = get_object (root, "stat_report");
   if (body == NULL)
     return false;
   const char *type = get_text (body, "type");
-  JsonNode *stats = json_object_get_member (body, "stat");
+  read_condition (body, &out->condition);
+  const TrackerNode *stats = tracker_node_member (body, "stat");
   if (stats == NULL)
-    stats = json_object_get_member (body, "Stat");
+    stats = tracker_node_member (body, "Stat");
   if (stats == NULL || g_strcmp0 (type, "STREAM_STATS") != 0)
     return true;
   return read_each (stats, read_stat, out);
 }
 
 static TrackerRequest *
-read_request (JsonObject *root, const char *transaction_id)
+read_request (const TrackerNode *root, const char *transaction_id)
 {
   const char *type = get_text (root, "request_type");
   const char *peer_id = get_text (root, "peer_id");
@@ -355,30 +368,23 @@ read_request (JsonObject *root, const char *transaction_id)
     request->type = TRACKER_REQUEST_STAT_REPORT;
     good = read_stat_report (root, request);
   }
-  JsonNode *certificates = json_object_get_member (root, "certificates");
-  request->certificates = certificates != NULL && JSON_NODE_HOLDS_VALUE (certificates) &&
-                          json_node_get_value_type (certificates) == G_TYPE_BOOLEAN &&
-                          json_node_get_boolean (certificates);
+  request->certificates = get_boolean (root, "certificates");
   return good ? g_steal_pointer (&request) : NULL;
 }
 
-/* The object under "PPSPTrackerProtocol" (section 3.4), as long as the parser lives. */
-static JsonObject *
-parse (JsonParser *parser, const char *bytes, size_t n)
+/* The object under "PPSPTrackerProtocol" (section 3.4), as long as the tree lives. */
+static const TrackerNode *
+parse (const char *bytes, size_t n, TrackerNode **tree)
 {
-  if (!is_sane (bytes, n) || !json_parser_load_from_data (parser, bytes, (gssize)n, NULL))
-    return NULL;
-  JsonNode *node = json_parser_get_root (parser);
-  if (node == NULL || !JSON_NODE_HOLDS_OBJECT (node))
-    return NULL;
-  return get_object (json_node_get_object (node), "PPSPTrackerProtocol");
+  *tree = n <= TRACKER_JSON_MAX_SIZE ? tracker_tree_read (bytes, n, TRACKER_JSON_MAX_DEPTH) : NULL;
+  return get_object (*tree, "PPSPTrackerProtocol");
 }
 
 TrackerStatus
 tracker_json_read_request (const char *bytes, size_t n, TrackerRequest **out, char **transaction_id)
 {
-  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
-  JsonObject *root = parse (parser, bytes, n);
+  g_autofree TrackerNode *tree = NULL;
+  const TrackerNode *root = parse (bytes, n, &tree);
   const char *transaction = root != NULL ? get_text (root, "transaction_id") : NULL;
   uint64_t version = 0;
   TrackerStatus status = TRACKER_STATUS_BAD_REQUEST;
@@ -395,24 +401,21 @@ tracker_json_read_request (const char *bytes, size_t n, TrackerRequest **out, ch
 }
 
 static bool
-read_peer_info (JsonObject *object, gpointer out)
+read_peer_info (const TrackerNode *object, gpointer out)
 {
   const char *peer_id = get_text (object, "peer_id");
-  JsonNode *addresses = json_object_get_member (object, "peer_addr");
-  JsonObject *first = NULL;
+  const TrackerNode *addresses = tracker_node_member (object, "peer_addr");
   TrackerAddress address;
   if (peer_id == NULL || addresses == NULL)
     return false;
-  if (JSON_NODE_HOLDS_OBJECT (addresses))
-    first = json_node_get_object (addresses);
-  if (first == NULL || !read_address (first, TRACKER_ADDRESS_REFLEXIVE, &address))
+  if (!is_object (addresses) || !read_address (addresses, TRACKER_ADDRESS_REFLEXIVE, &address))
     return false;
   tracker_result_add_peer (out, peer_id, &address)->certificate = get_certificate (object);
   return true;
 }
 
 static bool
-read_result (JsonObject *object, gpointer out)
+read_result (const TrackerNode *object, gpointer out)
 {
   const char *swarm_id = get_id (object, "swarm_id", TRACKER_MAX_SWARM_ID);
   uint64_t failed = 0;
@@ -420,10 +423,10 @@ read_result (JsonObject *object, gpointer out)
     return false;
   TrackerResult *result = tracker_response_add_result (out, swarm_id, failed != 0);
   result->certificate = get_certificate (object);
-  if (!json_object_has_member (object, "peer_group"))
+  if (!(tracker_node_member (object, "peer_group") != NULL))
     return true;
-  JsonObject *group = get_object (object, "peer_group");
-  JsonNode *peers = group != NULL ? json_object_get_member (group, "peer_info") : NULL;
+  const TrackerNode *group = get_object (object, "peer_group");
+  const TrackerNode *peers = group != NULL ? tracker_node_member (group, "peer_info") : NULL;
   tracker_result_add_peer (result, NULL, NULL);
   return group != NULL && (peers == NULL || read_each (peers, read_peer_info, result));
 }
@@ -431,8 +434,8 @@ read_result (JsonObject *object, gpointer out)
 TrackerResponse *
 tracker_json_read_response (const char *bytes, size_t n)
 {
-  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
-  JsonObject *root = parse (parser, bytes, n);
+  g_autofree TrackerNode *tree = NULL;
+  const TrackerNode *root = parse (bytes, n, &tree);
   uint64_t version = 0, failed = 0, code = 0;
   if (root == NULL || !need_integer (root, "version", INT64_MAX, &version) || version != 1 ||
       !need_integer (root, "response_type", 1, &failed) ||
@@ -449,10 +452,10 @@ tracker_json_read_response (const char *bytes, size_t n)
     return NULL;
   g_autoptr (TrackerResponse) response =
       tracker_response_new ((TrackerStatus)code, transaction != NULL ? transaction : "");
-  JsonObject *seen = get_object (root, "peer_addr");
+  const TrackerNode *seen = get_object (root, "peer_addr");
   if (seen != NULL && !read_address (seen, TRACKER_ADDRESS_REFLEXIVE, &response->seen_as))
     return NULL;
-  JsonNode *results = json_object_get_member (root, "swarm_result");
+  const TrackerNode *results = tracker_node_member (root, "swarm_result");
   if (results != NULL && !read_each (results, read_result, response))
     return NULL;
   return g_steal_pointer (&response);
@@ -460,25 +463,45 @@ tracker_json_read_response (const char *bytes, size_t n)
 
 /* --- writing ------------------------------------------------------------------------------- */
 
+#define PUT(out, literal) g_string_append_len ((out), (literal), sizeof (literal) - 1)
+
 static void
 put_string (GString *out, const char *text)
 {
   g_string_append_c (out, '"');
-  for (const char *c = text; *c != 0; c++) {
-    if (*c == '"' || *c == '\\')
-      g_string_append_c (out, '\\');
-    if ((unsigned char)*c < 0x20)
-      g_string_append_printf (out, "\\u%04x", (unsigned)*c);
+  while (*text != 0) {
+    const char *end = text;
+    while ((unsigned char)*end >= 0x20 && *end != '"' && *end != '\\')
+      end++;
+    g_string_append_len (out, text, end - text);
+    if (*end == 0)
+      break;
+    if ((unsigned char)*end < 0x20)
+      g_string_append_printf (out, "\\u%04x", (unsigned)*end);
     else
-      g_string_append_c (out, *c);
+      g_string_append_printf (out, "\\%c", *end);
+    text = end + 1;
   }
   g_string_append_c (out, '"');
 }
 
 static void
+put_number (GString *out, uint64_t number)
+{
+  char digits[20];
+  unsigned at = sizeof digits;
+  do
+    digits[--at] = (char)('0' + number % 10);
+  while ((number /= 10) > 0);
+  g_string_append_len (out, digits + at, sizeof digits - at);
+}
+
+static void
 put_id (GString *out, const char *name, const char *id)
 {
-  g_string_append_printf (out, "\"%s\":", name);
+  g_string_append_c (out, '"');
+  g_string_append (out, name);
+  PUT (out, "\":");
   put_string (out, id);
 }
 
@@ -494,23 +517,75 @@ put_certificate (GString *out, GBytes *certificate)
 }
 
 static void
+put_ip (GString *out, const PeerAddress *address)
+{
+  if (!peer_address_is_v4 (address)) {
+    g_autofree char *ip = peer_address_ip_to_string (address);
+    g_string_append (out, ip);
+    return;
+  }
+  for (unsigned i = 12; i < 16; i++) {
+    if (i > 12)
+      g_string_append_c (out, '.');
+    put_number (out, address->ip[i]);
+  }
+}
+
+static void
 put_address (GString *out, const TrackerAddress *address)
 {
   static const char *const types[] = {"HOST", "REFLEXIVE", "PROXY"};
-  g_autofree char *ip = peer_address_ip_to_string (&address->address);
-  g_string_append_printf (out,
-                          "{\"ip_address\":{\"address_type\":\"%s\",\"address\":\"%s\"},"
-                          "\"port\":%u,\"priority\":%u,\"type\":\"%s\"",
-                          peer_address_is_v4 (&address->address) ? "ipv4" : "ipv6", ip,
-                          address->address.port, address->priority, types[address->type]);
+  if (peer_address_is_v4 (&address->address))
+    PUT (out, "{\"ip_address\":{\"address_type\":\"ipv4\",\"address\":\"");
+  else
+    PUT (out, "{\"ip_address\":{\"address_type\":\"ipv6\",\"address\":\"");
+  put_ip (out, &address->address);
+  PUT (out, "\"},\"port\":");
+  put_number (out, address->address.port);
+  PUT (out, ",\"priority\":");
+  put_number (out, address->priority);
+  PUT (out, ",\"type\":\"");
+  g_string_append (out, types[address->type]);
+  g_string_append_c (out, '"');
   if (address->connection == TRACKER_CONNECTION_WIRED)
-    g_string_append (out, ",\"connection\":\"wired\"");
+    PUT (out, ",\"connection\":\"wired\"");
   if (address->connection == TRACKER_CONNECTION_WIRELESS)
-    g_string_append (out, ",\"connection\":\"wireless\"");
-  if (address->asn != 0)
-    g_string_append_printf (out, ",\"asn\":\"%u\"", address->asn);
+    PUT (out, ",\"connection\":\"wireless\"");
+  if (address->asn != 0) {
+    PUT (out, ",\"asn\":\"");
+    put_number (out, address->asn);
+    g_string_append_c (out, '"');
+  }
   if (address->ppspp)
-    g_string_append (out, ",\"peer_protocol\":\"PPSP-PP\"");
+    PUT (out, ",\"peer_protocol\":\"PPSP-PP\"");
+  g_string_append_c (out, '}');
+}
+
+static void
+put_chunks (GString *out, const TrackerSwarm *swarm)
+{
+  for (guint i = 0; swarm->chunks != NULL && i < swarm->chunks->len; i++) {
+    const TrackerRange *range = &g_array_index (swarm->chunks, TrackerRange, i);
+    if (i == 0)
+      PUT (out, ",\"content_info\":[{\"segments\":[{\"start_index\":");
+    else
+      PUT (out, ",{\"start_index\":");
+    put_number (out, range->first);
+    PUT (out, ",\"end_index\":");
+    put_number (out, range->end - 1);
+    g_string_append_c (out, '}');
+  }
+  if (swarm->chunks != NULL && swarm->chunks->len > 0)
+    PUT (out, "]}]");
+}
+
+static void
+put_condition (GString *out, const TrackerCondition *condition)
+{
+  g_string_append_printf (out, "\"condition\":{\"mobile\":%s,\"loss\":%u",
+                          condition->mobile ? "true" : "false", condition->loss);
+  if (condition->battery != TRACKER_BATTERY_UNSAID)
+    g_string_append_printf (out, ",\"battery\":%u", condition->battery);
   g_string_append_c (out, '}');
 }
 
@@ -540,6 +615,10 @@ put_connect (GString *out, const TrackerRequest *request)
     put_peer_num (out, &request->peer_num);
     g_string_append_c (out, ',');
   }
+  if (request->condition.said) {
+    put_condition (out, &request->condition);
+    g_string_append_c (out, ',');
+  }
   for (guint i = 0; i < request->addresses->len; i++) {
     g_string_append (out, i == 0 ? "\"peer_addr\":[" : ",");
     put_address (out, &g_array_index (request->addresses, TrackerAddress, i));
@@ -550,9 +629,11 @@ put_connect (GString *out, const TrackerRequest *request)
     const TrackerSwarm *swarm = g_ptr_array_index (request->swarms, i);
     g_string_append (out, i == 0 ? "{" : ",{");
     put_id (out, "swarm_id", swarm->swarm_id);
-    g_string_append_printf (out, ",\"action\":\"%s\",\"peer_mode\":\"%s\"}",
+    g_string_append_printf (out, ",\"action\":\"%s\",\"peer_mode\":\"%s\"",
                             swarm->action == TRACKER_ACTION_JOIN ? "JOIN" : "LEAVE",
                             swarm->mode == TRACKER_MODE_LEECH ? "LEECH" : "SEEDER");
+    put_chunks (out, swarm);
+    g_string_append_c (out, '}');
   }
   g_string_append (out, "]}");
 }
@@ -567,26 +648,46 @@ put_find (GString *out, const TrackerRequest *request)
     g_string_append_c (out, ',');
     put_peer_num (out, &request->peer_num);
   }
+  put_chunks (out, swarm);
+  g_string_append_c (out, '}');
+}
+
+static void
+put_stat (GString *out, const TrackerSwarm *swarm)
+{
+  g_string_append_c (out, '{');
+  put_id (out, "swarm_id", swarm->swarm_id);
+  PUT (out, ",\"uploaded_bytes\":");
+  put_number (out, swarm->uploaded);
+  PUT (out, ",\"downloaded_bytes\":");
+  put_number (out, swarm->downloaded);
+  PUT (out, ",\"available_bandwidth\":");
+  put_number (out, swarm->bandwidth);
+  PUT (out, ",\"concurrent_links\":");
+  put_number (out, swarm->links);
+  if (swarm->late != 0) {
+    PUT (out, ",\"late_chunks\":");
+    put_number (out, swarm->late);
+  }
+  put_chunks (out, swarm);
   g_string_append_c (out, '}');
 }
 
 static void
 put_stat_report (GString *out, const TrackerRequest *request)
 {
-  for (guint i = 0; i < request->swarms->len; i++) {
-    const TrackerSwarm *swarm = g_ptr_array_index (request->swarms, i);
-    g_string_append (out,
-                     i == 0 ? ",\"stat_report\":{\"type\":\"STREAM_STATS\",\"stat\":[{" : ",{");
-    put_id (out, "swarm_id", swarm->swarm_id);
-    g_string_append_printf (
-        out,
-        ",\"uploaded_bytes\":%" G_GUINT64_FORMAT ",\"downloaded_bytes\":%" G_GUINT64_FORMAT
-        ",\"available_bandwidth\":%" G_GUINT64_FORMAT ",\"concurrent_links\":%u}",
-        (guint64)swarm->uploaded, (guint64)swarm->downloaded, (guint64)swarm->bandwidth,
-        swarm->links);
+  if (request->swarms->len == 0 && !request->condition.said)
+    return;
+  PUT (out, ",\"stat_report\":{\"type\":\"STREAM_STATS\"");
+  if (request->condition.said) {
+    g_string_append_c (out, ',');
+    put_condition (out, &request->condition);
   }
-  if (request->swarms->len > 0)
-    g_string_append (out, "]}");
+  for (guint i = 0; i < request->swarms->len; i++) {
+    g_string_append (out, i == 0 ? ",\"stat\":[" : ",");
+    put_stat (out, g_ptr_array_index (request->swarms, i));
+  }
+  g_string_append (out, request->swarms->len > 0 ? "]}" : "}");
 }
 
 static char *
@@ -650,7 +751,7 @@ put_result (GString *out, const TrackerResult *result)
 char *
 tracker_json_write_response (const TrackerResponse *response, size_t *n)
 {
-  GString *out = g_string_sized_new (1024);
+  GString *out = g_string_sized_new (8192);
   g_string_append_printf (out,
                           "{\"PPSPTrackerProtocol\":{\"version\":1,\"response_type\":%d,"
                           "\"error_code\":%d,",

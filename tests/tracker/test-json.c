@@ -2,6 +2,7 @@
 /* The RFC's examples in both directions, what it contradicts itself in, and what no peer and no
  * tracker should send. */
 #include "peer/tracker/json.h"
+#include "peer/tracker/tree.h"
 #include "tests/lib/mutate.h"
 
 #include <string.h>
@@ -449,6 +450,133 @@ who_wants_certificates_says_so (void)
   }
 }
 
+/* What is ours: read, written in the same form, and of no weight where it is malformed. */
+static void
+condition_and_chunks_are_read_and_written (void)
+{
+  static const struct {
+    const char *text, *written;
+  } rows[] = {
+      {REQUEST ("CONNECT",
+                ",\"connect\":{\"condition\":{\"battery\":15,\"mobile\":true,\"loss\":3},"
+                "\"swarm_action\":[]}"),
+       "\"condition\":{\"mobile\":true,\"loss\":3,\"battery\":15}"},
+      {REQUEST ("STAT_REPORT", ",\"stat_report\":{\"type\":\"STREAM_STATS\",\"condition\":{}}"),
+       "\"condition\":{\"mobile\":false,\"loss\":0}"},
+      {REQUEST (
+           "STAT_REPORT",
+           ",\"stat_report\":{\"type\":\"STREAM_STATS\",\"stat\":[{\"swarm_id\":\"s\","
+           "\"late_chunks\":7,\"content_info\":[{\"segments\":[{\"start_index\":0,"
+           "\"end_index\":0},{\"start_index\":\"5\",\"end_index\":18446744073709551614}]}]}]}"),
+       "\"late_chunks\":7,\"content_info\":[{\"segments\":[{\"start_index\":0,\"end_index\":0},"
+       "{\"start_index\":5,\"end_index\":18446744073709551614}]}]"},
+      {REQUEST ("FIND", ",\"find\":{\"swarm_id\":\"s\",\"content_info\":{\"segments\":"
+                        "{\"start_index\":1,\"end_index\":2}}}"),
+       "\"content_info\":[{\"segments\":[{\"start_index\":1,\"end_index\":2}]}]"},
+      {REQUEST ("CONNECT", ",\"connect\":{\"condition\":{\"battery\":101},\"swarm_action\":[]}"),
+       NULL},
+      {REQUEST ("CONNECT", ",\"connect\":{\"condition\":5,\"swarm_action\":[]}"), NULL},
+      {REQUEST ("FIND", ",\"find\":{\"swarm_id\":\"s\",\"content_info\":[{\"segments\":"
+                        "[{\"start_index\":3,\"end_index\":2}]}]}"),
+       NULL},
+      {REQUEST ("FIND", ",\"find\":{\"swarm_id\":\"s\",\"content_info\":[7]}"), NULL},
+  };
+  for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (TrackerRequest) request = read_request (rows[i].text, strlen (rows[i].text));
+    g_assert_nonnull (request);
+    g_autofree char *text = tracker_json_write_request (request, NULL);
+    if (rows[i].written != NULL) {
+      g_assert_nonnull (strstr (text, rows[i].written));
+    } else {
+      g_assert_null (strstr (text, "condition"));
+      g_assert_null (strstr (text, "content_info"));
+    }
+  }
+  GString *many = g_string_new ("{\"PPSPTrackerProtocol\":{\"version\":1,\"request_type\":\"FIND\","
+                                "\"transaction_id\":\"t\",\"peer_id\":\"p\",\"find\":{\"swarm_id\":"
+                                "\"s\",\"content_info\":[{\"segments\":[");
+  for (unsigned i = 0; i < TRACKER_MAX_LIST; i++)
+    g_string_append_printf (many, "%s{\"start_index\":%u,\"end_index\":%u}", i > 0 ? "," : "",
+                            2 * i, 2 * i);
+  g_string_append (many, "]}]}}}");
+  g_autoptr (TrackerRequest) request = read_request (many->str, many->len);
+  const TrackerSwarm *swarm = g_ptr_array_index (request->swarms, 0);
+  g_assert_cmpuint (swarm->chunks->len, ==, TRACKER_MAX_RANGES);
+  g_string_free (many, TRUE);
+}
+
+static void
+only_json_is_read (void)
+{
+  static const char *const bad[] = {"",
+                                    " ",
+                                    "{",
+                                    "}",
+                                    "[1,]",
+                                    "{\"a\":1,}",
+                                    "[,1]",
+                                    "{,}",
+                                    "{\"a\"}",
+                                    "{a:1}",
+                                    "[1 2]",
+                                    "[1]]",
+                                    "nul",
+                                    "nulL",
+                                    "01",
+                                    "1.",
+                                    ".5",
+                                    "-",
+                                    "1e",
+                                    "+1",
+                                    "'a'",
+                                    "\"a",
+                                    "\"\\x\"",
+                                    "\"\\u12\"",
+                                    "\"\\u0000\"",
+                                    "\"\\ud800\"",
+                                    "\"\\udc00\"",
+                                    "\"\\ud800\\u0041\"",
+                                    "\"\t\"",
+                                    "// c\n1",
+                                    "[1]/**/",
+                                    "{\"a\":1 \"b\":2}",
+                                    "\xff",
+                                    "[\"\\\"]"};
+  static const char *const good[] = {"0",
+                                     "-0",
+                                     "1.5e+10",
+                                     "null",
+                                     "true",
+                                     "\"\"",
+                                     "[]",
+                                     "{}",
+                                     " [ ] ",
+                                     "{\"a\":[{},[],\"b\",1,null,false]}",
+                                     "\"\\ud83d\\ude00\""};
+  for (unsigned i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autofree TrackerNode *tree = tracker_tree_read (bad[i], strlen (bad[i]), 8);
+    g_test_message ("%s", bad[i]);
+    g_assert_null (tree);
+  }
+  for (unsigned i = 0; i < G_N_ELEMENTS (good); i++) {
+    g_autofree TrackerNode *tree = tracker_tree_read (good[i], strlen (good[i]), 8);
+    g_test_message ("%s", good[i]);
+    g_assert_nonnull (tree);
+  }
+  const char *text = "{\"a\":1,\"b\":\"\\u00e9\\n\\\"\\ud83d\\ude00\",\"a\":[2,3]}";
+  g_autofree TrackerNode *tree = tracker_tree_read (text, strlen (text), 8);
+  g_assert_cmpuint (tree->n, ==, 3);
+  g_assert_cmpstr (tracker_node_member (tree, "b")->text, ==, "\xc3\xa9\n\"\xf0\x9f\x98\x80");
+  const TrackerNode *last = tracker_node_member (tree, "a"); /* of two the last counts */
+  g_assert_cmpint (last->type, ==, TRACKER_NODE_ARRAY);
+  g_assert_cmpuint (last->n, ==, 2);
+  g_assert_null (tracker_node_member (last, "a"));
+  g_autofree TrackerNode *deep = tracker_tree_read ("[[[]]]", 6, 3);
+  g_autofree TrackerNode *deeper = tracker_tree_read ("[[[[]]]]", 8, 3);
+  g_assert_nonnull (deep);
+  g_assert_null (deeper);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -468,6 +596,9 @@ main (int argc, char **argv)
   g_test_add_func ("/tracker/json/certificates-that-are-none-spoil-nothing",
                    certificates_that_are_none_spoil_nothing);
   g_test_add_func ("/tracker/json/who-wants-certificates-says-so", who_wants_certificates_says_so);
+  g_test_add_func ("/tracker/json/condition-and-chunks-are-read-and-written",
+                   condition_and_chunks_are_read_and_written);
+  g_test_add_func ("/tracker/tree/only-json-is-read", only_json_is_read);
   g_test_add_func ("/tracker/json/mutations-read-to-what-can-be-written",
                    mutations_read_to_what_can_be_written);
   return g_test_run ();
