@@ -186,7 +186,7 @@ resource (DlnaDidl *self, const DlnaItem *item)
 static bool
 is_picture_address (const char *uri)
 {
-  return g_ascii_strncasecmp (uri, "http://", 7) == 0 ||
+  return uri[0] == '/' || g_ascii_strncasecmp (uri, "http://", 7) == 0 ||
          g_ascii_strncasecmp (uri, "https://", 8) == 0;
 }
 
@@ -198,6 +198,19 @@ dlna_didl_class (const DlnaItem *item)
   if (g_str_has_prefix (item->mime, "audio/"))
     return item->live ? "object.item.audioItem.audioBroadcast" : "object.item.audioItem";
   return item->live ? "object.item.videoItem.videoBroadcast" : "object.item.videoItem";
+}
+
+static void
+logo (DlnaDidl *self, const DlnaItem *item)
+{
+  g_string_append (self->out, "<upnp:albumArtURI");
+  if (item->logo_profile != NULL)
+    attribute (self, "dlna:profileID", item->logo_profile);
+  g_string_append_c (self->out, '>');
+  if (item->logo[0] == '/')
+    dlna_didl_escape (self->out, self->base);
+  dlna_didl_escape (self->out, item->logo);
+  g_string_append (self->out, "</upnp:albumArtURI>");
 }
 
 static void
@@ -233,7 +246,7 @@ add_item (DlnaDidl *self, const DlnaItem *item)
   if (item->channel_name != NULL && wants (self, "upnp:channelName"))
     element (self, "upnp:channelName", item->channel_name);
   if (item->logo != NULL && is_picture_address (item->logo) && wants (self, "upnp:albumArtURI"))
-    element (self, "upnp:albumArtURI", item->logo);
+    logo (self, item);
   if (wants_resource (self))
     resource (self, item);
   g_string_append (self->out, "</item>");

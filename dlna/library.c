@@ -30,6 +30,7 @@ dlna_item_free (DlnaItem *self)
   g_free (self->mime);
   g_free (self->extension);
   g_free (self->logo);
+  g_free (self->logo_profile);
   g_free (self->channel_name);
   g_free (self->video_codec);
   g_free (self->audio_codec);

@@ -13,7 +13,8 @@ typedef struct {
   char *ref_id;       /* of the item that this one is another entry of; NULL = none */
   char *mime;         /* NULL = a container */
   char *extension;    /* of the media path: "ts", "mp4"; NULL = ts */
-  char *logo;         /* URI of a picture, or NULL */
+  char *logo;         /* URI of a picture, or a path beside /media/; NULL = none */
+  char *logo_profile; /* its DLNA profile: "JPEG_TN"; NULL = not known */
   char *channel_name; /* NULL = not a broadcast channel */
   int channel_number; /* 0 = none */
   bool live;

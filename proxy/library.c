@@ -10,6 +10,8 @@
  * Opening: the session is used (and started if need be), a stream is made of its ring or film, and
  * the answer is given when the stream has its first byte. */
 #include "proxy/library.h"
+#include "proxy/logos.h"
+#include "proxy/picture.h"
 #include "proxy/probe.h"
 #include "proxy/shelves.h"
 #include "proxy/stream.h"
@@ -102,7 +104,8 @@ make_item (ProxyLibrary *self, const ProxyChannel *channel, const ProxyShelf *sh
   item->title = g_strdup (channel->name);
   item->mime = g_strdup (channel->mime);
   item->extension = g_strdup (proxy_library_extension (channel->mime));
-  item->logo = g_strdup (channel->logo);
+  item->logo = proxy_logos_path (channel);
+  item->logo_profile = g_strdup (proxy_picture_profile ());
   item->live = channel->live;
   item->size = channel->live ? -1 : channel->length;
   if (channel->live) {

@@ -5,6 +5,7 @@
 #include "proxy/guide.h"
 #include "proxy/home.h"
 #include "proxy/library.h"
+#include "proxy/logos.h"
 #include "proxy/web.h"
 #include <errno.h>
 #include <glib-unix.h>
@@ -35,6 +36,7 @@ typedef struct {
   DlnaQuirks *quirks;
   DlnaMedia *media;
   ProxyHls *hls;
+  ProxyLogos *logos;
   ProxyHome *home;
   ProxyGuide *guide;
   ProxyWeb *web;
@@ -192,6 +194,8 @@ make_home (App *app, GError **error)
   app->server = soup_server_new ("server-header", "ppsp-proxy/" PPSP_VERSION, NULL);
   app->media = dlna_media_attach (app->server, DLNA_LIBRARY (app->library), app->quirks);
   app->hls = proxy_hls_new (app->server, app->catalog, app->sessions);
+  g_autofree char *logos = g_build_filename (app->config.state, "logos", NULL);
+  app->logos = proxy_logos_new (app->server, app->catalog, app->state_trouble ? NULL : logos);
   ProxyHomeOptions options = {
       .config = &app->config,
       .server = app->server,
@@ -233,6 +237,7 @@ clear (App *app)
   g_clear_pointer (&app->media, dlna_media_free);
   g_clear_pointer (&app->quirks, dlna_quirks_free);
   g_clear_pointer (&app->hls, proxy_hls_free);
+  g_clear_pointer (&app->logos, proxy_logos_free);
   if (app->server)
     soup_server_disconnect (app->server);
   g_clear_object (&app->server);

@@ -198,12 +198,22 @@
     item.lastChild.lastChild.textContent = text.join(' ');
   }
 
+  function logo(channel) {
+    var picture = element('img', 'logo');
+    picture.alt = '';
+    picture.setAttribute('loading', 'lazy');
+    picture.onerror = function () { picture.style.visibility = 'hidden'; };
+    picture.src = '/logo/' + encodeURIComponent(channel.id) + '.jpg';
+    return picture;
+  }
+
   function makeItem(channel) {
     var item = element('li');
     var row = element('button', 'row');
     row.type = 'button';
     row.setAttribute('aria-expanded', 'false');
     row.appendChild(element('span', 'position', channel.number || ''));
+    if (channel.logo) row.appendChild(logo(channel));
     row.appendChild(element('span', 'title', channel.name));
     row.appendChild(element('span', 'group hide-small', channel.group || ''));
     item.facts = row.appendChild(element('span', 'facts'));

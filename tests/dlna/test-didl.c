@@ -60,6 +60,22 @@ test_channel (void)
                    "/media/news-1.ts</res></item>");
 }
 
+/* A logo of ours lies beside the media, and its profile is known. */
+static void
+test_logo (void)
+{
+  g_autoptr (DlnaItem) item = fake_library_channel ("news-1", "News", 7);
+  g_autofree char *text = NULL, *without = NULL;
+
+  item->logo = g_strdup ("/logo/news-1.jpg");
+  item->logo_profile = g_strdup ("JPEG_TN");
+  text = write_item (item, NULL, false);
+  g_assert_nonnull (strstr (text, "<upnp:albumArtURI dlna:profileID=\"JPEG_TN\">" BASE
+                                  "/logo/news-1.jpg</upnp:albumArtURI>"));
+  without = write_item (item, "res", false);
+  g_assert_null (strstr (without, "albumArtURI"));
+}
+
 static void
 test_film (void)
 {
@@ -157,6 +173,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/dlna/didl/channel", test_channel);
+  g_test_add_func ("/dlna/didl/logo-with-its-profile", test_logo);
   g_test_add_func ("/dlna/didl/film", test_film);
   g_test_add_func ("/dlna/didl/container", test_container);
   g_test_add_func ("/dlna/didl/filter-is-honoured", test_filter);
