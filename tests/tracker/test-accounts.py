@@ -393,6 +393,37 @@ class Management(Tracker):
         self.assertEqual(self.curl(f'http://evil.example:{self.management}/api/v1/tracker', '--resolve',
                                    f'evil.example:{self.management}:127.0.0.1')[0], 421)
 
+    def test_metrics_are_openmetrics_with_few_labels(self):
+        self.start(tls=False)
+        for i in range(20):
+            self.ask(join(f'swarm{i}', f'peer{i}'))
+        got, head, text = self.curl(f'http://127.0.0.1:{self.management}/metrics')
+        self.assertEqual(got, 200)
+        self.assertIn('Content-Type: application/openmetrics-text; version=1.0.0', head)
+        self.assertTrue(text.endswith('\n# EOF\n'))
+        family, types, labels, lines = None, {}, set(), set()
+        for line in text.split('\n')[:-2]:
+            words = line.split(' ')
+            if words[0] == '#':
+                self.assertIn(words[1], ('TYPE', 'HELP'), line)
+                if words[1] == 'TYPE':
+                    family = words[2]
+                    self.assertNotIn(family, types, 'a family in two places')
+                    types[family] = words[3]
+                self.assertEqual(words[2], family, line)
+                continue
+            sample = re.fullmatch(r'(\w+)(?:\{(.*)\})? [0-9.e+-]+', line)
+            self.assertTrue(sample, line)
+            suffix = {'counter': '_total', 'info': '_info'}.get(types[family], '')
+            self.assertEqual(sample[1], family + suffix, line)
+            self.assertNotIn((sample[1], sample[2]), lines, 'a sample twice')
+            lines.add((sample[1], sample[2]))
+            labels |= set(re.findall(r'(\w+)="', sample[2] or ''))
+        self.assertEqual(types['ppsp_tracker_peers'], 'gauge')
+        self.assertNotIn('swarm1', text)
+        self.assertNotIn('peer1', text)
+        self.assertLessEqual(labels, {'type', 'code', 'version', 'reason', 'transport', 'method'})
+
     def test_limits_are_set_while_it_runs(self):
         self.start(tls=False)
 
