@@ -61,7 +61,8 @@ cli_monitor_new (const char *address, NetUdp *udp, CliMonitorFunc func, gpointer
                  GError **error)
 {
   g_autoptr (CliMonitor) self = g_new0 (CliMonitor, 1);
-  NetListenerOptions options = {.max_connections = 32, .max_body = 1024, .check_host = true};
+  NetListenerOptions options = {
+      .max_connections = 32, .max_body = 1024, .check_host = true, .response_timeout = 60};
   self->udp = udp;
   self->func = func;
   self->data = data;

@@ -8,12 +8,12 @@
  *
  *   OPENING --headers--> BODY --body--> BUSY --response--> IDLE --first byte--> OPENING
  *      |                  |              |                  |
- *      header_timeout     idle_timeout   none               idle_timeout
+ *      header_timeout     idle_timeout   response_timeout   idle_timeout
  *
- * A response has no deadline: a TV watches for hours, and may stop reading for one. For the same
- * reason there is no TCP_USER_TIMEOUT: Linux also counts the time in which the other end keeps its
- * window shut, so it would cut a paused TV that is alive. Instead a look at TCP_INFO now and then
- * tells who has not answered a retransmission or a window probe.
+ * A response has no deadline, unless all of the server's are short: a TV watches for hours, and may
+ * stop reading for one. For the same reason there is no TCP_USER_TIMEOUT: Linux also counts the time in
+ * which the other end keeps its window shut, so it would cut a paused TV that is alive. Instead a look
+ * at TCP_INFO now and then tells who has not answered a retransmission or a window probe.
  *
  * A few things that SoupServer's source tells, and its documentation does not:
  * - It forgets a connection that ends between two requests: see intake.c.
@@ -235,7 +235,9 @@ connection_enter (Connection *self, ConnectionState state)
     self->deadline = now + (int64_t)options->idle_timeout * G_USEC_PER_SEC;
     break;
   case STATE_BUSY:
-    self->deadline = INT64_MAX;
+    self->deadline = options->response_timeout == 0
+                         ? INT64_MAX
+                         : now + (int64_t)options->response_timeout * G_USEC_PER_SEC;
     break;
   }
 }

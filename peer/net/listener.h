@@ -15,6 +15,8 @@ typedef struct {
                                    * header; the TLS handshake counts; 0 = 10 */
   unsigned idle_timeout;         /* s between requests of one connection, and for a body that is
                                    * not streamed; 0 = 30 */
+  unsigned response_timeout;     /* s for a whole response to be taken; 0 = none, for media, which
+                                   * are watched for hours and paused */
   unsigned vanish_timeout;       /* s without a sign of life from one who owes us an ACK; 0 = 60 */
   size_t max_body;               /* bytes of a request's body, with or without a length, where no
                                    * handler has asked for more (net_listener_allow_body); 0 = 65536 */

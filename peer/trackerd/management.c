@@ -557,8 +557,10 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
 TrackerdManagement *
 trackerd_management_new (const char *address, const TrackerdManaged *managed, GError **error)
 {
-  NetListenerOptions options = {
-      .max_connections = 32, .max_body = MAX_LIMITS_BODY, .check_host = true};
+  NetListenerOptions options = {.max_connections = 32,
+                                .max_body = MAX_LIMITS_BODY,
+                                .check_host = true,
+                                .response_timeout = 60};
   g_autoptr (TrackerdManagement) self = g_new0 (TrackerdManagement, 1);
   self->managed = *managed;
   self->since = g_get_monotonic_time ();

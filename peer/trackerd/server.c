@@ -17,6 +17,8 @@
 #include <string.h>
 
 #define EXPIRY_SECONDS 5
+/* For an answer to be taken: who asks and never reads holds a connection no longer. */
+#define RESPONSE_SECONDS 30
 /* What who finds us overloaded is asked to wait. */
 #define RETRY_AFTER "30"
 /* Requests a second of one address, and at once: 256 peers behind it, who report each minute, need
@@ -280,6 +282,7 @@ open_tracker (TrackerdServer *self, const TrackerdServerOptions *options, GError
 {
   NetListenerOptions limits = {.max_connections = options->max_connections,
                                .max_per_ip = 256, /* many homes may share one address */
+                               .response_timeout = RESPONSE_SECONDS,
                                .certificate = options->certificate};
   self->server = soup_server_new ("server-header", "ppsp-tracker", NULL);
   soup_server_add_handler (self->server, NULL, on_request, self, NULL);

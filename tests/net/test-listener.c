@@ -479,6 +479,26 @@ slow_ones_are_cut_and_readers_are_not (void)
   teardown (&f);
 }
 
+/* Where responses are short, who never reads one is as slow as who never ends a request. */
+static void
+who_never_reads_is_cut_where_responses_are_short (void)
+{
+  Fixture f = {0};
+  NetListenerOptions options = {.response_timeout = 30};
+  setup_with (&f, &options);
+  g_autoptr (GSocket) paused = dial (f.port);
+  static const char big[] = "GET /big HTTP/1.1\r\nHost: x\r\n\r\n";
+  say (paused, big, sizeof big - 1);
+  hear_something (paused);
+  clock_advance (29 * G_USEC_PER_SEC);
+  g_assert_cmpuint (ask (&f, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), ==, 200);
+  g_assert_cmpuint (stats_of (&f).timed_out, ==, 0);
+  clock_advance (2 * G_USEC_PER_SEC);
+  g_assert_true (come_to_connections (&f, 0));
+  g_assert_cmpuint (stats_of (&f).timed_out, ==, 1);
+  teardown (&f);
+}
+
 /* In a process of its own: more connections than the server has descriptors for. */
 static void
 exhaust (uint16_t port)
@@ -670,6 +690,8 @@ main (int argc, char **argv)
                    limit_of_connections_spares_the_active);
   g_test_add_func ("/net/listener/slow-ones-are-cut-and-readers-are-not",
                    slow_ones_are_cut_and_readers_are_not);
+  g_test_add_func ("/net/listener/who-never-reads-is-cut-where-responses-are-short",
+                   who_never_reads_is_cut_where_responses_are_short);
   g_test_add_func ("/net/listener/survives-without-descriptors", survives_without_descriptors);
   g_test_add_func ("/net/listener/errors-say-what-to-do", errors_say_what_to_do);
   g_test_add_func ("/net/listener/addresses-come-and-go", addresses_come_and_go);
