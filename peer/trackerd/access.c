@@ -325,11 +325,17 @@ trackerd_access_certificate (const TrackerdAccess *self, GTlsCertificate *certif
 
 /* --- judgement ----------------------------------------------------------------------------- */
 
+static TrackerdPolicy
+policy_of (const TrackerdAccess *self, const Swarm *swarm)
+{
+  return swarm != NULL ? swarm->policy : self->otherwise;
+}
+
 static TrackerStatus
 judge_swarm (const TrackerdAccess *self, const char *swarm_id, const char *account)
 {
   const Swarm *swarm = swarm_id != NULL ? g_hash_table_lookup (self->swarms, swarm_id) : NULL;
-  switch (swarm != NULL ? swarm->policy : self->otherwise) {
+  switch (policy_of (self, swarm)) {
   case TRACKERD_SWARM_OPEN:
     return TRACKER_STATUS_OK;
   case TRACKERD_SWARM_REFUSED:
@@ -379,6 +385,10 @@ bool
 trackerd_access_allows (const TrackerMemberInfo *member, void *data)
 {
   const TrackerdAccess *self = data;
+  const Swarm *swarm = g_hash_table_lookup (self->swarms, member->swarm_id);
+  if (member->remote && member->account == NULL) /* another tracker let it in, by its own lists */
+    return !is_denied (self, NULL, member->from) &&
+           policy_of (self, swarm) != TRACKERD_SWARM_REFUSED;
   return !is_denied (self, member->account, member->from) &&
          judge_swarm (self, member->swarm_id, member->account) == TRACKER_STATUS_OK;
 }

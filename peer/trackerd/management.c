@@ -224,6 +224,7 @@ put_swarm (const TrackerSwarmInfo *info, void *data)
   put_u32 (list->out, "leeches", info->leeches);
   put_u64 (list->out, "uploaded", info->uploaded);
   put_u64 (list->out, "downloaded", info->downloaded);
+  put_u64 (list->out, "late-chunks", info->late);
   json_builder_end_object (list->out);
   return true;
 }
@@ -275,6 +276,10 @@ put_member (const TrackerMemberInfo *info, void *data)
   put_time (list->out, "heard", wall_time (info->heard));
   put_u64 (list->out, "uploaded", info->uploaded);
   put_u64 (list->out, "downloaded", info->downloaded);
+  put_u32 (list->out, "late-chunks", info->late);
+  put_u32 (list->out, "links", info->links);
+  put_name (list->out, "remote");
+  json_builder_add_boolean_value (list->out, info->remote);
   put_listen (list->out, info);
   json_builder_end_object (list->out);
   return true;
@@ -386,6 +391,7 @@ static const struct {
     {"max-swarms-per-peer", offsetof (Limits, registry.max_swarms_per_peer)},
     {"max-transactions", offsetof (Limits, registry.max_transactions)},
     {"max-certificates", offsetof (Limits, registry.max_certificates)},
+    {"max-ranges", offsetof (Limits, registry.max_ranges)},
     {"request-rate", offsetof (Limits, rate)},
     {"request-burst", offsetof (Limits, burst)},
 };

@@ -157,6 +157,12 @@ members_are_judged_alike (void)
   g_assert_true (trackerd_access_allows (&member, access));
   member.account = NULL;
   g_assert_false (trackerd_access_allows (&member, access));
+  member.remote = true; /* another tracker has let it in */
+  g_assert_true (trackerd_access_allows (&member, access));
+  member.from = &there;
+  g_assert_false (trackerd_access_allows (&member, access));
+  member.from = &here;
+  member.remote = false;
   member.swarm_id = "other";
   g_assert_true (trackerd_access_allows (&member, access));
   member.from = &there;
@@ -225,7 +231,8 @@ what_is_wrong_is_named (void)
        "[tokens] b: another account has the same"},
       {"[certificates]\nauthority=ca.pem\n", "[certificates] authority: 'ca.pem'"},
       {"[certificates]\nauthority=/nonexistent\n", "/nonexistent"},
-      {"[certificates]\nauthority=/dev/null\n", "[certificates] authority: cannot read /dev/null: "},
+      {"[certificates]\nauthority=/dev/null\n",
+       "[certificates] authority: cannot read /dev/null: "},
       {"colour\n", "cannot read"},
   };
   for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {

@@ -367,7 +367,7 @@ class Management(Tracker):
         self.assertEqual(self.resource('swarms'), {'total': 0, 'swarm': []})
         self.ask(join('1111'))
         self.ask(request('STAT_REPORT', stat_report={'type': 'STREAM_STATS', 'stat': [
-            {'swarm_id': '1111', 'uploaded_bytes': 2 ** 40, 'downloaded_bytes': 7,
+            {'swarm_id': '1111', 'uploaded_bytes': 2 ** 40, 'downloaded_bytes': 7, 'late_chunks': 3,
              'available_bandwidth': 1, 'concurrent_links': 2}]}))
         self.ask(join('4444', transaction='u'), code=3)
         self.ask(join('5555', transaction='u'), status=403, code=6)
@@ -375,10 +375,10 @@ class Management(Tracker):
         self.assertEqual((tracker['state'], tracker['peers'], tracker['denied']), ('STARTED', 1, '1'))
         self.assertEqual(self.resource('swarms')['swarm'],
                          [{'swarm-id': '1111', 'seeders': 0, 'leeches': 1,
-                           'uploaded': str(2 ** 40), 'downloaded': '7'}])
+                           'uploaded': str(2 ** 40), 'downloaded': '7', 'late-chunks': '3'}])
         peer, = self.resource('swarms/1111')['peer']
-        self.assertEqual((peer['peer-id'], peer['from'], peer['mode'], peer['listen']),
-                         ('p', '127.0.0.1', 'LEECH', [{'address': '127.0.0.1', 'port': 7574}]))
+        self.assertEqual((peer['peer-id'], peer['from'], peer['mode'], peer['links'], peer['listen']),
+                         ('p', '127.0.0.1', 'LEECH', 2, [{'address': '127.0.0.1', 'port': 7574}]))
         lists = self.resource('lists')
         self.assertEqual({swarm['swarm-id']: swarm for swarm in lists['swarm']},
                          {'4444': {'swarm-id': '4444', 'access': 'refused'},
