@@ -5,12 +5,13 @@
  * for the reader's eye; the key alone counts. */
 #include "proxy/config.h"
 #include "peer/net/options.h"
+#include "proxy/warm.h"
 #include <stdio.h>
 #include <string.h>
 
 G_DEFINE_QUARK (ppsp - proxy - error, proxy_error)
 
-typedef enum { TEXT, TEXTS, LISTEN, PORT, SIZE, SECONDS, COUNT, FLAG } Kind;
+typedef enum { TEXT, TEXTS, LISTEN, PORT, SIZE, SECONDS, COUNT, CHANNELS, FLAG } Kind;
 
 typedef struct {
   const char *name;
@@ -38,6 +39,8 @@ static const Option options[] = {
     {"cache", SIZE, AT (cache), "SIZE", "for content on demand (1G)"},
     {"memory", SIZE, AT (memory), "SIZE", "for each live channel (12M)"},
     {"linger", SECONDS, AT (linger), "SECONDS", "a channel stays on after its last viewer (30)"},
+    {"warm", CHANNELS, AT (warm), "N",
+     "channels that are joined before they are watched (4, at most 8; 0 = none)"},
     {"tracker", TEXTS, AT (trackers), "URI", "for all swarms, besides those of the links"},
     {"allow-plain-tracker", FLAG, AT (allow_plain_tracker), NULL,
      "http: trackers also on public addresses"},
@@ -266,6 +269,11 @@ apply (ProxyConfig *config, const Option *option, const GPtrArray *texts)
       return "a number from 1 to 10000";
     *(unsigned *)field = (unsigned)number;
     return NULL;
+  case CHANNELS:
+    if (!parse_number (last, PROXY_WARM_MAX, &number))
+      return "a number from 0 to " G_STRINGIFY (PROXY_WARM_MAX);
+    *(unsigned *)field = (unsigned)number;
+    return NULL;
   case FLAG:
     if (!g_str_equal (last, "true") && !g_str_equal (last, "false"))
       return "true or false";
@@ -335,6 +343,7 @@ proxy_config_read (ProxyConfig *out, int argc, char **argv, GError **error)
       .cache = (uint64_t)1024 * 1024 * 1024,
       .memory = 12 * 1024 * 1024,
       .linger = 30,
+      .warm = 4,
       .trackers = g_new0 (char *, 1),
   };
   for (int i = 0; i < N_OPTIONS; i++) {

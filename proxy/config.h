@@ -26,6 +26,7 @@ typedef struct {
   uint64_t cache;    /* bytes, of content on demand */
   uint64_t memory;   /* bytes, of a live channel */
   unsigned linger;   /* s */
+  unsigned warm;     /* channels */
   char **trackers;   /* URIs, never NULL */
   bool allow_plain_tracker;
   char *credentials_file; /* NULL = none */

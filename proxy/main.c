@@ -6,6 +6,7 @@
 #include "proxy/home.h"
 #include "proxy/library.h"
 #include "proxy/logos.h"
+#include "proxy/warm.h"
 #include "proxy/web.h"
 #include <errno.h>
 #include <glib-unix.h>
@@ -31,6 +32,7 @@ typedef struct {
   NetCache *cache;
   ProxySessionOptions session_options;
   ProxySessions *sessions;
+  ProxyWarm *warm;
   ProxyLibrary *library;
   SoupServer *server;
   DlnaQuirks *quirks;
@@ -180,6 +182,7 @@ make_core (App *app, GError **error)
   };
   app->sessions = proxy_sessions_new (&app->session_options, app->config.linger);
   app->library = proxy_library_new (app->catalog, app->sessions);
+  app->warm = proxy_warm_new (app->catalog, app->sessions, app->config.warm);
   proxy_sessions_set_func (app->sessions, on_session_end, app);
   proxy_catalog_set_func (app->catalog, on_catalog, app);
   return true;
@@ -241,6 +244,7 @@ clear (App *app)
   if (app->server)
     soup_server_disconnect (app->server);
   g_clear_object (&app->server);
+  g_clear_pointer (&app->warm, proxy_warm_free);
   if (app->sessions) {
     proxy_sessions_close (app->sessions);
     net_tracker_flush (FLUSH_MS);

@@ -33,7 +33,8 @@ struct ProxySession {
   int64_t since, last_turn, last_bytes; /* us, monotonic */
 
   ProxyRing *ring;
-  PeerPlayout *playout;
+  PeerPlayout *playout; /* knows the live edge also while the session is warm */
+  bool warm;
   uint64_t skipped;
   uint64_t edge, unsigned_chunks; /* an origin that restarts leaves numbers out */
   uint64_t waiting;               /* bytes that came since the last turn */
@@ -252,10 +253,11 @@ join_first (ProxySession *self, GError **error)
 }
 
 ProxySession *
-proxy_session_new (const ProxySessionOptions *options, const char *id, PeerLink *link,
+proxy_session_new (const ProxySessionOptions *options, const char *id, PeerLink *link, bool warm,
                    GError **error)
 {
   ProxySession *self = g_new0 (ProxySession, 1);
+  self->warm = warm && peer_content_is_live (&link->content);
   self->options = options;
   self->id = g_strdup (id);
   self->link = link;
@@ -272,6 +274,20 @@ proxy_session_new (const ProxySessionOptions *options, const char *id, PeerLink 
   start_tracker (self);
   schedule (self, 0);
   return self;
+}
+
+void
+proxy_session_wake (ProxySession *self)
+{
+  self->warm = false;
+  self->since = g_get_monotonic_time ();
+  schedule (self, 0);
+}
+
+bool
+proxy_session_is_warm (const ProxySession *self)
+{
+  return self->warm;
 }
 
 static void
@@ -417,7 +433,7 @@ turn_film (ProxySession *self, int64_t now, bool came)
 static void
 turn (ProxySession *self)
 {
-  if (!self->swarm)
+  if (!self->swarm || self->warm)
     return;
   int64_t now = net_udp_now (self->options->udp);
   self->last_turn = g_get_monotonic_time ();

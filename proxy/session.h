@@ -22,11 +22,16 @@ typedef struct {
 
 typedef struct ProxySession ProxySession;
 
-/* Joins. options must outlive the session; link is taken over. */
+/* Joins. options must outlive the session; link is taken over. warm: nothing of a live channel is
+ * asked for until proxy_session_wake(). */
 ProxySession *proxy_session_new (const ProxySessionOptions *options, const char *id, PeerLink *link,
-                                 GError **error);
+                                 bool warm, GError **error);
 /* Leaves the swarm; ring and film end for those who still hold them. */
 void proxy_session_free (ProxySession *self);
+
+/* Somebody watches now. */
+void proxy_session_wake (ProxySession *self);
+bool proxy_session_is_warm (const ProxySession *self);
 
 const char *proxy_session_id (const ProxySession *self);
 bool proxy_session_has_swarm (const ProxySession *self, const PeerSwarm *swarm);

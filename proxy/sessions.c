@@ -9,6 +9,7 @@
 enum {
   REPORT_S = 10,
   MAX_FAILURES = 1000,
+  WARM_ROOM = PROXY_SESSIONS_MAX * 3 / 4, /* places; the others are for those who watch */
 };
 
 typedef struct {
@@ -131,44 +132,86 @@ make_room (ProxySessions *self)
   return true;
 }
 
-static ProxySession *
-start (ProxySessions *self, const ProxyChannel *channel, GError **error)
+static Place *
+start (ProxySessions *self, const ProxyChannel *channel, bool warm, GError **error)
 {
-  if (self->closed || !make_room (self)) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "%d channels are watched already",
-                 PROXY_SESSIONS_MAX);
-    return NULL;
-  }
   PeerLink *link = peer_link_parse (channel->link, error);
   if (!link)
     return NULL;
   if (channel->length > 0 && link->content.length == 0 && !channel->live)
     link->content.length = (uint64_t)channel->length; /* learned when it was last in play */
-  return proxy_session_new (self->options, channel->id, link, error);
+  ProxySession *session = proxy_session_new (self->options, channel->id, link, warm, error);
+  if (!session)
+    return NULL;
+  Place *place = g_new0 (Place, 1);
+  place->set = self;
+  place->session = session;
+  g_ptr_array_add (self->places, place);
+  return place;
+}
+
+/* For somebody who watches. */
+static Place *
+open_place (ProxySessions *self, const ProxyChannel *channel, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+  Place *place = NULL;
+  if (self->closed || !make_room (self))
+    g_set_error (&reason, G_IO_ERROR, G_IO_ERROR_BUSY, "%d channels are watched already",
+                 PROXY_SESSIONS_MAX);
+  else
+    place = start (self, channel, false, &reason);
+  if (place) {
+    g_hash_table_remove (self->failures, channel->id);
+    return place;
+  }
+  if (g_hash_table_size (self->failures) < MAX_FAILURES)
+    g_hash_table_insert (self->failures, g_strdup (channel->id), g_strdup (reason->message));
+  g_propagate_error (error, g_steal_pointer (&reason));
+  return NULL;
 }
 
 ProxySession *
 proxy_sessions_use (ProxySessions *self, const ProxyChannel *channel, GError **error)
 {
   Place *place = find_place (self, channel->id);
-  if (!place) {
-    g_autoptr (GError) reason = NULL;
-    ProxySession *session = start (self, channel, &reason);
-    if (!session) {
-      if (g_hash_table_size (self->failures) < MAX_FAILURES)
-        g_hash_table_insert (self->failures, g_strdup (channel->id), g_strdup (reason->message));
-      g_propagate_error (error, g_steal_pointer (&reason));
-      return NULL;
-    }
-    g_hash_table_remove (self->failures, channel->id);
-    place = g_new0 (Place, 1);
-    place->set = self;
-    place->session = session;
-    g_ptr_array_add (self->places, place);
-  }
+  if (!place)
+    place = open_place (self, channel, error);
+  if (!place)
+    return NULL;
+  if (proxy_session_is_warm (place->session))
+    proxy_session_wake (place->session);
   g_clear_handle_id (&place->linger, g_source_remove);
   place->users++;
   return place->session;
+}
+
+static bool
+is_wanted (const Place *place, const GPtrArray *channels)
+{
+  for (guint i = 0; i < channels->len; i++)
+    if (g_str_equal (((const ProxyChannel *)channels->pdata[i])->id,
+                     proxy_session_id (place->session)))
+      return true;
+  return false;
+}
+
+void
+proxy_sessions_warm (ProxySessions *self, const GPtrArray *channels)
+{
+  for (guint i = self->places->len; i-- > 0;) {
+    Place *place = self->places->pdata[i];
+    if (proxy_session_is_warm (place->session) && !is_wanted (place, channels))
+      end_place (place);
+  }
+  for (guint i = 0; i < channels->len && !self->closed; i++) {
+    const ProxyChannel *channel = channels->pdata[i];
+    g_autoptr (GError) error = NULL;
+    if (find_place (self, channel->id) || self->places->len >= WARM_ROOM)
+      continue;
+    if (!start (self, channel, true, &error))
+      g_debug ("channel %s is not joined ahead: %s", channel->id, error->message);
+  }
 }
 
 static gboolean
@@ -243,6 +286,8 @@ proxy_sessions_state (ProxySessions *self, const char *id, ProxySession **sessio
     return PROXY_STATE_FAILED;
   if (!place)
     return PROXY_STATE_IDLE;
+  if (proxy_session_is_warm (place->session))
+    return PROXY_STATE_WARM;
   if (place->users == 0)
     return PROXY_STATE_LINGERING;
   ProxySessionStats stats;
@@ -256,6 +301,8 @@ proxy_state_name (ProxyState state)
   switch (state) {
   case PROXY_STATE_IDLE:
     return "idle";
+  case PROXY_STATE_WARM:
+    return "warm";
   case PROXY_STATE_JOINING:
     return "joining";
   case PROXY_STATE_PLAYING:

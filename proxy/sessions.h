@@ -20,6 +20,9 @@ void proxy_sessions_close (ProxySessions *self);
 /* The channel's session; it lives at least until it is released as often as it was used. */
 ProxySession *proxy_sessions_use (ProxySessions *self, const ProxyChannel *channel, GError **error);
 void proxy_sessions_release (ProxySessions *self, ProxySession *session);
+/* These, live ProxyChannels, are joined without a viewer as far as there is room; others that were
+ * so and are not watched are left. */
+void proxy_sessions_warm (ProxySessions *self, const GPtrArray *channels);
 /* The channel goes, whoever watches it. */
 void proxy_sessions_stop (ProxySessions *self, const char *id);
 
@@ -33,6 +36,7 @@ void proxy_sessions_event (ProxySessions *self, const PeerEvent *event);
 
 typedef enum {
   PROXY_STATE_IDLE,
+  PROXY_STATE_WARM, /* joined, and nothing fetched */
   PROXY_STATE_JOINING,
   PROXY_STATE_PLAYING,
   PROXY_STATE_LINGERING,

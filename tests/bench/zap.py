@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Zap time: from the viewer's request to the first byte of a key frame, when the gateway is not in
-the swarm (cold) and while it still lingers there. Key frames come each second."""
+the swarm (cold), when it has joined ahead of any viewer (warm), and while it still lingers there.
+Key frames come each second."""
 
 import argparse
 import random
@@ -17,7 +18,7 @@ def bench(here, options):
     here.tracker()
     here.origin('--channel', 'zap=Zap')
     media.Encoder(here, 'zap', bitrate=options.bitrate)
-    gateway = here.gateway('--linger', '1')
+    gateway = here.gateway('--linger', '1', '--warm', '0')
     url = here.wait_channels(1)[0]
     chance = random.Random(1)
     result = {}
@@ -32,6 +33,11 @@ def bench(here, options):
     once(3)
     result['cold'], text = common.summary([once(3.5) for _ in range(options.rounds)])
     print(f'cold       {text}   (goal: under 1000)')
+    gateway.stop()
+    gateway = here.gateway('--linger', '0', '--warm', '1')
+    once(1)
+    result['warm'], text = common.summary([once(5) for _ in range(options.rounds)])
+    print(f'warm       {text}')
     gateway.stop()
     here.gateway('--linger', '60')
     once(1)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way of the data, from an origin's engine to a viewer's bytes, over loopback, in one process. */
 #include "proxy/library.h"
+#include "proxy/warm.h"
 #include "tests/lib/wait.h"
 #include "tests/proxy/scratch.h"
 #include "tests/proxy/ts.h"
@@ -283,8 +284,7 @@ caught_up (const Viewer *viewer)
 static bool
 has_jumped (const Viewer *viewer)
 {
-  size_t n = viewer->out->len / 188 * 188;
-  return ts_discontinuity (viewer->out->data, n) != n;
+  return ts_marks (viewer->out->data, viewer->out->len) > 0;
 }
 
 /* false = this machine was too slow for a picture without a jump, which proves nothing. */
@@ -566,6 +566,128 @@ test_browse (void)
   world_clear (&world);
 }
 
+/* A favourite is joined before anybody watches it: it has a peer and knows the edge, and fetches
+ * nothing; who watches it has it from there, and it is so again when nobody does. */
+static void
+test_warm (void)
+{
+  World world;
+  Viewer viewer;
+  world_init (&world);
+  start_live (&world);
+  second (&world);
+  add_channel (&world, &world.live_content, "one", "video/mp2t", false);
+  g_autoptr (ProxyWarm) warm = proxy_warm_new (world.catalog, world.sessions, 2);
+  proxy_warm_look (warm);
+  g_assert_cmpint (proxy_sessions_state (world.sessions, "one", NULL, NULL), ==, PROXY_STATE_IDLE);
+  proxy_catalog_set_favourite (world.catalog, "one", true);
+  proxy_warm_look (warm);
+  proxy_warm_look (warm); /* once is enough */
+  ProxySession *session;
+  g_assert_cmpint (proxy_sessions_state (world.sessions, "one", &session, NULL), ==,
+                   PROXY_STATE_WARM);
+  ProxySessionStats stats;
+  do {
+    settle (30);
+    second (&world);
+    proxy_session_stats (session, &stats);
+  } while (peer_range_is_empty (stats.swarm.edge));
+  for (int i = 0; i < 5; i++) {
+    settle (30);
+    second (&world);
+  }
+  while (stats.swarm.edge.end < world.appended / CHUNK) {
+    settle (30);
+    proxy_session_stats (session, &stats);
+  }
+  /* but for those that came with the first signatures (RFC 7574, 6.1.2.4) */
+  const PeerCounters *counters = peer_engine_counters (net_udp_engine (world.gateway));
+  g_assert_cmpuint (counters->chunk_bytes_received, <=, 2 * CHUNK);
+  viewer_open (&viewer, &world, "one", &live_position);
+  g_assert_cmpint (proxy_sessions_state (world.sessions, "one", NULL, NULL), ==,
+                   PROXY_STATE_JOINING);
+  while (viewer.out->len < 4 * 188) {
+    settle (30);
+    second (&world);
+  }
+  g_assert_cmpuint (counters->chunk_bytes_received, >, 2 * CHUNK);
+  proxy_warm_look (warm); /* what plays is not touched */
+  g_assert_cmpint (proxy_sessions_state (world.sessions, "one", NULL, NULL), ==,
+                   PROXY_STATE_PLAYING);
+  viewer_close (&viewer);
+  g_assert_true (wait_until (are_all_over, world.sessions));
+  proxy_warm_look (warm);
+  g_assert_cmpint (proxy_sessions_state (world.sessions, "one", NULL, NULL), ==, PROXY_STATE_WARM);
+  proxy_catalog_set_favourite (world.catalog, "one", false);
+  proxy_warm_look (warm); /* it was watched last */
+  g_assert_cmpint (proxy_sessions_state (world.sessions, "one", NULL, NULL), ==, PROXY_STATE_WARM);
+  proxy_catalog_remove (world.catalog, "one");
+  proxy_warm_look (warm);
+  world_clear (&world);
+}
+
+static void
+assert_warm (const World *world, const char *expected)
+{
+  g_autoptr (GString) found = g_string_new (NULL);
+  const GPtrArray *all = proxy_catalog_list (world->catalog);
+  for (guint i = 0; i < all->len; i++) {
+    const char *id = ((const ProxyChannel *)all->pdata[i])->id;
+    if (proxy_sessions_state (world->sessions, id, NULL, NULL) == PROXY_STATE_WARM)
+      g_string_append_printf (found, "%s ", id);
+  }
+  g_assert_cmpstr (found->str, ==, expected);
+}
+
+static void
+close_and_end (Viewer *viewer, const char *id)
+{
+  viewer_close (viewer);
+  while (proxy_sessions_state (viewer->world->sessions, id, NULL, NULL) == PROXY_STATE_LINGERING)
+    turn ();
+}
+
+/* Favourites, then what is beside the one that plays, then those that were watched last; and no
+ * more than the owner allows. */
+static void
+test_warm_choice (void)
+{
+  World world;
+  Viewer viewer;
+  world_init (&world);
+  for (char name[] = "a"; name[0] <= 'j'; name[0]++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (PeerKey) key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, &error);
+    g_assert_no_error (error);
+    PeerContent content;
+    peer_content_init_live (&content);
+    peer_key_swarm_id (key, &content);
+    add_channel (&world, &content, name, "video/mp2t", true);
+  }
+  g_autoptr (ProxyWarm) warm = proxy_warm_new (world.catalog, world.sessions, 3);
+  proxy_warm_look (warm);
+  assert_warm (&world, "");
+  viewer_open (&viewer, &world, "e", &live_position);
+  proxy_warm_look (warm);
+  assert_warm (&world, "d f ");
+  close_and_end (&viewer, "e");
+  viewer_open (&viewer, &world, "a", &live_position);
+  proxy_warm_look (warm);
+  assert_warm (&world, "b e ");
+  proxy_catalog_set_favourite (world.catalog, "i", true);
+  proxy_catalog_set_favourite (world.catalog, "j", true);
+  proxy_warm_look (warm);
+  assert_warm (&world, "b i j ");
+  close_and_end (&viewer, "a");
+  proxy_catalog_set_favourite (world.catalog, "h", true);
+  proxy_catalog_set_favourite (world.catalog, "g", true);
+  proxy_warm_look (warm);
+  assert_warm (&world, "g h i ");
+  g_autoptr (GPtrArray) none = g_ptr_array_new ();
+  proxy_sessions_warm (world.sessions, none);
+  world_clear (&world);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -577,5 +699,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/library/nobody-has-it", test_nobody);
   g_test_add_func ("/proxy/library/removed-while-watched", test_removed);
   g_test_add_func ("/proxy/library/browse", test_browse);
+  g_test_add_func ("/proxy/library/warm-channels-are-joined-and-not-fetched", test_warm);
+  g_test_add_func ("/proxy/library/warm-channels-are-chosen", test_warm_choice);
   return g_test_run ();
 }

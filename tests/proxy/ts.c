@@ -136,6 +136,21 @@ ts_picture_around_tables (TsMaker *self, unsigned packets)
   return begin;
 }
 
+static bool
+is_marked (const uint8_t *packet)
+{
+  return (packet[3] & 0x20) && packet[4] > 0 && (packet[5] & 0x80);
+}
+
+unsigned
+ts_marks (const uint8_t *bytes, size_t n)
+{
+  unsigned marks = 0;
+  for (size_t at = 0; at + PACKET <= n; at += PACKET)
+    marks += is_marked (bytes + at);
+  return marks;
+}
+
 size_t
 ts_discontinuity (const uint8_t *bytes, size_t n)
 {
@@ -144,9 +159,8 @@ ts_discontinuity (const uint8_t *bytes, size_t n)
   for (size_t at = 0; at + PACKET <= n; at += PACKET) {
     unsigned pid = (bytes[at + 1] & 0x1fu) << 8 | bytes[at + 2];
     uint8_t counter = bytes[at + 3] & 15, control = bytes[at + 3] >> 4 & 3;
-    bool told = (control & 2) && bytes[at + 4] > 0 && (bytes[at + 5] & 0x80);
     uint8_t next = (uint8_t)(last[pid] + (control & 1)) & 15;
-    if (bytes[at] != 0x47 || (last[pid] != 0xff && !told && counter != next))
+    if (bytes[at] != 0x47 || (last[pid] != 0xff && !is_marked (bytes + at) && counter != next))
       return at;
     last[pid] = counter;
   }

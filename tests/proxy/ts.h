@@ -22,4 +22,6 @@ size_t ts_picture (TsMaker *self, bool key, unsigned packets); /* returns where 
 /* A key frame with tables between its headers and its first slice; returns where it begins. */
 size_t ts_picture_around_tables (TsMaker *self, unsigned packets);
 /* The first packet whose continuity counter does not go on in its PID; n if all do. */
+/* ... where it is not marked (ISO/IEC 13818-1, 2.4.3.5), and how many marks there are. */
 size_t ts_discontinuity (const uint8_t *bytes, size_t n);
+unsigned ts_marks (const uint8_t *bytes, size_t n);
