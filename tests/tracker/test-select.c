@@ -59,7 +59,7 @@ send (World *w, TrackerRequest *request, const char *where)
 static void
 join (World *w, const char *peer_id, const char *where, TrackerMode mode)
 {
-  g_autoptr (TrackerResponse) response = send (w, connect_new (w, peer_id, where, mode), where);
+  tracker_response_free (send (w, connect_new (w, peer_id, where, mode), where));
 }
 
 static TrackerRequest *
@@ -192,7 +192,7 @@ join_as (World *w, const char *peer_id, const char *where, TrackerCondition cond
   TrackerRequest *request = connect_new (w, peer_id, where, TRACKER_MODE_LEECH);
   request->condition = condition;
   request->peer_num = num;
-  g_autoptr (TrackerResponse) response = send (w, request, where);
+  tracker_response_free (send (w, request, where));
 }
 
 static void
@@ -224,7 +224,7 @@ phones_and_low_batteries_are_spared (void)
   /* It is charged, and says so. */
   TrackerRequest *report = request_new (&w, TRACKER_REQUEST_STAT_REPORT, "low0");
   report->condition = full;
-  g_autoptr (TrackerResponse) heard = send (&w, report, "20.1.1.1:1");
+  tracker_response_free (send (&w, report, "20.1.1.1:1"));
   unsigned times = 0;
   for (unsigned i = 0; i < 20; i++) {
     g_autoptr (TrackerResponse) again = find (&w, "asker", "20.1.9.9:1", 10);
@@ -297,7 +297,7 @@ report_chunks (World *w, const char *id, const char *where, uint64_t first, uint
 {
   TrackerRequest *request = request_new (w, TRACKER_REQUEST_STAT_REPORT, id);
   tracker_swarm_add_chunks (g_ptr_array_index (request->swarms, 0), first, end);
-  g_autoptr (TrackerResponse) response = send (w, request, where);
+  tracker_response_free (send (w, request, where));
 }
 
 /* PPSP.TP.REQ-3: among 1,500, the two that have it; and whoever has all. */
@@ -367,7 +367,7 @@ totals_outlive_their_peers (void)
     stat->uploaded = 100 * i;
     stat->downloaded = 1000 * i;
     stat->late = i;
-    g_autoptr (TrackerResponse) response = send (&w, request, "20.1.1.1:1");
+    tracker_response_free (send (&w, request, "20.1.1.1:1"));
   }
   w.now += 200 * SECOND;
   tracker_registry_expire (w.registry, w.now);
@@ -388,8 +388,8 @@ sweep_is_done_in_pieces (void)
   world_init (&w, (TrackerRegistryOptions){.max_peers_per_ip = 10000});
   fill (&w, "p", "20.1", 5000, TRACKER_MODE_LEECH);
   w.now += 200 * SECOND;
-  g_autoptr (TrackerResponse) response =
-      send (&w, connect_new (&w, "p0", "20.1.0.1:7574", TRACKER_MODE_LEECH), "20.1.0.1:1");
+  tracker_response_free (
+      send (&w, connect_new (&w, "p0", "20.1.0.1:7574", TRACKER_MODE_LEECH), "20.1.0.1:1"));
   tracker_registry_stats (w.registry, &stats);
   g_assert_cmpuint (stats.peers, >, 4900);
   unsigned calls = 0;
@@ -443,7 +443,7 @@ what_one_knows_the_other_names (void)
   /* Who leaves, leaves both. */
   TrackerRequest *leave = request_new (&a, TRACKER_REQUEST_CONNECT, "p7");
   ((TrackerSwarm *)g_ptr_array_index (leave->swarms, 0))->action = TRACKER_ACTION_LEAVE;
-  g_autoptr (TrackerResponse) left = send (&a, leave, "20.1.0.8:1");
+  tracker_response_free (send (&a, leave, "20.1.0.8:1"));
   carry (&a, &b);
   g_autoptr (TrackerResponse) without = find (&b, "asker", "20.1.9.9:1", 30);
   g_assert_cmpuint (named (without, "p7"), ==, 0);
