@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request for a logo finds it in memory, or in the folder, or it is fetched from where the list says
- * while the request waits. A list is written by somebody, and names addresses of his choice: so the
- * address is judged when the connection stands and before anything is sent on it, which no name server
- * can change any more. Bounds: bytes and time of a picture, pictures at once, requests that wait,
+ * while the request waits. Bounds: bytes and time of a picture, pictures at once, requests that wait,
  * memory, files; what failed is not asked for again for a while. */
 #include "proxy/logos.h"
+#include "peer/net/fetch.h"
 #include "proxy/picture.h"
 #include <glib/gstdio.h>
 #include <string.h>
@@ -12,10 +11,10 @@
 enum {
   MAX_PICTURE = 1024 * 1024, /* bytes, as fetched */
   MAX_LOGOS = 512,           /* in memory: a thumbnail has some 5 kB */
-  MAX_WAITING = 256,         /* requests */
+  MAX_FETCHING = 6,
+  MAX_WAITING = 256, /* requests */
   MAX_FILES = 4096,
   FETCH_S = 15,
-  PIECE = 65536,
 };
 #define FAILED_US (10 * 60 * G_USEC_PER_SEC)
 #define KEPT_S (30 * 86400)
@@ -28,18 +27,16 @@ typedef struct {
   const char *type;
   int64_t failed;     /* us; 0 = not */
   GPtrArray *waiting; /* SoupServerMessage */
-  /* while it is fetched */
-  GCancellable *cancellable;
-  GByteArray *body;
-  guint deadline;
+  NetFetch *fetch;
+  bool wanted; /* among those that are fetched next */
 } Logo;
 
 struct ProxyLogos {
   SoupServer *server;
   ProxyCatalog *catalog;
-  SoupSession *session;
   char *folder;
-  unsigned files, waiting;
+  unsigned files, waiting, fetching;
+  GQueue wanted;     /* Logo: to be fetched */
   GHashTable *logos; /* URI -> Logo */
   GQueue order;      /* Logo: the oldest first */
 };
@@ -99,11 +96,11 @@ static void
 logo_free (gpointer data)
 {
   Logo *logo = data;
-  if (logo->cancellable)
-    g_cancellable_cancel (logo->cancellable); /* its callback sees that and touches nothing */
-  g_clear_handle_id (&logo->deadline, g_source_remove);
-  g_clear_object (&logo->cancellable);
-  g_clear_pointer (&logo->body, g_byte_array_unref);
+  if (logo->fetch)
+    logo->logos->fetching--;
+  net_fetch_free (logo->fetch);
+  if (logo->wanted)
+    g_queue_remove (&logo->logos->wanted, logo);
   g_clear_pointer (&logo->bytes, g_bytes_unref);
   answer_waiting (logo);
   g_ptr_array_unref (logo->waiting);
@@ -186,132 +183,35 @@ read_file (Logo *logo)
 
 /* --- fetching --- */
 
+static void fetch_next (ProxyLogos *self);
+
 static void
-fetched (Logo *logo, GBytes *picture)
+on_fetched (GBytes *picture, bool is_cut, const GError *error, gpointer data)
 {
-  g_clear_handle_id (&logo->deadline, g_source_remove);
-  g_clear_object (&logo->cancellable);
-  g_clear_pointer (&logo->body, g_byte_array_unref);
-  logo->bytes = picture ? proxy_picture_thumbnail (picture, &logo->type) : NULL;
+  Logo *logo = data;
+  ProxyLogos *self = logo->logos;
+  g_clear_pointer (&logo->fetch, net_fetch_free);
+  self->fetching--;
+  logo->bytes = picture && !is_cut ? proxy_picture_thumbnail (picture, &logo->type) : NULL;
   if (logo->bytes)
     write_file (logo);
   else
     logo->failed = g_get_monotonic_time ();
   answer_waiting (logo);
+  fetch_next (self);
 }
 
 static void
-on_piece (GObject *source, GAsyncResult *result, gpointer data)
+fetch_next (ProxyLogos *self)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) piece =
-      g_input_stream_read_bytes_finish (G_INPUT_STREAM (source), result, &error);
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return;
-  Logo *logo = data;
-  gsize n = 0;
-  const guint8 *bytes = piece ? g_bytes_get_data (piece, &n) : NULL;
-  if (!piece || logo->body->len + n > MAX_PICTURE)
-    fetched (logo, NULL);
-  else if (n == 0) {
-    g_autoptr (GBytes) picture = g_bytes_new (logo->body->data, logo->body->len);
-    fetched (logo, picture);
-  } else {
-    g_byte_array_append (logo->body, bytes, (guint)n);
-    g_input_stream_read_bytes_async (G_INPUT_STREAM (source), PIECE, G_PRIORITY_LOW,
-                                     logo->cancellable, on_piece, logo);
+  while (self->fetching < MAX_FETCHING && !g_queue_is_empty (&self->wanted)) {
+    Logo *logo = g_queue_pop_head (&self->wanted);
+    logo->wanted = false;
+    logo->fetch = net_fetch_new (logo->uri, MAX_PICTURE, FETCH_S, "ppsp-proxy/" PPSP_VERSION,
+                                 on_fetched, logo);
+    net_fetch_for_list (logo->fetch, logo->list);
+    self->fetching++;
   }
-}
-
-static void
-on_response (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GInputStream) stream =
-      soup_session_send_finish (SOUP_SESSION (source), result, &error);
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return;
-  Logo *logo = data;
-  SoupMessage *message = soup_session_get_async_result_message (SOUP_SESSION (source), result);
-  if (!stream || soup_message_get_status (message) != SOUP_STATUS_OK) {
-    fetched (logo, NULL);
-    return;
-  }
-  logo->body = g_byte_array_new ();
-  g_input_stream_read_bytes_async (stream, PIECE, G_PRIORITY_LOW, logo->cancellable, on_piece,
-                                   logo);
-}
-
-bool
-proxy_logos_may_ask (const char *list, const char *logo, GInetAddress *address)
-{
-  g_autoptr (GUri) from = g_uri_parse (list, G_URI_FLAGS_NONE, NULL);
-  g_autoptr (GUri) to = g_uri_parse (logo, G_URI_FLAGS_NONE, NULL);
-  if (from && g_str_equal (g_uri_get_scheme (from), "file"))
-    return true; /* the operator's own */
-  if (from && to && g_uri_get_host (from) &&
-      g_strcmp0 (g_uri_get_host (from), g_uri_get_host (to)) == 0)
-    return true; /* where the list came from, and we went already */
-  const guint8 *bytes = g_inet_address_to_bytes (address);
-  bool shared = g_inet_address_get_family (address) == G_SOCKET_FAMILY_IPV4 && bytes[0] == 100 &&
-                (bytes[1] & 0xc0) == 64; /* RFC 6598 */
-  bool local6 = g_inet_address_get_family (address) == G_SOCKET_FAMILY_IPV6 &&
-                ((bytes[0] & 0xfe) == 0xfc || /* RFC 4193 */
-                 memcmp (bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0);
-  return !shared && !local6 && !g_inet_address_get_is_any (address) &&
-         !g_inet_address_get_is_loopback (address) && !g_inet_address_get_is_link_local (address) &&
-         !g_inet_address_get_is_site_local (address) && !g_inet_address_get_is_multicast (address);
-}
-
-/* The connection stands, and nothing was sent on it. */
-static void
-on_network (SoupMessage *message, GSocketClientEvent event, GIOStream *connection, gpointer data)
-{
-  if (event != G_SOCKET_CLIENT_CONNECTED || !G_IS_SOCKET_CONNECTION (connection))
-    return;
-  g_autoptr (GSocketAddress) remote =
-      g_socket_connection_get_remote_address (G_SOCKET_CONNECTION (connection), NULL);
-  g_autofree char *uri = g_uri_to_string (soup_message_get_uri (message));
-  if (!G_IS_INET_SOCKET_ADDRESS (remote) ||
-      !proxy_logos_may_ask (data, uri,
-                            g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (remote)))) {
-    GSocket *socket = g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection));
-    g_socket_shutdown (socket, TRUE, TRUE, NULL);
-  }
-}
-
-static void
-free_list (gpointer data, GClosure *closure)
-{
-  g_free (data);
-}
-
-static gboolean
-on_deadline (gpointer data)
-{
-  Logo *logo = data;
-  logo->deadline = 0;
-  g_cancellable_cancel (logo->cancellable);
-  fetched (logo, NULL);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-fetch (Logo *logo)
-{
-  g_autoptr (SoupMessage) message = soup_message_new (SOUP_METHOD_GET, logo->uri);
-  if (!message) {
-    fetched (logo, NULL);
-    return;
-  }
-  soup_message_headers_replace (soup_message_get_request_headers (message), "Connection", "close");
-  /* The message may outlive the logo. */
-  g_signal_connect_data (message, "network-event", G_CALLBACK (on_network), g_strdup (logo->list),
-                         free_list, 0);
-  logo->cancellable = g_cancellable_new ();
-  logo->deadline = g_timeout_add_seconds (FETCH_S, on_deadline, logo);
-  soup_session_send_async (logo->logos->session, message, G_PRIORITY_LOW, logo->cancellable,
-                           on_response, logo);
 }
 
 /* --- requests --- */
@@ -348,8 +248,11 @@ wait_for (Logo *logo, SoupServerMessage *message)
   g_ptr_array_add (logo->waiting, g_object_ref (message));
   g_signal_connect (message, "finished", G_CALLBACK (on_gone), logo);
   soup_server_message_pause (message);
-  if (!logo->cancellable)
-    fetch (logo);
+  if (!logo->fetch && !logo->wanted) {
+    logo->wanted = true;
+    g_queue_push_tail (&logo->logos->wanted, logo);
+    fetch_next (logo->logos);
+  }
 }
 
 static void
@@ -389,9 +292,7 @@ proxy_logos_new (SoupServer *server, ProxyCatalog *catalog, const char *folder)
   self->folder = g_strdup (folder);
   self->logos = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, logo_free);
   g_queue_init (&self->order);
-  self->session = soup_session_new_with_options (
-      "timeout", FETCH_S, "idle-timeout", 1, "max-conns", 8, "max-conns-per-host", 4, "user-agent",
-      "ppsp-proxy/" PPSP_VERSION, "proxy-resolver", NULL, NULL);
+  g_queue_init (&self->wanted);
   if (self->folder)
     count_files (self);
   soup_server_add_handler (server, PATH, on_request, self, NULL);
@@ -406,8 +307,6 @@ proxy_logos_free (ProxyLogos *self)
   soup_server_remove_handler (self->server, PATH);
   g_queue_clear (&self->order);
   g_hash_table_unref (self->logos);
-  soup_session_abort (self->session);
-  g_object_unref (self->session);
   g_object_unref (self->server);
   g_free (self->folder);
   g_free (self);

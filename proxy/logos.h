@@ -13,8 +13,4 @@ void proxy_logos_free (ProxyLogos *self);
 
 /* "/logo/ID.jpg", or NULL if the channel has none. */
 char *proxy_logos_path (const ProxyChannel *channel);
-/* May a picture that a channel of this list names lie at that address? What a list of strangers names
- * must not make us ask somebody in the home, or ourselves. list: its URI, "" = by hand. */
-bool proxy_logos_may_ask (const char *list, const char *logo, GInetAddress *address);
-
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ProxyLogos, proxy_logos_free)

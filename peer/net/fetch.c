@@ -2,6 +2,7 @@
 #include "peer/net/fetch.h"
 
 #include <libsoup/soup.h>
+#include <string.h>
 
 #define PIECE 65536 /* bytes */
 #define MAX_REDIRECTS 3
@@ -10,6 +11,7 @@
 struct NetFetch {
   char *location;
   char *agent;
+  char *list; /* that names it; NULL = the operator does */
   size_t max;
   unsigned seconds;
   NetFetchFunc func;
@@ -134,6 +136,50 @@ on_response (GObject *source, GAsyncResult *result, gpointer data)
   }
 }
 
+bool
+net_fetch_may_ask (const char *list, const char *uri, GInetAddress *address)
+{
+  g_autoptr (GUri) from = g_uri_parse (list, G_URI_FLAGS_NONE, NULL);
+  g_autoptr (GUri) to = g_uri_parse (uri, G_URI_FLAGS_NONE, NULL);
+  if (from != NULL && g_str_equal (g_uri_get_scheme (from), "file"))
+    return true; /* the operator's own */
+  if (from != NULL && to != NULL && g_uri_get_host (from) != NULL &&
+      g_strcmp0 (g_uri_get_host (from), g_uri_get_host (to)) == 0)
+    return true; /* where the list came from, and we went already */
+  const guint8 *bytes = g_inet_address_to_bytes (address);
+  bool shared = g_inet_address_get_family (address) == G_SOCKET_FAMILY_IPV4 && bytes[0] == 100 &&
+                (bytes[1] & 0xc0) == 64; /* RFC 6598 */
+  bool local6 = g_inet_address_get_family (address) == G_SOCKET_FAMILY_IPV6 &&
+                ((bytes[0] & 0xfe) == 0xfc || /* RFC 4193 */
+                 memcmp (bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0);
+  return !shared && !local6 && !g_inet_address_get_is_any (address) &&
+         !g_inet_address_get_is_loopback (address) && !g_inet_address_get_is_link_local (address) &&
+         !g_inet_address_get_is_site_local (address) && !g_inet_address_get_is_multicast (address);
+}
+
+/* Judged when the connection stands and before anything is sent on it: no name server can change the
+ * address any more. data: the list. */
+static void
+on_network (SoupMessage *message, GSocketClientEvent event, GIOStream *connection, gpointer data)
+{
+  if (event != G_SOCKET_CLIENT_CONNECTED || !G_IS_SOCKET_CONNECTION (connection))
+    return;
+  g_autoptr (GSocketAddress) remote =
+      g_socket_connection_get_remote_address (G_SOCKET_CONNECTION (connection), NULL);
+  g_autofree char *uri = g_uri_to_string (soup_message_get_uri (message));
+  if (!G_IS_INET_SOCKET_ADDRESS (remote) ||
+      !net_fetch_may_ask (data, uri,
+                          g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (remote))))
+    g_socket_shutdown (g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection)), TRUE,
+                       TRUE, NULL);
+}
+
+static void
+free_list (gpointer data, GClosure *closure)
+{
+  g_free (data);
+}
+
 static void
 request (NetFetch *self)
 {
@@ -147,6 +193,12 @@ request (NetFetch *self)
         soup_session_new_with_options ("timeout", SILENCE_S, "idle-timeout", 1, "max-conns", 2,
                                        "user-agent", self->agent, "proxy-resolver", NULL, NULL);
   soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);
+  if (self->list != NULL) { /* the message may outlive the fetch */
+    soup_message_headers_replace (soup_message_get_request_headers (message), "Connection",
+                                  "close");
+    g_signal_connect_data (message, "network-event", G_CALLBACK (on_network), g_strdup (self->list),
+                           free_list, 0);
+  }
   soup_session_send_async (self->session, message, G_PRIORITY_LOW, self->cancellable, on_response,
                            self);
 }
@@ -168,7 +220,10 @@ begin (gpointer data)
   NetFetch *self = data;
   self->begin = 0;
   self->deadline = g_timeout_add_seconds (self->seconds, on_deadline, self);
-  if (g_str_has_prefix (self->location, "file:")) {
+  bool is_file = g_str_has_prefix (self->location, "file:");
+  if (is_file && self->list != NULL && !g_str_has_prefix (self->list, "file:")) {
+    fail (self, "is a file, which a list from elsewhere cannot name");
+  } else if (is_file) {
     g_autoptr (GFile) file = g_file_new_for_uri (self->location);
     g_file_read_async (file, G_PRIORITY_LOW, self->cancellable, on_file, self);
   } else {
@@ -195,6 +250,12 @@ net_fetch_new (const char *uri, size_t max, unsigned seconds, const char *agent,
 }
 
 void
+net_fetch_for_list (NetFetch *self, const char *list)
+{
+  self->list = g_strdup (list);
+}
+
+void
 net_fetch_free (NetFetch *self)
 {
   if (self == NULL)
@@ -209,5 +270,6 @@ net_fetch_free (NetFetch *self)
   g_clear_pointer (&self->body, g_byte_array_unref);
   g_free (self->location);
   g_free (self->agent);
+  g_free (self->list);
   g_free (self);
 }

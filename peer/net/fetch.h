@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One text of the operator's, a channel list, by http:, https: or file:. Threats: who sends for ever, or
- * a byte a minute, or redirects in circles, to a file, or from https: to http:. */
+/* One text of the operator's, a channel list, by http:, https: or file:; or what such a list names.
+ * Threats: who sends for ever, or a byte a minute, or redirects in circles, to a file, or from https:
+ * to http:; and who writes a list of addresses that he could not ask himself. */
 #pragma once
 
-#include <glib.h>
+#include <gio/gio.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,6 +17,12 @@ typedef void (*NetFetchFunc) (GBytes *text, bool is_cut, const GError *error, gp
 /* max: bytes; seconds: for all of it. agent: what a server is told of us. */
 NetFetch *net_fetch_new (const char *uri, size_t max, unsigned seconds, const char *agent,
                          NetFetchFunc func, gpointer data);
+/* Not the operator wishes it, but a list that lies at that URI ("" = somebody has pasted it): what
+ * net_fetch_may_ask() forbids is not asked. To be said before the main loop runs. */
+void net_fetch_for_list (NetFetch *self, const char *list);
+/* May what that list names lie at that address? What a list of strangers names must not make us ask
+ * somebody in the home, or ourselves. */
+bool net_fetch_may_ask (const char *list, const char *uri, GInetAddress *address);
 /* Nobody is called any more. */
 void net_fetch_free (NetFetch *self);
 
