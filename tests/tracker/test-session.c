@@ -437,6 +437,60 @@ who_wants_no_certificates_asks_for_none (void)
   tracker_session_free (w.session);
 }
 
+enum { CROWD = 2000, AWAY = 600, BACK = 1800, END = 3000, WINDOW = 10 }; /* peers; s */
+
+/* What one of the crowd asks now, if anything; true = it reached the tracker. */
+static bool
+ask_one (World *w, TrackerRegistry *registry, unsigned i, bool there)
+{
+  const TrackerRequest *request = tracker_session_next (w->session, w->now);
+  if (request == NULL)
+    return false;
+  PeerAddress from = {.ip = {[10] = 0xff, 0xff, 198, 18, (uint8_t)(i / 250), (uint8_t)(i % 250)}};
+  g_autoptr (TrackerResponse) response =
+      there ? tracker_registry_answer (registry, w->now, request, &from) : NULL;
+  tracker_session_answer (w->session, w->now, response, 0);
+  return there;
+}
+
+/* T4: when a tracker is back after twenty minutes, it has forgotten all, and is asked no more than
+ * twice as often as in quiet times. */
+static void
+an_outage_ends_without_a_storm (void)
+{
+  g_autofree World *crowd = g_new0 (World, CROWD);
+  uint64_t state = RANDOM_SEED;
+  unsigned windows[END / WINDOW] = {0}, steady = 0, worst = 0;
+  TrackerRegistryOptions options = {.random = random_bytes, .random_data = &state};
+  g_autoptr (TrackerRegistry) registry = tracker_registry_new (&options);
+  TrackerSessionOptions session = {.swarm_id = "5a", .random = random_bytes, .random_data = &state};
+  for (unsigned i = 0; i < CROWD; i++) /* they come within three minutes */
+    crowd[i].session = tracker_session_new (&session, (int64_t)(i % 180) * SECOND);
+  for (unsigned second = 0; second < END; second++) {
+    bool there = second < AWAY || second >= BACK;
+    for (unsigned i = 0; i < CROWD; i++) {
+      crowd[i].now = second * SECOND;
+      for (unsigned n = 0; n < 4; n++)
+        windows[second / WINDOW] += ask_one (&crowd[i], registry, i, there);
+    }
+    for (unsigned n = 0; !there && n < 100; n++)
+      tracker_registry_expire (registry, second * SECOND);
+  }
+  for (unsigned i = 240 / WINDOW; i < AWAY / WINDOW; i++)
+    steady += windows[i];
+  steady /= (AWAY - 240) / WINDOW;
+  for (unsigned i = BACK / WINDOW; i < END / WINDOW; i++)
+    worst = MAX (worst, windows[i]);
+  g_test_message ("%u requests in %d s, and %u at worst", steady, WINDOW, worst);
+  g_assert_cmpuint (steady, >, CROWD / 10);
+  g_assert_cmpuint (worst, <=, 2 * steady);
+  TrackerRegistryStats stats;
+  tracker_registry_stats (registry, &stats);
+  g_assert_cmpuint (stats.peers, ==, CROWD); /* all are back */
+  for (unsigned i = 0; i < CROWD; i++)
+    tracker_session_free (crowd[i].session);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -459,6 +513,7 @@ main (int argc, char **argv)
       {"certificates-are-asked-for-in-time", certificates_are_asked_for_in_time},
       {"who-wants-no-certificates-asks-for-none", who_wants_no_certificates_asks_for_none},
       {"a-day-together", a_day_together},
+      {"an-outage-ends-without-a-storm", an_outage_ends_without_a_storm},
   };
   g_test_init (&argc, &argv, NULL);
   for (unsigned i = 0; i < G_N_ELEMENTS (tests); i++) {
