@@ -20,6 +20,7 @@ typedef struct {
   TrackerdAuthority *authority; /* borrowed; NULL = members are not certified */
   TrackerDigest *digest;        /* borrowed; NULL = no accounts with passwords */
   TrackerdAccess *access;       /* taken; NULL = all is open */
+  const char *store;            /* URI (stores.h); NULL = memory: */
 } TrackerdServerOptions;
 
 /* The error says which address, why, and what to do. */

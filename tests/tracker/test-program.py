@@ -84,7 +84,7 @@ class Program(unittest.TestCase):
     def test_refuses_what_this_build_has_not(self):
         self.refuse(2, '--sip:', '--sip', '[::]:5060')
         self.refuse(2, '--sips:', '--sips', '[::]:5061')
-        self.refuse(2, 'redis://x', '--store', 'redis://x')
+        self.refuse(1, 'mysql:x', '--store', 'mysql:x')
         self.refuse(2, '--sip:', '--config', self.path('c', '[ppsp-tracker]\nsip=[::]:5060\n'))
 
     def test_refuses_what_it_cannot_read(self):
