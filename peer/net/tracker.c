@@ -2,8 +2,9 @@
 /* For each tracker's URI one session (peer/tracker/session.h), all turned alike:
  *
  *   idle --deadline--> resolve --> send --> read --> answer --> idle
- *                         ^          |
- *                         +-redirect-+
+ *                         ^          |                 ^
+ *                         +-redirect-+                 |
+ *                         +--> peer/net/sip-client.h --+  if it is a sip: or sips: URI
  *
  * We join at all trackers at once: whichever of them answers names peers, and none that is down or
  * slow can hold another. One exchange has TOTAL_TIMEOUT from resolving to the last byte.
@@ -19,6 +20,10 @@
 #include "peer/crypto.h"
 #include "peer/net/account.h"
 #include "peer/net/random.h"
+#ifdef PPSP_SIP
+#include "peer/net/sip-client.h"
+#endif
+#include "peer/net/tracker-uri.h"
 #include "peer/tracker/json.h"
 #include "peer/tracker/session.h"
 
@@ -31,6 +36,8 @@
 #define LOG_DOMAIN "peer/net"
 #define TOTAL_TIMEOUT_MS 10000
 #define LEAVE_TIMEOUT_MS 2000
+#define SIP_PORT 5060
+#define SIPS_PORT 5061
 #define MAX_REDIRECTS 3
 #define MAX_TRACKERS 16
 /* A list has at most TRACKER_MAX_LIST of them; what others may send us is cut here. */
@@ -62,6 +69,12 @@ typedef struct {
   GPtrArray *addresses; /* PeerAddress * of target */
   unsigned tried;       /* of addresses, by plain HTTP */
   bool asked;           /* the session's request is under way */
+#ifdef PPSP_SIP
+  NetSipClient *sip;           /* NULL = by HTTP */
+  NetCredentials *credentials; /* NULL = none */
+  unsigned serial;             /* of those that sip has */
+#endif
+  bool sip_asked; /* its answer is waited for */
   SoupMessage *message;
   bool shaking_hands; /* TLS has begun and is not agreed upon */
   bool old_tls;       /* it was, on a version of before 1.2 */
@@ -95,6 +108,10 @@ tracker_free (gpointer data)
   g_queue_remove (&leaving, self);
   g_clear_handle_id (&self->timer, g_source_remove);
   g_clear_handle_id (&self->end, g_source_remove);
+#ifdef PPSP_SIP
+  g_clear_pointer (&self->sip, net_sip_client_free);
+  g_clear_pointer (&self->credentials, net_credentials_unref);
+#endif
   g_object_unref (self->soup);
   tracker_session_free (self->session);
   net_account_free (self->account);
@@ -117,7 +134,7 @@ exchange_clear (Tracker *self)
   if (self->body != NULL)
     g_string_free (self->body, TRUE);
   self->body = NULL;
-  self->asked = false;
+  self->asked = self->sip_asked = false;
 }
 
 static void
@@ -195,13 +212,27 @@ fail (Tracker *self, const GError *error)
   exchange_end (self, NULL, 0, copy);
 }
 
+/* Its end comes as a failure: by HTTP later, by SIP at once, and self may be freed then. */
+static void
+exchange_cancel (Tracker *self)
+{
+#ifdef PPSP_SIP
+  if (self->sip_asked) {
+    net_sip_client_cancel (self->sip);
+    exchange_end (self, NULL, 0, self->timed_out ? "no answer in time" : "it was given up");
+    return;
+  }
+#endif
+  g_cancellable_cancel (self->cancellable);
+}
+
 static gboolean
 on_timeout (gpointer data)
 {
   Tracker *self = data;
   self->timeout = 0;
   self->timed_out = true;
-  g_cancellable_cancel (self->cancellable);
+  exchange_cancel (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -357,21 +388,10 @@ show_password (Tracker *self)
   return true;
 }
 
+/* By HTTP or SIP. */
 static void
-on_whole (Tracker *self)
+on_answer (Tracker *self, const TrackerResponse *response, int64_t wait)
 {
-  guint http = soup_message_get_status (self->message);
-  if (http == SOUP_STATUS_UNAUTHORIZED && show_password (self))
-    return;
-  g_autoptr (TrackerResponse) response =
-      tracker_json_read_response (self->body->str, self->body->len);
-  int64_t wait = retry_after (self->message);
-  if (response == NULL) {
-    g_autofree char *why = http == SOUP_STATUS_OK ? g_strdup ("its answer is no PPSP tracker's")
-                                                  : g_strdup_printf ("HTTP status %u", http);
-    exchange_end (self, NULL, wait, why);
-    return;
-  }
   g_autoptr (GArray) peers = NULL;
   NetTrackerPeersFunc func = NULL;
   gpointer data = NULL;
@@ -395,6 +415,24 @@ on_whole (Tracker *self)
   /* Last: the owner may free itself in here. */
   if (ours && peers != NULL && peers->len > 0)
     func ((const PeerAddress *)(gconstpointer)peers->data, peers->len, data);
+}
+
+static void
+on_whole (Tracker *self)
+{
+  guint http = soup_message_get_status (self->message);
+  if (http == SOUP_STATUS_UNAUTHORIZED && show_password (self))
+    return;
+  g_autoptr (TrackerResponse) response =
+      tracker_json_read_response (self->body->str, self->body->len);
+  int64_t wait = retry_after (self->message);
+  if (response == NULL) {
+    g_autofree char *why = http == SOUP_STATUS_OK ? g_strdup ("its answer is no PPSP tracker's")
+                                                  : g_strdup_printf ("HTTP status %u", http);
+    exchange_end (self, NULL, wait, why);
+    return;
+  }
+  on_answer (self, response, wait);
 }
 
 static void
@@ -580,6 +618,50 @@ on_network_event (SoupMessage *message, GSocketClientEvent event, GIOStream *str
   }
 }
 
+#ifdef PPSP_SIP
+static void
+on_sip_answer (const TrackerResponse *response, int64_t wait, const char *why, gpointer data)
+{
+  Tracker *self = data;
+  self->sip_asked = false;
+  if (response != NULL) {
+    on_answer (self, response, wait);
+  } else if (wait == 0 && self->tried < self->addresses->len) {
+    /* Anew, since it names the address of ours that leads there. */
+    tracker_session_unsent (self->session);
+    self->asked = false;
+    send_request (self);
+  } else {
+    exchange_end (self, NULL, wait, why);
+  }
+}
+
+static void
+send_by_sip (Tracker *self, const TrackerRequest *request)
+{
+  PeerAddress remote = *(const PeerAddress *)g_ptr_array_index (self->addresses, self->tried++);
+  int port = g_uri_get_port (self->uri);
+  bool secure = g_str_equal (g_uri_get_scheme (self->uri), "sips");
+  remote.port = (uint16_t)(port > 0 ? port : secure ? SIPS_PORT : SIP_PORT);
+  self->is_private = peer_address_is_private (&remote);
+  self->is_loopback = peer_address_is_loopback (&remote);
+  PeerAddress local;
+  if (!local_towards (&remote, &local)) {
+    exchange_end (self, NULL, 0, "there is no way to it");
+    return;
+  }
+  if (self->credentials != NULL && net_credentials_serial (self->credentials) != self->serial) {
+    const NetCredential *mine =
+        net_credentials_find (self->credentials, g_uri_get_host (self->uri), remote.port);
+    self->serial = net_credentials_serial (self->credentials);
+    net_sip_client_set_account (self->sip, mine != NULL ? mine->user : NULL,
+                                mine != NULL ? mine->password : NULL);
+  }
+  self->sip_asked = true;
+  net_sip_client_send (self->sip, request, &remote, &local);
+}
+#endif
+
 static void
 send_request (Tracker *self)
 {
@@ -598,6 +680,12 @@ send_request (Tracker *self)
     return;
   }
   self->asked = true;
+#ifdef PPSP_SIP
+  if (self->sip != NULL) {
+    send_by_sip (self, request);
+    return;
+  }
+#endif
   g_clear_object (&self->message);
   self->message = message_new (self);
   g_signal_connect (self->message, "network-event", G_CALLBACK (on_network_event), self);
@@ -620,7 +708,8 @@ send_request (Tracker *self)
 static void
 on_addresses (Tracker *self)
 {
-  bool plain = g_strcmp0 (g_uri_get_scheme (self->target), "http") == 0;
+  const char *scheme = g_uri_get_scheme (self->target);
+  bool plain = g_str_equal (scheme, "http") || g_str_equal (scheme, "sip");
   self->tried = 0;
   for (guint i = 0; i < self->addresses->len; i++) {
     const PeerAddress *address = g_ptr_array_index (self->addresses, i);
@@ -628,7 +717,7 @@ on_addresses (Tracker *self)
     self->is_loopback = peer_address_is_loopback (address);
     if (plain && !self->is_private && !self->allow_plain) {
       exchange_end (self, NULL, 0,
-                    "plain HTTP to a public address is refused; use https, or allow it");
+                    "a plain way to a public address is refused; use https or sips, or allow it");
       return;
     }
   }
@@ -691,36 +780,10 @@ soup_new (GTlsDatabase *trust)
   return soup;
 }
 
-static GUri *
-parse_uri (const char *text, const NetTrackerOptions *options, GError **error)
-{
-  g_autoptr (GUri) uri = g_uri_parse (text, SOUP_HTTP_URI_FLAGS, NULL);
-  const char *scheme = uri != NULL ? g_uri_get_scheme (uri) : NULL;
-  const char *why = NULL;
-  PeerAddress address;
-  if (uri == NULL)
-    why = "this is no address of a tracker; expected https://HOST:PORT/";
-  else if (g_str_has_prefix (scheme, "sip"))
-    why = "this build speaks to trackers by https: and http: only";
-  else if (!g_str_equal (scheme, "https") && !g_str_equal (scheme, "http"))
-    why = "expected https://HOST:PORT/";
-  else if (g_uri_get_host (uri) == NULL || *g_uri_get_host (uri) == 0)
-    why = "it names no host";
-  else if (g_str_equal (scheme, "http") && !options->allow_plain &&
-           peer_address_parse_ip (g_uri_get_host (uri), 1, &address) &&
-           !peer_address_is_private (&address))
-    why = "plain HTTP to a public address is refused; use https, or --allow-plain-tracker";
-  if (why == NULL)
-    return g_steal_pointer (&uri);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "tracker '%s': %s", text, why);
-  return NULL;
-}
-
 bool
 net_tracker_check (const char *uri, bool allow_plain, GError **error)
 {
-  NetTrackerOptions options = {.allow_plain = allow_plain};
-  g_autoptr (GUri) parsed = parse_uri (uri, &options, error);
+  g_autoptr (GUri) parsed = net_tracker_uri_parse (uri, allow_plain, error);
   return parsed != NULL;
 }
 
@@ -742,6 +805,17 @@ tracker_new (NetTracker *owner, GUri *uri, const char *text, SoupSession *soup,
   self->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TOTAL_TIMEOUT_MS;
   self->account = net_account_new (options->credentials, uri);
   self->session = tracker_session_new (&session, g_get_monotonic_time ());
+#ifdef PPSP_SIP
+  if (net_tracker_uri_is_sip (text)) {
+    NetSipClientOptions sip = {.host = g_uri_get_host (uri),
+                               .secure = g_str_equal (g_uri_get_scheme (uri), "sips"),
+                               .tcp = g_uri_get_query (uri) != NULL};
+    self->sip = net_sip_client_new (&sip, on_sip_answer, self);
+    if (options->credentials != NULL)
+      self->credentials = net_credentials_ref (options->credentials);
+    self->serial = G_MAXUINT; /* of none */
+  }
+#endif
   schedule (self);
   return self;
 }
@@ -766,7 +840,8 @@ net_tracker_new (const NetTrackerOptions *options, NetTrackerPeersFunc func, gpo
   for (unsigned i = 0; options->uris != NULL && options->uris[i] != NULL; i++) {
     GUri *uri = NULL;
     if (self->trackers->len < MAX_TRACKERS)
-      uri = parse_uri (options->uris[i], options, first == NULL ? &first : NULL);
+      uri = net_tracker_uri_parse (options->uris[i], options->allow_plain,
+                                   first == NULL ? &first : NULL);
     if (uri != NULL)
       g_ptr_array_add (self->trackers, tracker_new (self, uri, options->uris[i], soup, options));
   }
@@ -795,7 +870,7 @@ on_leave_end (gpointer data)
   }
   /* Its answer, which cannot be waited for, still comes back as a failure; then it ends. */
   tracker_session_abandon (self->session);
-  g_cancellable_cancel (self->cancellable);
+  exchange_cancel (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -809,7 +884,7 @@ tracker_leave (Tracker *self)
   tracker_session_leave (self->session, g_get_monotonic_time ());
   self->end = g_timeout_add (LEAVE_TIMEOUT_MS, on_leave_end, self);
   if (self->cancellable != NULL)
-    g_cancellable_cancel (self->cancellable);
+    exchange_cancel (self);
   else if (tracker_session_ended (self->session))
     tracker_free (self);
   else

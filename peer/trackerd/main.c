@@ -55,6 +55,10 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
       {"tls-key", 0, 0, G_OPTION_ARG_FILENAME, &self->tls_key, "Its private key, PEM", "FILE"},
       {"management", 0, 0, G_OPTION_ARG_STRING, &self->management,
        "Metrics and health (default 127.0.0.1:7847); empty for none", "ADDR:PORT"},
+      {"sip", 0, 0, G_OPTION_ARG_STRING, &self->sip,
+       "Where peers come by SIP, UDP and TCP; needs --users, save on loopback", "ADDR:PORT"},
+      {"sips", 0, 0, G_OPTION_ARG_STRING, &self->sips,
+       "Where they come by SIP over TLS; needs --tls-cert, too", "ADDR:PORT"},
       {"state", 0, 0, G_OPTION_ARG_FILENAME, &self->state,
        "Folder of the key with which members are certified (default $STATE_DIRECTORY; without "
        "either "
@@ -67,11 +71,7 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
       {"access", 0, 0, G_OPTION_ARG_FILENAME, &self->access,
        "Which swarms are closed, to whom, and who is denied; tokens and certificates of accounts",
        "FILE"},
-      {"store", 0, 0, G_OPTION_ARG_STRING, &self->store,
-       "Where peers are kept: memory: (the default), sqlite:FILE, redis://HOST:PORT/NAME", "URI"},
-      /* Known, so that the answer to them is not "unknown", but not on offer. */
-      {"sip", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->sip, NULL, NULL},
-      {"sips", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->sips, NULL, NULL},
+      {"store", 0, 0, G_OPTION_ARG_STRING, &self->store, "Where peers are kept (memory:)", "URI"},
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &self->config, "The same options in a key file",
        "FILE"},
       {"log", 0, 0, G_OPTION_ARG_STRING, &self->log, NET_LOG_HELP, "WHERE"},
@@ -96,15 +96,10 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
 static bool
 is_in_this_build (const Tracker *self, GError **error)
 {
-  const struct {
-    const char *name;
-    const char *value;
-  } absent[] = {{"--sip", self->sip}, {"--sips", self->sips}};
-  for (unsigned i = 0; i < G_N_ELEMENTS (absent); i++) {
-    if (absent[i].value == NULL)
-      continue;
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION,
-                 "%s: this build has no SIP; leave it out", absent[i].name);
+  if (self->store != NULL && !g_str_equal (self->store, "memory:")) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                 "--store %s: this build keeps peers in memory only; leave it out or say memory:",
+                 self->store);
     return false;
   }
   if ((self->tls_cert != NULL) != (self->tls_key != NULL)) {
@@ -206,7 +201,12 @@ start (Tracker *self, GError **error)
   if (access == NULL)
     return false;
   const char *management = self->management != NULL ? self->management : "127.0.0.1:7847";
+  TrackerdSipOptions sip = {.plain = self->sip,
+                            .secure = self->sips,
+                            .certificate = self->tls_cert,
+                            .key = self->tls_key};
   TrackerdServerOptions options = {
+      .sip = &sip,
       .listen = self->listen != NULL && self->listen[0] != NULL ? (const char *const *)self->listen
                                                                 : anywhere,
       .management = *management != 0 ? management : NULL,
@@ -215,7 +215,6 @@ start (Tracker *self, GError **error)
       .authority = self->authority,
       .digest = self->digest,
       .access = g_steal_pointer (&access),
-      .store = self->store,
   };
   self->server = trackerd_server_new (&options, error);
   if (self->server == NULL)
@@ -225,6 +224,14 @@ start (Tracker *self, GError **error)
                     "ppsp-tracker %s: %s on %s (port %u), management on %s", PPSP_VERSION,
                     certificate != NULL ? "HTTPS" : "plain HTTP", where,
                     trackerd_server_port (self->server), *management != 0 ? management : "none");
+  if (self->sip != NULL)
+    g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_MESSAGE, "MESSAGE",
+                      "SIP on %s (port %u), UDP and TCP", self->sip,
+                      trackerd_server_sip_port (self->server));
+  if (self->sips != NULL)
+    g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_MESSAGE, "MESSAGE",
+                      "SIP over TLS on %s (port %u)", self->sips,
+                      trackerd_server_sips_port (self->server));
   if (self->authority != NULL)
     g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_MESSAGE, "MESSAGE",
                       "members are certified; links of its swarms may say tk=%s",

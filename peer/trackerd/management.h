@@ -7,7 +7,7 @@
 #include "peer/trackerd/access.h"
 #include "peer/trackerd/events.h"
 #include "peer/trackerd/quota.h"
-#include "peer/trackerd/store.h"
+#include "peer/trackerd/sip.h"
 
 #include <gio/gio.h>
 
@@ -29,8 +29,7 @@ typedef struct {
   const TrackerdCounts *counts;
   TrackerdAccess *const *access; /* it may change */
   const NetListener *listener;   /* of the peers */
-  const TrackerdStore *store;
-  GRecMutex *lock; /* of all of it but the listener */
+  const TrackerdSip *sip;        /* NULL = none */
 } TrackerdManaged;
 
 /* address: ADDR:PORT. The error says which, why, and what to do. */

@@ -12,7 +12,6 @@
 #include "peer/trackerd/login.h"
 #include "peer/trackerd/management.h"
 #include "peer/trackerd/quota.h"
-#include "peer/trackerd/stores.h"
 
 #include <libsoup/soup.h>
 #include <string.h>
@@ -30,9 +29,8 @@
 #define BAD_CREDENTIALS_COST 32
 
 struct TrackerdServer {
-  GRecMutex lock; /* of all that more than one thread may touch */
   TrackerRegistry *registry;
-  TrackerdStore *store;
+  TrackerdSip *sip; /* NULL = none */
   TrackerdAccess *access;
   TrackerDigest *digest;
   TrackerdQuota *quota;
@@ -44,7 +42,7 @@ struct TrackerdServer {
   uint16_t port;
   bool tls;
   bool has_peers; /* the machine of section 2.3 is STARTED */
-  guint expiry, sweep;
+  guint expiry;
 };
 
 static bool
@@ -119,7 +117,6 @@ trackerd_server_answer (TrackerdServer *self, const TrackerRequest *request,
                         const PeerAddress *from)
 {
   TrackerRegistryStats before;
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
   TrackerStatus status = trackerd_access_judge (self->access, request, from);
   self->counts.logins += request->account != NULL;
   if (status == TRACKER_STATUS_FORBIDDEN) {
@@ -136,10 +133,22 @@ trackerd_server_answer (TrackerdServer *self, const TrackerRequest *request,
   return response;
 }
 
+bool
+trackerd_server_admit (TrackerdServer *self, const PeerAddress *from)
+{
+  int64_t now = g_get_monotonic_time ();
+  if (trackerd_quota_has (self->quota, from, now)) {
+    trackerd_quota_take (self->quota, from, 1, now);
+    return true;
+  }
+  self->counts.flooded++;
+  note (self, TRACKERD_EVENT_FLOOD, from, "too many requests");
+  return false;
+}
+
 void
 trackerd_server_bad_credentials (TrackerdServer *self, const PeerAddress *from)
 {
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
   self->counts.bad_credentials++;
   trackerd_quota_take (self->quota, from, BAD_CREDENTIALS_COST, g_get_monotonic_time ());
   note (self, TRACKERD_EVENT_BAD_CREDENTIALS, from, "a wrong password, token or certificate");
@@ -196,12 +205,8 @@ answer (TrackerdServer *self, SoupServerMessage *message)
   PeerAddress from;
   if (!remote_of (message, &from))
     return tracker_response_new (TRACKER_STATUS_INTERNAL_ERROR, "");
-  if (!trackerd_quota_has (self->quota, &from, now)) {
-    self->counts.flooded++;
-    note (self, TRACKERD_EVENT_FLOOD, &from, "too many requests");
+  if (!trackerd_server_admit (self, &from))
     return tracker_response_new (TRACKER_STATUS_UNAVAILABLE, "");
-  }
-  trackerd_quota_take (self->quota, &from, 1, now);
   TrackerdLogin login = trackerd_login (self->access, self->digest, message, &from, now, &account);
   if (login == TRACKERD_LOGIN_WRONG)
     trackerd_server_bad_credentials (self, &from);
@@ -261,29 +266,10 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
 /* --- the server ---------------------------------------------------------------------------- */
 
 static gboolean
-on_sweep (gpointer data)
-{
-  TrackerdServer *self = data;
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
-  int64_t now = g_get_monotonic_time ();
-  tracker_registry_expire (self->registry, now);
-  note_state (self);
-  if (tracker_registry_deadline (self->registry) <= now)
-    return G_SOURCE_CONTINUE;
-  self->sweep = 0;
-  return G_SOURCE_REMOVE;
-}
-
-static gboolean
 on_expiry (gpointer data)
 {
   TrackerdServer *self = data;
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
-  int64_t now = g_get_monotonic_time ();
-  tracker_registry_expire (self->registry, now);
-  /* The rest of many soon, but not before who waits. */
-  if (tracker_registry_deadline (self->registry) <= now)
-    self->sweep = self->sweep != 0 ? self->sweep : g_idle_add (on_sweep, self);
+  tracker_registry_expire (self->registry, g_get_monotonic_time ());
   note_state (self);
   return G_SOURCE_CONTINUE;
 }
@@ -297,8 +283,7 @@ open_management (TrackerdServer *self, const char *address, GError **error)
                              .counts = &self->counts,
                              .access = &self->access,
                              .listener = self->listener,
-                             .store = self->store,
-                             .lock = &self->lock};
+                             .sip = self->sip};
   self->management = trackerd_management_new (address, &managed, error);
   return self->management != NULL;
 }
@@ -322,17 +307,44 @@ open_tracker (TrackerdServer *self, const TrackerdServerOptions *options, GError
   return true;
 }
 
+static TrackerResponse *
+answer_sip (void *data, const TrackerRequest *request, const PeerAddress *from)
+{
+  return trackerd_server_answer (data, request, from);
+}
+
+static bool
+admit_sip (void *data, const PeerAddress *from)
+{
+  return trackerd_server_admit (data, from);
+}
+
+static void
+wrong_by_sip (void *data, const PeerAddress *from)
+{
+  trackerd_server_bad_credentials (data, from);
+}
+
+static bool
+open_sip (TrackerdServer *self, const TrackerdServerOptions *options, GError **error)
+{
+  if (options->sip == NULL || (options->sip->plain == NULL && options->sip->secure == NULL))
+    return true;
+  TrackerdSipFuncs funcs = {
+      .answer = answer_sip, .admit = admit_sip, .wrong = wrong_by_sip, .data = self};
+  self->sip = trackerd_sip_new (options->sip, options->digest, &funcs, error);
+  return self->sip != NULL;
+}
+
 TrackerdServer *
 trackerd_server_new (const TrackerdServerOptions *options, GError **error)
 {
-  TrackerRegistryOptions registry = {.random = net_random,
-                                     .changes = trackerd_stores_want_changes (options->store)};
+  TrackerRegistryOptions registry = {.random = net_random};
   if (options->authority != NULL) {
     registry.certify = trackerd_authority_certify;
     registry.certify_data = options->authority;
   }
   g_autoptr (TrackerdServer) self = g_new0 (TrackerdServer, 1);
-  g_rec_mutex_init (&self->lock);
   self->registry = tracker_registry_new (&registry);
   self->quota = trackerd_quota_new (REQUEST_RATE, REQUEST_BURST, net_random, NULL);
   self->events = trackerd_events_new ();
@@ -341,8 +353,7 @@ trackerd_server_new (const TrackerdServerOptions *options, GError **error)
                                          : trackerd_access_load (NULL, TRACKERD_SWARM_OPEN, NULL);
   self->tls = options->certificate != NULL;
   self->expiry = g_timeout_add_seconds (EXPIRY_SECONDS, on_expiry, self);
-  self->store = trackerd_stores_open (options->store, self->registry, &self->lock, error);
-  if (self->store == NULL || !open_tracker (self, options, error) ||
+  if (!open_tracker (self, options, error) || !open_sip (self, options, error) ||
       (options->management != NULL && !open_management (self, options->management, error)))
     return NULL;
   return g_steal_pointer (&self);
@@ -352,18 +363,16 @@ void
 trackerd_server_free (TrackerdServer *self)
 {
   g_clear_pointer (&self->management, trackerd_management_free);
+  g_clear_pointer (&self->sip, trackerd_sip_free);
   g_clear_pointer (&self->listener, net_listener_free);
   if (self->server != NULL)
     soup_server_disconnect (self->server);
   g_clear_object (&self->server);
   g_source_remove (self->expiry);
-  g_clear_handle_id (&self->sweep, g_source_remove);
-  g_clear_pointer (&self->store, trackerd_store_free);
   tracker_registry_free (self->registry);
   trackerd_access_free (self->access);
   trackerd_events_free (self->events);
   trackerd_quota_free (self->quota);
-  g_rec_mutex_clear (&self->lock);
   g_free (self);
 }
 
@@ -377,7 +386,6 @@ trackerd_server_set_certificate (TrackerdServer *self, GTlsCertificate *certific
 void
 trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access)
 {
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
   trackerd_access_free (self->access);
   self->access = access;
   net_listener_ask_certificates (self->listener, trackerd_access_has_certificates (access));
@@ -401,4 +409,16 @@ uint16_t
 trackerd_server_management_port (const TrackerdServer *self)
 {
   return self->management != NULL ? trackerd_management_port (self->management) : 0;
+}
+
+uint16_t
+trackerd_server_sip_port (const TrackerdServer *self)
+{
+  return self->sip != NULL ? trackerd_sip_port (self->sip) : 0;
+}
+
+uint16_t
+trackerd_server_sips_port (const TrackerdServer *self)
+{
+  return self->sip != NULL ? trackerd_sip_secure_port (self->sip) : 0;
 }

@@ -7,20 +7,21 @@
 #include "peer/trackerd/access.h"
 #include "peer/trackerd/authority.h"
 #include "peer/trackerd/events.h"
+#include "peer/trackerd/sip.h"
 
 #include <gio/gio.h>
 
 typedef struct TrackerdServer TrackerdServer;
 
 typedef struct {
-  const char *const *listen;    /* ADDR:PORT, NULL-terminated */
-  const char *management;       /* ADDR:PORT, or NULL = none */
-  GTlsCertificate *certificate; /* NULL = plain HTTP */
-  unsigned max_connections;     /* 0 = 256 */
-  TrackerdAuthority *authority; /* borrowed; NULL = members are not certified */
-  TrackerDigest *digest;        /* borrowed; NULL = no accounts with passwords */
-  TrackerdAccess *access;       /* taken; NULL = all is open */
-  const char *store;            /* URI (stores.h); NULL = memory: */
+  const char *const *listen;     /* ADDR:PORT, NULL-terminated */
+  const char *management;        /* ADDR:PORT, or NULL = none */
+  GTlsCertificate *certificate;  /* NULL = plain HTTP */
+  unsigned max_connections;      /* 0 = 256 */
+  TrackerdAuthority *authority;  /* borrowed; NULL = members are not certified */
+  const TrackerdSipOptions *sip; /* borrowed; NULL = no SIP */
+  TrackerDigest *digest;         /* borrowed; NULL = no accounts with passwords */
+  TrackerdAccess *access;        /* taken; NULL = all is open */
 } TrackerdServerOptions;
 
 /* The error says which address, why, and what to do. */
@@ -39,11 +40,15 @@ TrackerdEvents *trackerd_server_events (TrackerdServer *self);
  * or whom the registry knows. request->account: what the carrier has proven. The caller frees. */
 TrackerResponse *trackerd_server_answer (TrackerdServer *self, const TrackerRequest *request,
                                          const PeerAddress *from);
+/* May there be one more request from there? Counted if so; else its answer is error 5. */
+bool trackerd_server_admit (TrackerdServer *self, const PeerAddress *from);
 /* A password, token or certificate was wrong; it counts as many requests. */
 void trackerd_server_bad_credentials (TrackerdServer *self, const PeerAddress *from);
 
 /* The ports that were asked for as 0. */
 uint16_t trackerd_server_port (const TrackerdServer *self);
 uint16_t trackerd_server_management_port (const TrackerdServer *self);
+uint16_t trackerd_server_sip_port (const TrackerdServer *self); /* 0 = none */
+uint16_t trackerd_server_sips_port (const TrackerdServer *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TrackerdServer, trackerd_server_free)

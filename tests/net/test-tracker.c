@@ -452,8 +452,18 @@ unusable_uris_are_named (void)
       {"", "tracker ''"},
       {"tracker.example", "'tracker.example': this is no address of a tracker"},
       {"ftp://tracker.example/", "https://HOST"},
-      {"sip:tracker.example", "https: and http:"},
-      {"sips:tracker.example", "https: and http:"},
+#ifdef PPSP_SIP
+      {"sip:", "it names no host"},
+      {"sip:tracker.example:x", "sips:HOST:PORT"},
+      {"sip:ann@tracker.example", "sips:HOST:PORT"},
+      {"sip:tracker.example;transport=sctp", "sips:HOST:PORT"},
+      {"sips:tracker.example;transport=udp", "sips:HOST:PORT"},
+      {"sip:tracker.example/video_1", "sips:HOST:PORT"},
+      {"sip:198.51.100.7", "plain SIP to a public address"},
+#else
+      {"sip:tracker.example", "this build has no SIP"},
+      {"sips:tracker.example", "this build has no SIP"},
+#endif
       {"http://198.51.100.7:7846/", "public address"},
       {"https:///x", "host"},
   };

@@ -77,15 +77,17 @@ class Program(unittest.TestCase):
         self.assertRegex(result.stdout, r'^ppsp-tracker \d+\.\d+\.\d+\n$')
         result = subprocess.run([PROGRAM, '--help'], capture_output=True, text=True, check=True)
         for option in ('--listen', '--tls-cert', '--tls-key', '--management', '--config', '--store',
-                       '--users', '--realm', '--access', '--log', '--verbose', '--version'):
+                       '--users', '--realm', '--access', '--sip', '--sips', '--log', '--verbose', '--version'):
             self.assertIn(option, result.stdout)
-        self.assertNotIn('--sip', result.stdout)
 
     def test_refuses_what_this_build_has_not(self):
-        self.refuse(2, '--sip:', '--sip', '[::]:5060')
-        self.refuse(2, '--sips:', '--sips', '[::]:5061')
-        self.refuse(1, 'mysql:x', '--store', 'mysql:x')
-        self.refuse(2, '--sip:', '--config', self.path('c', '[ppsp-tracker]\nsip=[::]:5060\n'))
+        self.refuse(2, 'redis://x', '--store', 'redis://x')
+
+    def test_sip_is_open_on_loopback_only(self):
+        here = ('--listen', '127.0.0.1:0', '--management', '')
+        for words in (('--sip', '[::]:0'), ('--sip', '192.0.2.1:5060'), ('--sip', 'nowhere'),
+                      ('--sips', '127.0.0.1:0')):
+            self.refuse(1, 'sip' if words[0] == '--sips' else 'SIP', *here, *words)
 
     def test_refuses_what_it_cannot_read(self):
         self.refuse(2, '--colour', '--colour')
