@@ -241,6 +241,8 @@ add_item (DlnaDidl *self, const DlnaItem *item)
   g_string_append (self->out, " restricted=\"1\">");
   element_title (self, item);
   element (self, "upnp:class", dlna_didl_class (item));
+  if (item->about != NULL && wants (self, "dc:description"))
+    element (self, "dc:description", item->about);
   if (item->channel_number > 0 && wants (self, "upnp:channelNr"))
     g_string_append_printf (self->out, "<upnp:channelNr>%d</upnp:channelNr>", item->channel_number);
   if (item->channel_name != NULL && wants (self, "upnp:channelName"))

@@ -29,6 +29,7 @@ dlna_item_free (DlnaItem *self)
   g_free (self->title);
   g_free (self->mime);
   g_free (self->extension);
+  g_free (self->about);
   g_free (self->logo);
   g_free (self->logo_profile);
   g_free (self->channel_name);

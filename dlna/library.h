@@ -15,6 +15,7 @@ typedef struct {
   char *extension;    /* of the media path: "ts", "mp4"; NULL = ts */
   char *logo;         /* URI of a picture, or a path beside /media/; NULL = none */
   char *logo_profile; /* its DLNA profile: "JPEG_TN"; NULL = not known */
+  char *about;        /* a line for people: what is on; NULL = none */
   char *channel_name; /* NULL = not a broadcast channel */
   int channel_number; /* 0 = none */
   bool live;

@@ -394,6 +394,45 @@ proxy_api_favourite (const ProxyParts *with, const char *id, SoupServerMessage *
     proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such channel");
 }
 
+/* --- what is on --- */
+
+static void
+write_programme (GString *out, const char *key, const ProxyProgramme *programme)
+{
+  if (!programme)
+    return;
+  proxy_json_key (out, key);
+  g_string_append_c (out, '{');
+  proxy_json_text (out, "title", programme->title);
+  proxy_json_text (out, "about", programme->about);
+  proxy_json_number (out, "start", programme->start);
+  proxy_json_number (out, "stop", programme->stop);
+  g_string_append_c (out, '}');
+}
+
+void
+proxy_api_now (const ProxyParts *with, SoupServerMessage *message)
+{
+  if (!proxy_respond_reads_only (message, "GET, HEAD"))
+    return;
+  const GPtrArray *channels = proxy_catalog_list (with->catalog);
+  GString *out = g_string_new ("{");
+  for (guint i = 0; with->programmes && i < channels->len; i++) {
+    const ProxyChannel *channel = channels->pdata[i];
+    const ProxyProgramme *now, *next;
+    proxy_programmes_now (with->programmes, channel->id, &now, &next);
+    if (!now && !next)
+      continue;
+    proxy_json_key (out, channel->id);
+    g_string_append_c (out, '{');
+    write_programme (out, "now", now);
+    write_programme (out, "next", next);
+    g_string_append_c (out, '}');
+  }
+  g_string_append (out, "}\n");
+  proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
+}
+
 /* --- televisions that can be told to play --- */
 
 static void

@@ -26,6 +26,7 @@ struct ProxyGuideReader {
   size_t at;
   bool cut; /* the list goes on behind text */
   bool finished;
+  char *programmes;                    /* that the head of the list names */
   char *name, *logo, *group, *wish_id; /* of the next link */
   int number;
   ProxyGuideCount count;
@@ -63,7 +64,14 @@ proxy_guide_reader_free (ProxyGuideReader *self)
   forget_entry (self);
   g_bytes_unref (self->text);
   g_free (self->source);
+  g_free (self->programmes);
   g_free (self);
+}
+
+const char *
+proxy_guide_reader_programmes (const ProxyGuideReader *self)
+{
+  return self->programmes;
 }
 
 const ProxyGuideCount *
@@ -187,7 +195,11 @@ read_line (ProxyGuideReader *self, char *line)
   g_strstrip (line);
   if (line[0] == '\0')
     return;
-  if (g_str_has_prefix (line, "#EXTINF:"))
+  if (g_str_has_prefix (line, "#EXTM3U") && !self->programmes) {
+    self->programmes = attribute (line, "x-tvg-url");
+    if (!self->programmes)
+      self->programmes = attribute (line, "url-tvg");
+  } else if (g_str_has_prefix (line, "#EXTINF:"))
     read_extinf (self, line + strlen ("#EXTINF:"));
   else if (g_str_has_prefix (line, "#EXTGRP:")) {
     g_free (self->group);
@@ -249,6 +261,8 @@ typedef struct {
 
 struct ProxyGuide {
   ProxyCatalog *catalog;
+  ProxyGuideFunc func;
+  gpointer data;
   GPtrArray *lists;
   guint refresh;
 
@@ -282,6 +296,13 @@ proxy_guide_new (ProxyCatalog *catalog, const char *const *uris)
   }
   proxy_catalog_keep_sources (catalog, uris);
   return self;
+}
+
+void
+proxy_guide_set_func (ProxyGuide *self, ProxyGuideFunc func, gpointer data)
+{
+  self->func = func;
+  self->data = data;
 }
 
 static void
@@ -360,6 +381,8 @@ succeed (ProxyGuide *self)
     g_message ("channel list %s: %u channels, %u duplicates, %u lines of no use%s", list->uri,
                count->channels, count->duplicates, count->rubbish,
                count->truncated ? "; it is longer than the limit, and the rest was left out" : "");
+  if (self->func)
+    self->func (list->uri, proxy_guide_reader_programmes (self->reader), self->data);
   list->count = *count;
   g_clear_pointer (&list->error, g_free);
   list->failures = 0;

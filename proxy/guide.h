@@ -15,6 +15,10 @@ typedef struct ProxyGuide ProxyGuide;
 ProxyGuide *proxy_guide_new (ProxyCatalog *catalog, const char *const *uris);
 void proxy_guide_free (ProxyGuide *self);
 
+/* Called with each list that was read: the programme guides that it names (x-tvg-url), NULL = none. */
+typedef void (*ProxyGuideFunc) (const char *list, const char *guides, gpointer data);
+void proxy_guide_set_func (ProxyGuide *self, ProxyGuideFunc func, gpointer data);
+
 /* Reads all lists, one after the other, in the background, a little at a time. */
 void proxy_guide_reload (ProxyGuide *self);
 
@@ -42,6 +46,8 @@ void proxy_guide_reader_free (ProxyGuideReader *self);
 /* Takes at most so many lines; false = done: what the list no longer names is swept. */
 bool proxy_guide_reader_step (ProxyGuideReader *self, unsigned lines);
 const ProxyGuideCount *proxy_guide_reader_count (const ProxyGuideReader *self);
+/* The programme guides that its head names, or NULL. */
+const char *proxy_guide_reader_programmes (const ProxyGuideReader *self);
 
 /* A name fit to be shown: valid UTF-8 without control characters, at most 120 letters; NULL if
  * nothing is left. */

@@ -28,7 +28,8 @@ struct _ProxyLibrary {
   ProxyCatalog *catalog;
   ProxySessions *sessions;
   ProxyShelves *shelves;
-  guint telling;     /* of changes */
+  ProxyProgrammes *programmes; /* or NULL */
+  guint telling;               /* of changes */
   GHashTable *looks; /* channel ID -> Look: films that are looked into, for what they contain */
 };
 
@@ -111,6 +112,8 @@ make_item (ProxyLibrary *self, const ProxyChannel *channel, const ProxyShelf *sh
   if (channel->live) {
     item->channel_name = g_strdup (channel->name);
     item->channel_number = channel->number;
+    if (self->programmes)
+      item->about = proxy_programmes_line (self->programmes, channel->id);
   }
   g_autofree char *media = NULL;
   ProxySession *session = NULL;
@@ -182,6 +185,12 @@ static void
 tell (const char *id, gpointer data)
 {
   dlna_library_emit_changed (DLNA_LIBRARY (data), id);
+}
+
+void
+proxy_library_set_programmes (ProxyLibrary *self, ProxyProgrammes *programmes)
+{
+  self->programmes = programmes;
 }
 
 static gboolean

@@ -4,6 +4,7 @@
 
 #include "dlna/library.h"
 #include "proxy/catalog.h"
+#include "proxy/programmes.h"
 #include "proxy/sessions.h"
 
 #define PROXY_TYPE_LIBRARY (proxy_library_get_type ())
@@ -11,6 +12,8 @@ G_DECLARE_FINAL_TYPE (ProxyLibrary, proxy_library, PROXY, LIBRARY, GObject)
 
 /* The catalog must outlive it. */
 ProxyLibrary *proxy_library_new (ProxyCatalog *catalog, ProxySessions *sessions);
+/* Where channels' descriptions come from; it must outlive the library. NULL = none any more. */
+void proxy_library_set_programmes (ProxyLibrary *self, ProxyProgrammes *programmes);
 /* The catalog has changed: tells the home. */
 void proxy_library_changed (ProxyLibrary *self);
 /* Keeps what a session has learned of its content. */

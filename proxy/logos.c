@@ -16,7 +16,7 @@ enum {
   MAX_FILES = 4096,
   FETCH_S = 15,
 };
-#define FAILED_US (10 * 60 * G_USEC_PER_SEC)
+#define FAILED_US (2 * 60 * G_USEC_PER_SEC)
 #define KEPT_S (30 * 86400)
 #define PATH "/logo/"
 

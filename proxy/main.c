@@ -41,6 +41,7 @@ typedef struct {
   ProxyLogos *logos;
   ProxyHome *home;
   ProxyGuide *guide;
+  ProxyProgrammes *programmes;
   ProxyWeb *web;
 } App;
 
@@ -79,6 +80,12 @@ static bool
 media_server (DlnaServerStats *out, gpointer data)
 {
   return proxy_home_media_server (((App *)data)->home, out);
+}
+
+static void
+on_list (const char *list, const char *guides, gpointer data)
+{
+  proxy_programmes_follow (((App *)data)->programmes, list, guides);
 }
 
 static gboolean
@@ -210,12 +217,16 @@ make_home (App *app, GError **error)
   if (!app->home)
     return false;
   app->guide = proxy_guide_new (app->catalog, (const char *const *)app->config.channels);
+  app->programmes = proxy_programmes_new (app->catalog, NULL, NULL);
+  proxy_library_set_programmes (app->library, app->programmes);
+  proxy_guide_set_func (app->guide, on_list, app);
   ProxyParts web = {
       .server = app->server,
       .name = app->config.name,
       .catalog = app->catalog,
       .sessions = app->sessions,
       .guide = app->guide,
+      .programmes = app->programmes,
       .media = app->media,
       .renderers = proxy_home_renderers (app->home),
       .hls = app->hls,
@@ -236,6 +247,9 @@ clear (App *app)
 {
   g_clear_pointer (&app->web, proxy_web_free);
   g_clear_pointer (&app->guide, proxy_guide_free);
+  if (app->library)
+    proxy_library_set_programmes (app->library, NULL);
+  g_clear_pointer (&app->programmes, proxy_programmes_free);
   g_clear_pointer (&app->home, proxy_home_free);
   g_clear_pointer (&app->media, dlna_media_free);
   g_clear_pointer (&app->quirks, dlna_quirks_free);

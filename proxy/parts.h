@@ -10,6 +10,7 @@
 #include "proxy/catalog.h"
 #include "proxy/guide.h"
 #include "proxy/hls.h"
+#include "proxy/programmes.h"
 #include "proxy/sessions.h"
 
 /* All must outlive the web; those marked may be NULL. */
@@ -18,13 +19,14 @@ typedef struct {
   const char *name;
   ProxyCatalog *catalog;
   ProxySessions *sessions;
-  ProxyGuide *guide;        /* or NULL */
-  DlnaMedia *media;         /* or NULL */
-  DlnaRenderers *renderers; /* or NULL */
-  ProxyHls *hls;            /* or NULL */
-  NetListener *listener;    /* or NULL */
-  NetUdp *udp;              /* or NULL */
-  NetCache *cache;          /* or NULL */
+  ProxyGuide *guide;           /* or NULL */
+  ProxyProgrammes *programmes; /* or NULL */
+  DlnaMedia *media;            /* or NULL */
+  DlnaRenderers *renderers;    /* or NULL */
+  ProxyHls *hls;               /* or NULL */
+  NetListener *listener;       /* or NULL */
+  NetUdp *udp;                 /* or NULL */
+  NetCache *cache;             /* or NULL */
   /* More lines for the page's warnings; or NULL. */
   void (*warnings) (GPtrArray *out, gpointer data);
   /* The numbers of the MediaServer; false = there is none now. Or NULL. */

@@ -137,6 +137,8 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
                      proxy_metrics_write (&self->with, self->started));
   } else if (g_str_equal (path, "/api/v1/status"))
     proxy_api_status (&self->with, self->started, message);
+  else if (g_str_equal (path, "/api/v1/now"))
+    proxy_api_now (&self->with, message);
   else if (g_str_equal (path, "/api/v1/channels"))
     proxy_api_channels (&self->with, message);
   else if (g_str_equal (path, tv) || g_str_has_prefix (path, "/api/v1/renderers/"))

@@ -181,6 +181,31 @@
     }
   }
 
+  var programmes = {}, asked = 0;
+
+  function clock(seconds) {
+    var time = new Date(seconds * 1000);
+    return ('0' + time.getHours()).slice(-2) + ':' + ('0' + time.getMinutes()).slice(-2);
+  }
+
+  function showNow(item) {
+    var p = programmes[item.channel.id], text = [];
+    if (p && p.now) text.push(clock(p.now.start) + ' ' + p.now.title);
+    if (p && p.next) text.push(clock(p.next.start) + ' ' + p.next.title);
+    item.now.textContent = text.join('. ');
+  }
+
+  /* Once a minute is often enough for what changes by the quarter of an hour. */
+  function loadProgrammes() {
+    if (Date.now() - asked < 60000) return;
+    asked = Date.now();
+    request('GET', '/api/v1/now', null, function (status, answer) {
+      if (status !== 200 || !answer) return;
+      programmes = answer;
+      Array.prototype.forEach.call(get('channels').children, showNow);
+    });
+  }
+
   function showState(item) {
     var a = active[item.channel.id];
     var name = a ? a.state : 'idle';
@@ -216,6 +241,7 @@
     if (channel.logo) row.appendChild(logo(channel));
     row.appendChild(element('span', 'title', channel.name));
     row.appendChild(element('span', 'group hide-small', channel.group || ''));
+    item.now = row.appendChild(element('span', 'now hide-small'));
     item.facts = row.appendChild(element('span', 'facts'));
     item.state = row.appendChild(element('span', 'state'));
     item.channel = channel;
@@ -243,6 +269,7 @@
       item = makeItem(channel);
       list.appendChild(item);
       showState(item);
+      showNow(item);
       if (channel.id === openId) toggle(item);
       if (channel.id === focused) item.firstChild.focus();
     });
@@ -320,6 +347,7 @@
       if (status === 200 && answer) showStatus(answer);
       else get('summary').textContent = 'The gateway does not answer.';
       loadRenderers();
+      loadProgrammes();
       clearTimeout(timer);
       timer = setTimeout(poll, POLL);
     });

@@ -69,10 +69,13 @@ test_logo (void)
 
   item->logo = g_strdup ("/logo/news-1.jpg");
   item->logo_profile = g_strdup ("JPEG_TN");
+  item->about = g_strdup ("20:00 This & that");
   text = write_item (item, NULL, false);
   g_assert_nonnull (strstr (text, "<upnp:albumArtURI dlna:profileID=\"JPEG_TN\">" BASE
                                   "/logo/news-1.jpg</upnp:albumArtURI>"));
+  g_assert_nonnull (strstr (text, "<dc:description>20:00 This &amp; that</dc:description>"));
   without = write_item (item, "res", false);
+  g_assert_null (strstr (without, "dc:description"));
   g_assert_null (strstr (without, "albumArtURI"));
 }
 

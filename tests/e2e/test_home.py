@@ -3,6 +3,8 @@
 """The gateway in a home whose network does what networks do: a television finds it, always, and
 nobody else ever does."""
 
+import gzip
+import json
 import os
 import signal
 import socket
@@ -15,6 +17,8 @@ from world import INTERNET, LAN, PATIENCE, figure, wait_until
 
 # A content that is listed and never played.
 LINK = 'ppsp:' + '5a' * 32 + '?cl=1000000&ty=video%2Fmp2t'
+LIVE_LINK = ('ppsp:0d1a88c88615d437fbb8bf9e1942a1929f28562706ae6c2bd399e7b1bfb6d1e9e75b92b4aa42917ae1c61b7'
+             '01ef035c3fe7be3009cbafe5a2f71316c902dcf0d00?ci=3&ca=4&cs=1128&ns=64')
 MEDIA_SERVER = control_point.MEDIA_SERVER
 
 
@@ -291,6 +295,57 @@ def it_says_goodbye_and_is_known_again(here):
         process.wait()
 
 
+def what_is_on_and_the_logo_are_shown(here):
+    """A list names a programme guide and a logo; the television shows both."""
+    here.build_network()
+    now = time.time()
+    guide = os.path.join(here.folder, 'guide.xml.gz')
+    moment = '%Y%m%d%H%M%S +0000'
+    with gzip.open(guide, 'wt', encoding='utf-8') as file:
+        file.write('<?xml version="1.0"?><tv><channel id="news.tv"><display-name>N</display-name></channel>')
+        for title, begin, end in (('Before', -7200, -600), ('On & now', -600, 1200), ('Next', 1200, 3600)):
+            file.write('<programme start="%s" stop="%s" channel="news.tv"><title>%s</title></programme>' % (
+                time.strftime(moment, time.gmtime(now + begin)),
+                time.strftime(moment, time.gmtime(now + end)), title.replace('&', '&amp;')))
+        file.write('</tv>')
+    picture = os.path.join(here.folder, 'logo.png')
+    subprocess.run(['ffmpeg', '-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=640x320', '-frames:v', '1',
+                    picture], check=True)
+    here.run('logos', ['python3', '-m', 'http.server', '8099', '--bind', LAN['gw'], '--directory',
+                       here.folder], 'gw')
+    wait_until('the logo can be had', PATIENCE, lambda: here.get(
+        'gw', f'http://{LAN["gw"]}:8099/logo.png', quiet=True, timeout=2))
+    path = os.path.join(here.folder, 'list.m3u')
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(f'#EXTM3U x-tvg-url="file://{guide}"\n#EXTINF:-1 tvg-id="news.tv" tvg-logo='
+                   f'"http://{LAN["gw"]}:8099/logo.png",News\n{LIVE_LINK}\n')
+    process = here.run('gateway', [
+        world.program('ppsp-proxy'), '--interface', 'lan0', '--name', 'Home', '--peer', '[::]:7574',
+        '--state', os.path.join(here.folder, 'state'), '--channels', f'file://{path}'], 'gw')
+    here.wait_healthy('gw', 'http://127.0.0.1:8574/healthz', process)
+    page = f'http://{LAN["gw"]}:8574'
+    wait_until('the guide is read', PATIENCE, lambda: json.loads(here.get('tv', f'{page}/api/v1/now')))
+    programmes = json.loads(here.get('tv', f'{page}/api/v1/now'))['news.tv']
+    assert programmes['now']['title'] == 'On & now' and programmes['next']['title'] == 'Next', programmes
+    with here.at('tv'):
+        server = control_point.find('lan0', 'Home')
+        element = server.browse('all:')[0][0]
+    about = element.findtext(f'{control_point.DC}description')
+    print(f'    {about}')
+    assert 'On & now' in about and 'Next' in about and 'Before' not in about, about
+    art = element.find(f'{control_point.UPNP}albumArtURI')
+    code, headers, body = here.status('tv', art.text)
+    assert code == 200 and headers['Content-Type'] in ('image/jpeg', 'image/png'), (code, str(headers))
+    if art.get('{urn:schemas-dlna-org:metadata-1-0/}profileID') == 'JPEG_TN':
+        small = os.path.join(here.folder, 'small.jpg')
+        with open(small, 'wb') as file:
+            file.write(body)
+        size = subprocess.run(['ffprobe', '-v', 'error', '-show_entries', 'stream=codec_name,width,height',
+                               '-of', 'csv=p=0', small], check=True, capture_output=True, text=True).stdout
+        figure('the logo of 640 by 320', size.strip(), '', '')
+        assert size.strip() == 'mjpeg,160,80', size
+
+
 if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
         the_internet_sees_nothing,
@@ -299,4 +354,5 @@ if __name__ == '__main__':
         several_interfaces_come_and_go_alone,
         multicast_that_is_filtered_comes_back,
         two_gateways_live_in_one_home,
-        it_says_goodbye_and_is_known_again]))
+        it_says_goodbye_and_is_known_again,
+        what_is_on_and_the_logo_are_shown]))

@@ -50,9 +50,13 @@ test_attributes (void)
       "%s\n"
       "%s",
       first, second, third);
-  ProxyGuideCount count = take (catalog, "http://list/", text, -1);
-  g_assert_cmpuint (count.channels, ==, 3);
-  g_assert_cmpuint (count.rubbish, ==, 0);
+  g_autoptr (GBytes) bytes = g_bytes_new (text, strlen (text));
+  g_autoptr (ProxyGuideReader) reader = proxy_guide_reader_new (catalog, "http://list/", bytes);
+  while (proxy_guide_reader_step (reader, 100))
+    ;
+  g_assert_cmpstr (proxy_guide_reader_programmes (reader), ==, "http://epg/");
+  g_assert_cmpuint (proxy_guide_reader_count (reader)->channels, ==, 3);
+  g_assert_cmpuint (proxy_guide_reader_count (reader)->rubbish, ==, 0);
   const ProxyChannel *channel = find (catalog, 0);
   g_assert_cmpstr (channel->id, ==, "ard.de");
   g_assert_cmpstr (channel->name, ==, "Das Erste");
