@@ -314,15 +314,16 @@ peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t dela
     n++;
     bytes += f->bytes;
     peer_chunks_remove (self->in_flight, (PeerRange){f->chunk, f->chunk + 1});
-    rtt = f->again ? rtt : now - f->sent;
     measure_patience (self, now, f);
     peer_path_arrived (&self->path, f->bytes);
     if (f->again)
       mend_lost_proof (self, now, f->chunk);
+    /* what was overtaken may have waited over there for hashes that were lost: no time of the way */
     if (f->sent < self->newest_acked)
       continue;
     self->newest_acked = f->sent;
-    self->newest_rtt = f->again ? self->newest_rtt : now - f->sent;
+    if (!f->again)
+      self->newest_rtt = rtt = now - f->sent;
   }
   g_array_set_size (self->flights, kept);
   compact (self->flights, &self->flights_first);

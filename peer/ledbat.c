@@ -49,7 +49,7 @@
 #define LOSS_PERCENT 50     /* section 2.4.2 */
 #define LOSS_PERCENT_MAX 99 /* ours */
 #define TOLERANCE_MAX 10    /* percent, ours */
-#define LOSS_MEMORY 500     /* datagrams, ours */
+#define LOSS_MEMORY 1000    /* datagrams, ours: of these, what is tolerated may be lost at once */
 
 static bool
 is_less (uint64_t a, uint64_t b)
@@ -309,11 +309,9 @@ peer_ledbat_on_ack (PeerLedbat *self, int64_t now, uint64_t delay, int64_t rtt, 
   }
   self->cwnd = at_least_min_cwnd (self, self->cwnd);
   update_cto (self, rtt);
-  self->passed += (double)bytes_acked;
-  if (self->passed > datagrams (self, 2 * LOSS_MEMORY)) {
-    self->passed /= 2;
-    self->lost /= 2;
-  }
+  self->borne -= (double)bytes_acked * self->options.loss_tolerance / 100;
+  if (self->borne < 0)
+    self->borne = 0;
 }
 
 void
@@ -322,14 +320,18 @@ peer_ledbat_on_rtt (PeerLedbat *self, int64_t rtt)
   update_cto (self, rtt);
 }
 
-/* Is no more lost than what a way may lose that is not full? Of the last LOSS_MEMORY datagrams at
- * least, so that it is a share and not an accident; BBR draws the same line, at 2 %. */
+/* Is no more lost than what a way may lose that is not full? What arrives pays for what is lost, so
+ * the tolerated share is borne for ever, and of more than that each loss counts as RFC 6817 has it.
+ * BBR draws the same line, at 2 %. */
 static bool
-is_tolerated (const PeerLedbat *self)
+is_tolerated (PeerLedbat *self, size_t bytes)
 {
-  double all = self->passed + self->lost, least = datagrams (self, LOSS_MEMORY);
-  return self->lost * 100 <= (all > least ? all : least) * self->options.loss_tolerance &&
-         self->options.loss_tolerance > 0;
+  double borne = self->borne + (double)bytes;
+
+  if (borne > datagrams (self, LOSS_MEMORY) * self->options.loss_tolerance / 100)
+    return false;
+  self->borne = borne;
+  return true;
 }
 
 void
@@ -339,13 +341,11 @@ peer_ledbat_on_loss (PeerLedbat *self, int64_t now, int64_t sent, size_t bytes)
   double percent = queue ? LOSS_PERCENT : self->options.loss_percent;
   double left = at_least_min_cwnd (self, self->cwnd * percent / 100.0);
 
-  self->lost += (double)bytes;
   if (self->last_cut != NEVER && sent < self->last_cut)
     return;
-  if (!queue && is_tolerated (self))
+  if (!queue && is_tolerated (self, bytes))
     return;
   self->last_cut = now;
-  self->lost = 0; /* what was lost until now has had its cut */
   if (left < self->cwnd)
     self->cwnd = left;
   /* where a loss without a queue is no sign of a full path (RFC 7574, 8.15), it does not end slow

@@ -38,7 +38,7 @@ typedef struct {
   unsigned n_current, next_current;
   bool slow_start;
   int64_t last_cut;             /* us: what was sent before it and is lost is known by it */
-  double passed, lost;          /* bytes, of the last while: acknowledged, and lost */
+  double borne;                 /* bytes of loss that was tolerated, less what arrived for it */
   int64_t cto;                  /* us */
   int64_t srtt, rttvar;         /* us; srtt 0 = no sample yet */
   int64_t queuing;              /* us */

@@ -28,11 +28,11 @@ PURE_CALLS = re.compile(
 
 # Libraries that one place alone may name: pattern of the header, who may.
 LIBRARIES = [
-    (re.compile(r'^sqlite3'), {'proxy/catalog.c', 'peer/trackerd/store.c'}),
+    (re.compile(r'^sqlite3'), {'proxy/catalog.c', 'peer/trackerd/store-sqlite.c'}),
     (re.compile(r'^(lib)?(gupnp|gssdp)'), {'dlna/'}),
     (re.compile(r'^sofia-sip'), {'peer/net/sip-stack.c', 'peer/net/sip-stack.h'}),
     (re.compile(r'^openssl/'), {'peer/crypto.c'}),
-    (re.compile(r'^hiredis'), {'peer/trackerd/store.c'}),
+    (re.compile(r'^hiredis'), {'peer/trackerd/store-redis.c'}),
 ]
 
 # What of ours each folder may include; tests may include anything.

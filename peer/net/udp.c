@@ -3,6 +3,12 @@
  * A turn of it: take in what has come, let the engine answer, hand on its events, let it answer
  * to what they caused, sleep until its deadline.
  *
+ * A stream's datagrams come one by one, so what a turn costs counts. GLib takes the socket out of
+ * its poll while a source is dispatched, and back in, unless the source may recurse, and tells
+ * itself of either through a descriptor, as of each new ready time: three calls to the kernel and
+ * another round of the loop. So this source may recurse (and does not), and says in prepare() how
+ * long it can wait.
+ *
  * Answers are collected after a whole batch was taken in, and so an acknowledgement covers the
  * batch. Both ways are capped, so that HTTP, which shares the loop, gets its turn under any load. */
 #include "peer/net/udp.h"
@@ -31,6 +37,8 @@ struct NetUdp {
   gpointer tag; /* of the socket in the source */
   GIOCondition waits_for;
   int64_t now;      /* of this turn */
+  int64_t ready_at; /* us: the next turn, if nothing comes before; PEER_NEVER */
+  bool in_turn;
   int64_t clock_at; /* us: when the wall clock is looked at next */
 };
 
@@ -116,26 +124,26 @@ static void
 sleep_until (NetUdp *self, SendResult result)
 {
   GIOCondition waits_for = G_IO_IN;
-  int64_t ready = -1;
   if (result == SEND_BLOCKED) {
     waits_for |= G_IO_OUT; /* and no deadline: the engine could not send */
-  } else if (result == SEND_CAPPED) {
-    ready = 0;
+    self->ready_at = PEER_NEVER;
   } else {
-    int64_t deadline = peer_engine_deadline (self->engine);
-    ready = deadline == PEER_NEVER ? -1 : MAX (deadline, 0);
+    self->ready_at = result == SEND_CAPPED ? 0 : peer_engine_deadline (self->engine);
   }
   if (waits_for != self->waits_for) {
     g_source_modify_unix_fd (self->source, self->tag, waits_for);
     self->waits_for = waits_for;
   }
-  g_source_set_ready_time (self->source, ready);
 }
 
 static gboolean
 turn (GSource *source, GSourceFunc callback, gpointer data)
 {
   NetUdp *self = ((UdpSource *)source)->udp;
+  if (self->in_turn) /* a handler of events runs the loop: the rest can wait for it */
+    return G_SOURCE_CONTINUE;
+  self->in_turn = true;
+  self->ready_at = PEER_NEVER;
   self->now = g_get_monotonic_time ();
   look_at_clock (self);
   if (g_source_query_unix_fd (source, self->tag) & (G_IO_IN | G_IO_ERR))
@@ -149,10 +157,32 @@ turn (GSource *source, GSourceFunc callback, gpointer data)
       result = SEND_CAPPED;
   }
   sleep_until (self, result);
+  self->in_turn = false;
   return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs udp_source_funcs = {.dispatch = turn};
+/* Is the deadline here? timeout: ms until then; -1 = none. */
+static gboolean
+prepare (GSource *source, int *timeout)
+{
+  const NetUdp *self = ((UdpSource *)source)->udp;
+  int64_t left = self->ready_at - g_source_get_time (source);
+  *timeout = -1;
+  if (self->in_turn || self->ready_at == PEER_NEVER)
+    return FALSE;
+  *timeout = left <= 0 ? 0 : (int)MIN (left / 1000 + (left % 1000 > 0), INT_MAX);
+  return left <= 0;
+}
+
+/* That the socket is ready GLib sees itself. */
+static gboolean
+check (GSource *source)
+{
+  int timeout;
+  return prepare (source, &timeout);
+}
+
+static GSourceFuncs udp_source_funcs = {.prepare = prepare, .check = check, .dispatch = turn};
 
 NetUdp *
 net_udp_new (const char *address, const PeerEngineOptions *options, NetUdpEventFunc func,
@@ -179,7 +209,7 @@ net_udp_new (const char *address, const PeerEngineOptions *options, NetUdpEventF
   g_source_set_static_name (self->source, "ppsp-udp");
   self->waits_for = G_IO_IN;
   self->tag = g_source_add_unix_fd (self->source, net_socket_fd (socket), self->waits_for);
-  g_source_set_ready_time (self->source, 0);
+  g_source_set_can_recurse (self->source, TRUE);
   g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
   g_source_attach (self->source, context);
   return self;
@@ -220,7 +250,7 @@ net_udp_now (const NetUdp *self)
 void
 net_udp_wake (NetUdp *self)
 {
-  g_source_set_ready_time (self->source, 0);
+  self->ready_at = 0;
 }
 
 void

@@ -71,7 +71,8 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
       {"access", 0, 0, G_OPTION_ARG_FILENAME, &self->access,
        "Which swarms are closed, to whom, and who is denied; tokens and certificates of accounts",
        "FILE"},
-      {"store", 0, 0, G_OPTION_ARG_STRING, &self->store, "Where peers are kept (memory:)", "URI"},
+      {"store", 0, 0, G_OPTION_ARG_STRING, &self->store,
+       "Where peers are kept: memory: (the default), sqlite:FILE, redis://HOST:PORT/NAME", "URI"},
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &self->config, "The same options in a key file",
        "FILE"},
       {"log", 0, 0, G_OPTION_ARG_STRING, &self->log, NET_LOG_HELP, "WHERE"},
@@ -96,12 +97,6 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
 static bool
 is_in_this_build (const Tracker *self, GError **error)
 {
-  if (self->store != NULL && !g_str_equal (self->store, "memory:")) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                 "--store %s: this build keeps peers in memory only; leave it out or say memory:",
-                 self->store);
-    return false;
-  }
   if ((self->tls_cert != NULL) != (self->tls_key != NULL)) {
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                          "--tls-cert and --tls-key need each other");
@@ -215,6 +210,7 @@ start (Tracker *self, GError **error)
       .authority = self->authority,
       .digest = self->digest,
       .access = g_steal_pointer (&access),
+      .store = self->store,
   };
   self->server = trackerd_server_new (&options, error);
   if (self->server == NULL)

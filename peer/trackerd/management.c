@@ -75,6 +75,14 @@ put_registry (GString *out, const TrackerRegistryStats *stats)
                        stats->certified);
   net_metrics_gauge (out, "ppsp_tracker_certificates", "Certificates kept to be given to others.",
                      stats->certificates);
+  net_metrics_counter (out, "ppsp_tracker_uploaded_bytes", "Bytes that peers report to have sent.",
+                       stats->uploaded);
+  net_metrics_counter (out, "ppsp_tracker_downloaded_bytes",
+                       "Bytes that peers report to have received.", stats->downloaded);
+  net_metrics_counter (out, "ppsp_tracker_late_chunks",
+                       "Chunks that peers report to have received too late.", stats->late);
+  net_metrics_gauge (out, "ppsp_tracker_chunk_ranges", "Ranges of chunks that peers say they have.",
+                     stats->ranges);
 }
 
 static void
@@ -92,6 +100,22 @@ put_counts (GString *out, const TrackerdCounts *counts)
 }
 
 static void
+put_store (GString *out, const TrackerdStore *store)
+{
+  TrackerdStoreStats stats;
+  trackerd_store_stats (store, &stats);
+  net_metrics_gauge (out, "ppsp_tracker_store_connected", "1 = the store can be reached.",
+                     stats.connected);
+  net_metrics_counter (out, "ppsp_tracker_store_written", "Records given to the store.",
+                       stats.written);
+  net_metrics_counter (out, "ppsp_tracker_store_read", "Records taken from the store.", stats.read);
+  net_metrics_counter (out, "ppsp_tracker_store_refused",
+                       "Records of the store that were malformed, or over a limit.", stats.refused);
+  net_metrics_counter (out, "ppsp_tracker_store_failures",
+                       "Writes that failed, and connections that were lost.", stats.failures);
+}
+
+static void
 on_metrics (TrackerdManagement *self, SoupServerMessage *message)
 {
   TrackerRegistryStats stats;
@@ -100,6 +124,7 @@ on_metrics (TrackerdManagement *self, SoupServerMessage *message)
   net_metrics_program (out, self->since);
   put_registry (out, &stats);
   put_counts (out, self->managed.counts);
+  put_store (out, self->managed.store);
   net_metrics_listener (out, self->managed.listener);
   if (self->managed.sip != NULL)
     trackerd_sip_metrics (self->managed.sip, out);
@@ -538,6 +563,7 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
             gpointer data)
 {
   TrackerdManagement *self = data;
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (self->managed.lock);
   const char *method = soup_server_message_get_method (message);
   bool get = g_strcmp0 (method, "GET") == 0 || g_strcmp0 (method, "HEAD") == 0;
   bool patch = g_strcmp0 (method, "PATCH") == 0;

@@ -8,6 +8,7 @@
 #include "peer/trackerd/events.h"
 #include "peer/trackerd/quota.h"
 #include "peer/trackerd/sip.h"
+#include "peer/trackerd/store.h"
 
 #include <gio/gio.h>
 
@@ -30,6 +31,8 @@ typedef struct {
   TrackerdAccess *const *access; /* it may change */
   const NetListener *listener;   /* of the peers */
   const TrackerdSip *sip;        /* NULL = none */
+  const TrackerdStore *store;
+  GRecMutex *lock; /* of all of it but the listener */
 } TrackerdManaged;
 
 /* address: ADDR:PORT. The error says which, why, and what to do. */

@@ -12,6 +12,7 @@
 #include "peer/trackerd/login.h"
 #include "peer/trackerd/management.h"
 #include "peer/trackerd/quota.h"
+#include "peer/trackerd/stores.h"
 
 #include <libsoup/soup.h>
 #include <string.h>
@@ -29,7 +30,9 @@
 #define BAD_CREDENTIALS_COST 32
 
 struct TrackerdServer {
+  GRecMutex lock; /* of all that more than one thread may touch */
   TrackerRegistry *registry;
+  TrackerdStore *store;
   TrackerdSip *sip; /* NULL = none */
   TrackerdAccess *access;
   TrackerDigest *digest;
@@ -42,7 +45,7 @@ struct TrackerdServer {
   uint16_t port;
   bool tls;
   bool has_peers; /* the machine of section 2.3 is STARTED */
-  guint expiry;
+  guint expiry, sweep;
 };
 
 static bool
@@ -117,6 +120,7 @@ trackerd_server_answer (TrackerdServer *self, const TrackerRequest *request,
                         const PeerAddress *from)
 {
   TrackerRegistryStats before;
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
   TrackerStatus status = trackerd_access_judge (self->access, request, from);
   self->counts.logins += request->account != NULL;
   if (status == TRACKER_STATUS_FORBIDDEN) {
@@ -149,6 +153,7 @@ trackerd_server_admit (TrackerdServer *self, const PeerAddress *from)
 void
 trackerd_server_bad_credentials (TrackerdServer *self, const PeerAddress *from)
 {
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
   self->counts.bad_credentials++;
   trackerd_quota_take (self->quota, from, BAD_CREDENTIALS_COST, g_get_monotonic_time ());
   note (self, TRACKERD_EVENT_BAD_CREDENTIALS, from, "a wrong password, token or certificate");
@@ -266,10 +271,29 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
 /* --- the server ---------------------------------------------------------------------------- */
 
 static gboolean
+on_sweep (gpointer data)
+{
+  TrackerdServer *self = data;
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  int64_t now = g_get_monotonic_time ();
+  tracker_registry_expire (self->registry, now);
+  note_state (self);
+  if (tracker_registry_deadline (self->registry) <= now)
+    return G_SOURCE_CONTINUE;
+  self->sweep = 0;
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
 on_expiry (gpointer data)
 {
   TrackerdServer *self = data;
-  tracker_registry_expire (self->registry, g_get_monotonic_time ());
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  int64_t now = g_get_monotonic_time ();
+  tracker_registry_expire (self->registry, now);
+  /* The rest of many soon, but not before who waits. */
+  if (tracker_registry_deadline (self->registry) <= now)
+    self->sweep = self->sweep != 0 ? self->sweep : g_idle_add (on_sweep, self);
   note_state (self);
   return G_SOURCE_CONTINUE;
 }
@@ -283,7 +307,9 @@ open_management (TrackerdServer *self, const char *address, GError **error)
                              .counts = &self->counts,
                              .access = &self->access,
                              .listener = self->listener,
-                             .sip = self->sip};
+                             .sip = self->sip,
+                             .store = self->store,
+                             .lock = &self->lock};
   self->management = trackerd_management_new (address, &managed, error);
   return self->management != NULL;
 }
@@ -339,12 +365,14 @@ open_sip (TrackerdServer *self, const TrackerdServerOptions *options, GError **e
 TrackerdServer *
 trackerd_server_new (const TrackerdServerOptions *options, GError **error)
 {
-  TrackerRegistryOptions registry = {.random = net_random};
+  TrackerRegistryOptions registry = {.random = net_random,
+                                     .changes = trackerd_stores_want_changes (options->store)};
   if (options->authority != NULL) {
     registry.certify = trackerd_authority_certify;
     registry.certify_data = options->authority;
   }
   g_autoptr (TrackerdServer) self = g_new0 (TrackerdServer, 1);
+  g_rec_mutex_init (&self->lock);
   self->registry = tracker_registry_new (&registry);
   self->quota = trackerd_quota_new (REQUEST_RATE, REQUEST_BURST, net_random, NULL);
   self->events = trackerd_events_new ();
@@ -353,7 +381,8 @@ trackerd_server_new (const TrackerdServerOptions *options, GError **error)
                                          : trackerd_access_load (NULL, TRACKERD_SWARM_OPEN, NULL);
   self->tls = options->certificate != NULL;
   self->expiry = g_timeout_add_seconds (EXPIRY_SECONDS, on_expiry, self);
-  if (!open_tracker (self, options, error) || !open_sip (self, options, error) ||
+  self->store = trackerd_stores_open (options->store, self->registry, &self->lock, error);
+  if (self->store == NULL || !open_tracker (self, options, error) || !open_sip (self, options, error) ||
       (options->management != NULL && !open_management (self, options->management, error)))
     return NULL;
   return g_steal_pointer (&self);
@@ -369,10 +398,13 @@ trackerd_server_free (TrackerdServer *self)
     soup_server_disconnect (self->server);
   g_clear_object (&self->server);
   g_source_remove (self->expiry);
+  g_clear_handle_id (&self->sweep, g_source_remove);
+  g_clear_pointer (&self->store, trackerd_store_free);
   tracker_registry_free (self->registry);
   trackerd_access_free (self->access);
   trackerd_events_free (self->events);
   trackerd_quota_free (self->quota);
+  g_rec_mutex_clear (&self->lock);
   g_free (self);
 }
 
@@ -386,6 +418,7 @@ trackerd_server_set_certificate (TrackerdServer *self, GTlsCertificate *certific
 void
 trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access)
 {
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
   trackerd_access_free (self->access);
   self->access = access;
   net_listener_ask_certificates (self->listener, trackerd_access_has_certificates (access));

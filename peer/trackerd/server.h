@@ -14,14 +14,15 @@
 typedef struct TrackerdServer TrackerdServer;
 
 typedef struct {
-  const char *const *listen;     /* ADDR:PORT, NULL-terminated */
-  const char *management;        /* ADDR:PORT, or NULL = none */
-  GTlsCertificate *certificate;  /* NULL = plain HTTP */
-  unsigned max_connections;      /* 0 = 256 */
-  TrackerdAuthority *authority;  /* borrowed; NULL = members are not certified */
+  const char *const *listen;    /* ADDR:PORT, NULL-terminated */
+  const char *management;       /* ADDR:PORT, or NULL = none */
+  GTlsCertificate *certificate; /* NULL = plain HTTP */
+  unsigned max_connections;     /* 0 = 256 */
+  TrackerdAuthority *authority; /* borrowed; NULL = members are not certified */
   const TrackerdSipOptions *sip; /* borrowed; NULL = no SIP */
-  TrackerDigest *digest;         /* borrowed; NULL = no accounts with passwords */
-  TrackerdAccess *access;        /* taken; NULL = all is open */
+  TrackerDigest *digest;        /* borrowed; NULL = no accounts with passwords */
+  TrackerdAccess *access;       /* taken; NULL = all is open */
+  const char *store;            /* URI (stores.h); NULL = memory: */
 } TrackerdServerOptions;
 
 /* The error says which address, why, and what to do. */

@@ -71,6 +71,9 @@ def cell(leechers, delay, loss, megabytes):
             finally:
                 way.close()
                 seeder.close()
+    if {'ppsp', 'libtorrent uTP'} <= results.keys():
+        throughput.compare({name: [result] for name, result in results.items()}, 'ppsp',
+                           'libtorrent uTP')
     return results
 
 

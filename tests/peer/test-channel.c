@@ -172,6 +172,27 @@ test_what_rests_on_lost_hashes_is_no_loss (void)
   g_assert_cmpuint (self->flight_bytes, ==, 0);
 }
 
+/* What rests on lost hashes is acknowledged when those have come again: its way took no longer. Else
+ * losses would be found later and later. */
+static void
+test_what_waited_for_hashes_measures_nothing (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (false);
+  const PeerRange four = {0, 4};
+  for (uint64_t i = 0; i < 5; i++)
+    peer_channel_sent (self, START, i, BYTES, i == 0 ? four : one (i));
+  peer_channel_sent (self, START + MS, 5, BYTES, one (5));
+  g_assert_cmpuint (peer_channel_acked (self, START + 41 * MS, (PeerRange){4, 6}, 20 * MS), ==, 2);
+  g_assert_cmpint (self->ledbat.srtt, ==, 40 * MS);
+  g_assert_cmpuint (peer_channel_acked (self, START + 140 * MS, (PeerRange){1, 4}, 20 * MS), ==, 3);
+  g_assert_cmpint (self->ledbat.srtt, ==, 40 * MS);
+  g_assert_cmpint (self->newest_rtt, ==, 40 * MS);
+  peer_channel_sent (self, START + 150 * MS, 6, BYTES, one (6));
+  g_assert_cmpuint (peer_channel_acked (self, START + 270 * MS, one (6), 20 * MS), ==, 1);
+  g_assert_cmpint (self->newest_rtt, ==, 120 * MS);
+  g_assert_cmpint (self->ledbat.srtt, ==, 50 * MS);
+}
+
 /* If the first is lost, no round trip is known when it is sent again, and what is sent again tells
  * of none: so what follows must have the time to be measured. */
 static void
@@ -443,6 +464,7 @@ main (int argc, char **argv)
   ADD ("later-acknowledgement-tells-of-a-loss", test_later_acknowledgement_tells_of_a_loss);
   ADD ("queue-on-the-way-is-no-loss", test_queue_on_the_way_is_no_loss);
   ADD ("what-rests-on-lost-hashes-is-no-loss", test_what_rests_on_lost_hashes_is_no_loss);
+  ADD ("what-waited-for-hashes-measures-nothing", test_what_waited_for_hashes_measures_nothing);
   ADD ("nothing-is-lost-before-a-round-trip-is-known",
        test_nothing_is_lost_before_a_round_trip_is_known);
   ADD ("longer-round-trip-is-learnt", test_longer_round_trip_is_learnt);

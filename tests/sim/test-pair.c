@@ -118,7 +118,7 @@ test_loss_halves (void)
 static void
 test_loss_is_tolerated (void)
 {
-  check_loss (2, 30, 1000);
+  check_loss (2, 50, 1000);
 }
 
 static void

@@ -81,7 +81,7 @@ class Program(unittest.TestCase):
             self.assertIn(option, result.stdout)
 
     def test_refuses_what_this_build_has_not(self):
-        self.refuse(2, 'redis://x', '--store', 'redis://x')
+        self.refuse(1, 'mysql:x', '--store', 'mysql:x')
 
     def test_sip_is_open_on_loopback_only(self):
         here = ('--listen', '127.0.0.1:0', '--management', '')
