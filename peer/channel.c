@@ -318,12 +318,16 @@ peer_channel_acked (PeerChannel *self, int64_t now, PeerRange run, uint64_t dela
     peer_path_arrived (&self->path, f->bytes);
     if (f->again)
       mend_lost_proof (self, now, f->chunk);
-    /* what was overtaken may have waited over there for hashes that were lost: no time of the way */
-    if (f->sent < self->newest_acked)
+    /* What was overtaken may have waited over there for hashes that were lost: no time of the way. In
+     * a live swarm it is counted still: there the patience that comes of it has less sent twice. */
+    bool overtaken = f->sent < self->newest_acked;
+    if (!f->again && (!overtaken || self->live))
+      rtt = now - f->sent;
+    if (overtaken)
       continue;
     self->newest_acked = f->sent;
     if (!f->again)
-      self->newest_rtt = rtt = now - f->sent;
+      self->newest_rtt = rtt;
   }
   g_array_set_size (self->flights, kept);
   compact (self->flights, &self->flights_first);
