@@ -643,7 +643,9 @@ admit (NetListener *self, int fd)
     memset (key.s6_addr + 8, 0, 8);
   unsigned same = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_ip, &key));
   bool full = self->stats.connections >= self->options.max_connections;
-  if ((limited && same >= self->options.max_per_ip) || (full && !evict_idle (self))) {
+  bool welcome = self->options.admit == NULL ||
+                 self->options.admit (G_INET_SOCKET_ADDRESS (remote), self->options.data);
+  if (!welcome || (limited && same >= self->options.max_per_ip) || (full && !evict_idle (self))) {
     self->stats.refused++;
     return;
   }

@@ -25,6 +25,8 @@ typedef struct {
                                    * nor one of host_names: DNS rebinding (421) */
   const char *const *host_names; /* NULL-terminated, or NULL */
   GTlsCertificate *certificate;  /* NULL = plain HTTP */
+  bool (*admit) (GInetSocketAddress *remote, gpointer data); /* one more connection? NULL = yes */
+  gpointer data;
 } NetListenerOptions;
 
 typedef struct NetListener NetListener;

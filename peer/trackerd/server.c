@@ -28,6 +28,8 @@
 #define REQUEST_BURST 512
 /* A wrong password costs as many requests as this. */
 #define BAD_CREDENTIALS_COST 32
+/* And a TLS handshake as many as this. */
+#define HANDSHAKE_COST 4
 
 struct TrackerdServer {
   GRecMutex lock; /* of all that more than one thread may touch */
@@ -48,15 +50,22 @@ struct TrackerdServer {
   guint expiry, sweep;
 };
 
+static PeerAddress
+address_of (GInetSocketAddress *remote)
+{
+  GInetAddress *ip = g_inet_socket_address_get_address (remote);
+  PeerAddress out = {.port = g_inet_socket_address_get_port (remote)};
+  peer_address_set_ip (&out, g_inet_address_to_bytes (ip), g_inet_address_get_native_size (ip));
+  return out;
+}
+
 static bool
 remote_of (SoupServerMessage *message, PeerAddress *out)
 {
   GSocketAddress *remote = soup_server_message_get_remote_address (message);
   if (!G_IS_INET_SOCKET_ADDRESS (remote))
     return false;
-  GInetAddress *ip = g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (remote));
-  *out = (PeerAddress){.port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (remote))};
-  peer_address_set_ip (out, g_inet_address_to_bytes (ip), g_inet_address_get_native_size (ip));
+  *out = address_of (G_INET_SOCKET_ADDRESS (remote));
   return true;
 }
 
@@ -314,12 +323,30 @@ open_management (TrackerdServer *self, const char *address, GError **error)
   return self->management != NULL;
 }
 
+/* A TLS handshake costs us a signature before we have heard a word. */
+static bool
+admit (GInetSocketAddress *remote, gpointer data)
+{
+  TrackerdServer *self = data;
+  int64_t now = g_get_monotonic_time ();
+  PeerAddress from = address_of (remote);
+  if (!trackerd_quota_has (self->quota, &from, now)) {
+    self->counts.flooded++;
+    note (self, TRACKERD_EVENT_FLOOD, &from, "too many connections");
+    return false;
+  }
+  trackerd_quota_take (self->quota, &from, HANDSHAKE_COST, now);
+  return true;
+}
+
 static bool
 open_tracker (TrackerdServer *self, const TrackerdServerOptions *options, GError **error)
 {
   NetListenerOptions limits = {.max_connections = options->max_connections,
                                .max_per_ip = 256, /* many homes may share one address */
                                .response_timeout = RESPONSE_SECONDS,
+                               .admit = options->certificate != NULL ? admit : NULL,
+                               .data = self,
                                .certificate = options->certificate};
   self->server = soup_server_new ("server-header", "ppsp-tracker", NULL);
   soup_server_add_handler (self->server, NULL, on_request, self, NULL);

@@ -8,6 +8,8 @@ import http.client
 import json
 import signal
 import socket
+import ssl
+import subprocess
 import sys
 
 import media
@@ -52,6 +54,14 @@ class Client:
 
     def close(self):
         self.http.close()
+
+
+def allow_few(here):
+    """One request a second of one address: so few that the slowest of machines makes more."""
+    status, _, _ = here.status('tracker', f'{MANAGEMENT}/api/v1/limits', 'PATCH',
+                               {'Content-Type': 'application/yang-data+json'},
+                               b'{"ppsp-tracker:limits":{"request-rate":1,"request-burst":40}}')
+    assert status == 200, status
 
 
 def listed(answer):
@@ -147,8 +157,9 @@ def a_siege_leaves_the_others_alone(here):
         assert code is None or json.loads(text)['PPSPTrackerProtocol']['error_code'] == code
         attacker.close()
     # a flood: error 5 with Retry-After for who makes it, and for nobody else
+    allow_few(here)
     attacker = Client(here, 'p1')
-    for n in range(100000):
+    for n in range(1000):
         attacker.http.request('POST', '/', message('STAT_REPORT', 'x'), {'Content-Type': TYPE})
         response = attacker.http.getresponse()
         answer = json.loads(response.read())['PPSPTrackerProtocol']
@@ -168,6 +179,37 @@ def a_siege_leaves_the_others_alone(here):
     lines = tracker.output().count('\n')
     figure('log lines of the tracker', lines, 20, '')
     assert lines < 20, tracker.output()
+
+
+def handshakes_are_counted(here):
+    """A TLS handshake costs the tracker more than who asks for it; others come in all the while."""
+    here.build_network()
+    paths = [f'{here.folder}/{name}.pem' for name in ('cert', 'key')]
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+                    '-nodes', '-keyout', paths[1], '-out', paths[0], '-days', '2', '-subj',
+                    '/CN=tracker'], check=True, capture_output=True)
+    here.tracker('--tls-cert', paths[0], '--tls-key', paths[1])
+    context = ssl.create_default_context(cafile=paths[0])
+    context.check_hostname = False
+
+    def shake_hands(at):
+        try:
+            with here.at(at), socket.create_connection((INTERNET['tracker'], PORT),
+                                                       world.PATIENCE) as plain:
+                with context.wrap_socket(plain) as tls:
+                    return tls.version()
+        except (ConnectionError, ssl.SSLError):
+            return None
+
+    allow_few(here)
+    for n in range(1000):
+        if shake_hands('p1') is None:
+            break
+    else:
+        raise AssertionError('one address shakes hands without end')
+    figure('handshakes of one address before the first refusal', n, unit='')
+    assert shake_hands('p2') == 'TLSv1.3'
+    assert here.metric('tracker', f'{MANAGEMENT}/metrics', 'ppsp_tracker_flooded_total') > 0
 
 
 def impostors_gain_nothing(here):
@@ -207,5 +249,6 @@ if __name__ == '__main__':
     sys.exit(world.main(__file__, (
         accounts_open_a_closed_swarm,
         a_siege_leaves_the_others_alone,
+        handshakes_are_counted,
         impostors_gain_nothing,
     )))

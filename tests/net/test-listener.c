@@ -499,6 +499,27 @@ who_never_reads_is_cut_where_responses_are_short (void)
   teardown (&f);
 }
 
+static bool
+admit_three (GInetSocketAddress *remote, gpointer data)
+{
+  g_assert_cmpuint (g_inet_socket_address_get_port (remote), !=, 0);
+  return ++*(unsigned *)data <= 3;
+}
+
+static void
+who_is_not_admitted_is_hung_up_on (void)
+{
+  Fixture f = {0};
+  unsigned asked = 0;
+  NetListenerOptions options = {.admit = admit_three, .data = &asked};
+  setup_with (&f, &options);
+  for (unsigned i = 0; i < 5; i++)
+    g_assert_cmpuint (ask (&f, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), ==, i < 3 ? 200 : 0);
+  g_assert_cmpuint (asked, ==, 5);
+  g_assert_cmpuint (stats_of (&f).refused, ==, 2);
+  teardown (&f);
+}
+
 /* In a process of its own: more connections than the server has descriptors for. */
 static void
 exhaust (uint16_t port)
@@ -692,6 +713,8 @@ main (int argc, char **argv)
                    slow_ones_are_cut_and_readers_are_not);
   g_test_add_func ("/net/listener/who-never-reads-is-cut-where-responses-are-short",
                    who_never_reads_is_cut_where_responses_are_short);
+  g_test_add_func ("/net/listener/who-is-not-admitted-is-hung-up-on",
+                   who_is_not_admitted_is_hung_up_on);
   g_test_add_func ("/net/listener/survives-without-descriptors", survives_without_descriptors);
   g_test_add_func ("/net/listener/errors-say-what-to-do", errors_say_what_to_do);
   g_test_add_func ("/net/listener/addresses-come-and-go", addresses_come_and_go);

@@ -205,6 +205,7 @@ class Accounts(Tracker):
         self.assertNotIn('SHA-256', head)
         self.ask(join('1111'), '--digest', '-u', 'bob:builder')
         self.ask(join('1111'), '--digest', '-u', 'bob:destroyer', status=401, code=6)
+        self.assertIn('a wrong password', self.line())  # said in the log, too
 
     def test_tokens(self):
         access = self.write('access', f'[swarm 2222]\naccounts=alice\n[tokens]\nalice={sha256("sesame")}\n'
