@@ -4,7 +4,8 @@
  *
  *   10.0.0.0/8 A, 10.1.0.0/16 B  -->  ..0 none | 10.0.0.0 A | 10.1.0.0 B | 10.2.0.0 A | 11.0.0.0 none
  *
- * Places below TRACKER_PLACES_MAX have a name; the others are a hash of a prefix. */
+ * A place is 4,096 times the generation and the number of a name; those above all of these are a hash of a
+ * prefix. */
 #include "peer/tracker/places.h"
 
 #include "peer/address.h"
@@ -40,6 +41,7 @@ struct TrackerPlaces {
   uint16_t *costs;     /* from * n + to; NULL = none are known */
   uint32_t n_costs;
   uint16_t (*near)[TRACKER_PLACES_NEAR];
+  uint16_t base; /* place of the first name */
 };
 
 static Number
@@ -204,6 +206,80 @@ tracker_places_read_network_map (TrackerPlaces *self, const char *text, size_t n
   return true;
 }
 
+static const char *
+text_of (const TrackerNode *object, const char *name)
+{
+  const TrackerNode *node = tracker_node_member (object, name);
+  return node != NULL && node->type == TRACKER_NODE_STRING ? node->text : NULL;
+}
+
+static bool
+lists (const TrackerNode *list, const char *text)
+{
+  for (const TrackerNode *node = list != NULL ? list->first : NULL; node != NULL; node = node->next)
+    if (node->type == TRACKER_NODE_STRING && strcmp (node->text, text) == 0)
+      return true;
+  return false;
+}
+
+/* 0 = no map of what a way costs; 2 = one in numbers. */
+static int
+judge_costs (const TrackerNode *types, const TrackerNode *resource)
+{
+  const TrackerNode *names =
+      tracker_node_member (tracker_node_member (resource, "capabilities"), "cost-type-names");
+  int best = 0;
+  for (const TrackerNode *name = names != NULL ? names->first : NULL; name != NULL;
+       name = name->next) {
+    const TrackerNode *type =
+        name->type == TRACKER_NODE_STRING ? tracker_node_member (types, name->text) : NULL;
+    if (g_strcmp0 (text_of (type, "cost-metric"), "routingcost") == 0)
+      best = MAX (best, g_strcmp0 (text_of (type, "cost-mode"), "numerical") == 0 ? 2 : 1);
+  }
+  return best;
+}
+
+static bool
+is_map (const TrackerNode *resource, const char *type)
+{
+  return g_strcmp0 (text_of (resource, "media-type"), type) == 0 &&
+         text_of (resource, "uri") != NULL;
+}
+
+bool
+tracker_places_read_directory (const char *text, size_t n, char **network, char **costs)
+{
+  g_autofree TrackerNode *root = tracker_tree_read (text, n, MAX_DEPTH);
+  const TrackerNode *meta = tracker_node_member (root, "meta");
+  const TrackerNode *resources = tracker_node_member (root, "resources");
+  const TrackerNode *types = tracker_node_member (meta, "cost-types");
+  const char *wanted = text_of (meta, "default-alto-network-map");
+  const TrackerNode *map = NULL;
+  int best = 0;
+  *network = *costs = NULL;
+  if (resources == NULL || resources->type != TRACKER_NODE_OBJECT)
+    return false;
+  for (const TrackerNode *node = resources->first; node != NULL; node = node->next)
+    if (is_map (node, "application/alto-networkmap+json") &&
+        (map == NULL || g_strcmp0 (node->name, wanted) == 0))
+      map = node;
+  if (map == NULL)
+    return false;
+  *network = g_strdup (text_of (map, "uri"));
+  for (const TrackerNode *node = resources->first; node != NULL; node = node->next) {
+    if (!is_map (node, "application/alto-costmap+json") ||
+        !lists (tracker_node_member (node, "uses"), map->name))
+      continue;
+    int worth = judge_costs (types, node);
+    if (worth <= best)
+      continue;
+    best = worth;
+    g_free (*costs);
+    *costs = g_strdup (text_of (node, "uri"));
+  }
+  return true;
+}
+
 /* A cost is any JSON number; NAN = none. */
 static double
 cost_of (const TrackerNode *node)
@@ -347,6 +423,12 @@ tracker_places_settle (TrackerPlaces *self)
   find_near (self);
 }
 
+void
+tracker_places_set_generation (TrackerPlaces *self, unsigned generation)
+{
+  self->base = (uint16_t)(generation % TRACKER_PLACES_GENERATIONS * TRACKER_PLACES_MAX);
+}
+
 /* --- questions ----------------------------------------------------------------------------- */
 
 static uint16_t
@@ -356,7 +438,8 @@ prefix_place (const uint8_t ip[16])
   memcpy (address.ip, ip, sizeof address.ip);
   size_t n = peer_address_is_v4 (&address) ? 14 : 4;
   uint64_t hash = tracker_table_hash (ip, n);
-  return (uint16_t)(TRACKER_PLACES_MAX + hash % (NONE - TRACKER_PLACES_MAX));
+  uint32_t named = TRACKER_PLACES_GENERATIONS * TRACKER_PLACES_MAX;
+  return (uint16_t)(named + hash % (NONE - named));
 }
 
 uint16_t
@@ -374,7 +457,14 @@ tracker_places_find (const TrackerPlaces *self, const uint8_t ip[16])
       high = middle;
   }
   uint16_t place = low > 0 ? g_array_index (self->borders, Border, low - 1).place : NONE;
-  return place != NONE ? place : prefix_place (ip);
+  return place != NONE ? (uint16_t)(self->base + place) : prefix_place (ip);
+}
+
+/* Of a name; more than there are, if it is of another generation, or of a prefix. */
+static uint16_t
+number_in (const TrackerPlaces *self, uint16_t place)
+{
+  return (uint16_t)(place - self->base);
 }
 
 uint32_t
@@ -382,19 +472,23 @@ tracker_places_distance (const TrackerPlaces *self, uint16_t from, uint16_t to)
 {
   if (from == to)
     return 0;
-  if (self == NULL || from >= self->n_costs || to >= self->n_costs)
+  if (self == NULL)
     return TRACKER_PLACES_FAR;
-  return self->costs[(size_t)from * self->n_costs + to];
+  uint16_t row = number_in (self, from), column = number_in (self, to);
+  if (row >= self->n_costs || column >= self->n_costs)
+    return TRACKER_PLACES_FAR;
+  return self->costs[(size_t)row * self->n_costs + column];
 }
 
 unsigned
 tracker_places_near (const TrackerPlaces *self, uint16_t from, uint16_t out[TRACKER_PLACES_NEAR])
 {
   unsigned n = 0;
-  if (self == NULL || from >= self->n_costs)
+  if (self == NULL || number_in (self, from) >= self->n_costs)
     return 0;
-  while (n < TRACKER_PLACES_NEAR && self->near[from][n] != NONE) {
-    out[n] = self->near[from][n];
+  const uint16_t *near = self->near[number_in (self, from)];
+  while (n < TRACKER_PLACES_NEAR && near[n] != NONE) {
+    out[n] = (uint16_t)(self->base + near[n]);
     n++;
   }
   return n;
@@ -403,7 +497,9 @@ tracker_places_near (const TrackerPlaces *self, uint16_t from, uint16_t out[TRAC
 const char *
 tracker_places_name (const TrackerPlaces *self, uint16_t place)
 {
-  return self != NULL && place < self->names->len ? g_ptr_array_index (self->names, place) : NULL;
+  if (self == NULL || number_in (self, place) >= self->names->len)
+    return NULL;
+  return g_ptr_array_index (self->names, number_in (self, place));
 }
 
 uint32_t

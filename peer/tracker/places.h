@@ -9,6 +9,9 @@
 #include <stdint.h>
 
 #define TRACKER_PLACES_MAX 4096 /* names */
+/* Places of one table are none of the next: who was placed by one is nowhere near anybody, until he is
+ * placed anew. */
+#define TRACKER_PLACES_GENERATIONS 8
 #define TRACKER_PLACES_MAX_PREFIXES 2000000
 /* From one place to another of which no map says more; it is 0 within one. */
 #define TRACKER_PLACES_FAR 1000
@@ -27,8 +30,14 @@ bool tracker_places_read_table (TrackerPlaces *self, const char *text, GError **
 bool tracker_places_read_network_map (TrackerPlaces *self, const char *text, size_t n,
                                       GError **error);
 bool tracker_places_read_cost_map (TrackerPlaces *self, const char *text, size_t n, GError **error);
+/* An information resource directory (section 9.2): which of its maps to read. false = it names no network map.
+ * costs: that of routingcost for it, numerical if there is one; NULL = none. The caller frees; they may be
+ * relative to the directory's own URI. */
+bool tracker_places_read_directory (const char *text, size_t n, char **network, char **costs);
 /* After the last of them, and before the first question. */
 void tracker_places_settle (TrackerPlaces *self);
+/* They take the place of others; 0 at first. */
+void tracker_places_set_generation (TrackerPlaces *self, unsigned generation);
 
 /* self may be NULL. The longest prefix wins; one that no table names is where it would be without. */
 uint16_t tracker_places_find (const TrackerPlaces *self, const uint8_t ip[16]);

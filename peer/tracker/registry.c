@@ -35,6 +35,7 @@ struct TrackerRegistry {
   TrackerTransactions *transactions;
   TrackerChanges changes;
   TrackerPlaces *places; /* NULL = by prefix alone */
+  unsigned generation;   /* of them */
   int64_t now;           /* us; of the request that is answered */
   int64_t signing_since;
   uint32_t signed_since; /* certificates, in the second that began then */
@@ -878,6 +879,8 @@ tracker_registry_set_places (TrackerRegistry *self, TrackerPlaces *places)
 {
   g_clear_pointer (&self->places, tracker_places_free);
   self->places = places;
+  if (places != NULL)
+    tracker_places_set_generation (places, ++self->generation);
 }
 
 TrackerRegistry *

@@ -20,7 +20,7 @@
 
 typedef struct {
   char **listen;
-  char *tls_cert, *tls_key, *management, *config, *store;
+  char *tls_cert, *tls_key, *management, *config, *store, *places, *alto;
   char *sip, *sips, *users, *realm, *access, *state, *log;
   gboolean verbose, version;
   TrackerdAuthority *authority;
@@ -37,9 +37,9 @@ tracker_clear (Tracker *self)
   g_clear_pointer (&self->digest, tracker_digest_free);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_strfreev (self->listen);
-  char *texts[] = {self->tls_cert, self->tls_key, self->management, self->config,
-                   self->store,    self->sip,     self->sips,       self->users,
-                   self->realm,    self->access,  self->state,      self->log};
+  char *texts[] = {self->tls_cert, self->tls_key, self->management, self->config, self->store,
+                   self->sip,      self->sips,    self->users,      self->realm,  self->access,
+                   self->places,   self->alto,    self->state,      self->log};
   for (unsigned i = 0; i < G_N_ELEMENTS (texts); i++)
     g_free (texts[i]);
 }
@@ -73,6 +73,11 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
        "FILE"},
       {"store", 0, 0, G_OPTION_ARG_STRING, &self->store,
        "Where peers are kept: memory: (the default), sqlite:FILE, redis://HOST:PORT/NAME", "URI"},
+      {"places", 0, 0, G_OPTION_ARG_FILENAME, &self->places,
+       "Where addresses are, a line each: PREFIX NAME; peers of one's own place come first",
+       "FILE"},
+      {"alto", 0, 0, G_OPTION_ARG_STRING, &self->alto,
+       "Directory of an ALTO server (RFC 7285), whose maps say who is near to whom", "URI"},
       {"config", 0, 0, G_OPTION_ARG_FILENAME, &self->config, "The same options in a key file",
        "FILE"},
       {"log", 0, 0, G_OPTION_ARG_STRING, &self->log, NET_LOG_HELP, "WHERE"},
@@ -211,6 +216,8 @@ start (Tracker *self, GError **error)
       .digest = self->digest,
       .access = g_steal_pointer (&access),
       .store = self->store,
+      .places = self->places,
+      .alto = self->alto,
   };
   self->server = trackerd_server_new (&options, error);
   if (self->server == NULL)
@@ -254,7 +261,8 @@ reload (Tracker *self, GError **error)
   if (self->tls_cert != NULL && (certificate = load_certificate (self, error)) == NULL)
     return false;
   g_autoptr (TrackerdAccess) access = load_access (self, error);
-  if (access == NULL || !load_users (self, error))
+  if (access == NULL || !trackerd_server_reload_places (self->server, error) ||
+      !load_users (self, error))
     return false;
   if (certificate != NULL)
     trackerd_server_set_certificate (self->server, certificate);
@@ -268,7 +276,7 @@ on_reload (gpointer data)
   Tracker *self = data;
   g_autoptr (GError) error = NULL;
   TrackerdEvents *events = trackerd_server_events (self->server);
-  const char *files[] = {self->tls_cert, self->users, self->access};
+  const char *files[] = {self->tls_cert, self->users, self->access, self->places};
   g_autoptr (GString) names = g_string_new (NULL);
   for (unsigned i = 0; i < G_N_ELEMENTS (files); i++)
     if (files[i] != NULL)

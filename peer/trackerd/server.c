@@ -9,6 +9,7 @@
 
 #include "peer/net/random.h"
 #include "peer/tracker/json.h"
+#include "peer/trackerd/atlas.h"
 #include "peer/trackerd/login.h"
 #include "peer/trackerd/management.h"
 #include "peer/trackerd/quota.h"
@@ -36,6 +37,7 @@ struct TrackerdServer {
   TrackerRegistry *registry;
   TrackerdStore *store;
   TrackerdSip *sip; /* NULL = none */
+  TrackerdAtlas *atlas;
   TrackerdAccess *access;
   TrackerDigest *digest;
   TrackerdQuota *quota;
@@ -307,6 +309,14 @@ on_expiry (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static void
+on_places (TrackerPlaces *places, void *data)
+{
+  TrackerdServer *self = data;
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  tracker_registry_set_places (self->registry, places);
+}
+
 static bool
 open_management (TrackerdServer *self, const char *address, GError **error)
 {
@@ -408,8 +418,12 @@ trackerd_server_new (const TrackerdServerOptions *options, GError **error)
                                          : trackerd_access_load (NULL, TRACKERD_SWARM_OPEN, NULL);
   self->tls = options->certificate != NULL;
   self->expiry = g_timeout_add_seconds (EXPIRY_SECONDS, on_expiry, self);
+  self->atlas = trackerd_atlas_new (options->places, options->alto, on_places, self, error);
+  if (self->atlas == NULL)
+    return NULL;
   self->store = trackerd_stores_open (options->store, self->registry, &self->lock, error);
-  if (self->store == NULL || !open_tracker (self, options, error) || !open_sip (self, options, error) ||
+  if (self->store == NULL || !open_tracker (self, options, error) ||
+      !open_sip (self, options, error) ||
       (options->management != NULL && !open_management (self, options->management, error)))
     return NULL;
   return g_steal_pointer (&self);
@@ -427,6 +441,7 @@ trackerd_server_free (TrackerdServer *self)
   g_source_remove (self->expiry);
   g_clear_handle_id (&self->sweep, g_source_remove);
   g_clear_pointer (&self->store, trackerd_store_free);
+  g_clear_pointer (&self->atlas, trackerd_atlas_free);
   tracker_registry_free (self->registry);
   trackerd_access_free (self->access);
   trackerd_events_free (self->events);
@@ -451,6 +466,12 @@ trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access)
   net_listener_ask_certificates (self->listener, trackerd_access_has_certificates (access));
   tracker_registry_expel (self->registry, trackerd_access_allows, access);
   note_state (self);
+}
+
+bool
+trackerd_server_reload_places (TrackerdServer *self, GError **error)
+{
+  return trackerd_atlas_reload (self->atlas, error);
 }
 
 TrackerdEvents *

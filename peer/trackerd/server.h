@@ -14,15 +14,16 @@
 typedef struct TrackerdServer TrackerdServer;
 
 typedef struct {
-  const char *const *listen;    /* ADDR:PORT, NULL-terminated */
-  const char *management;       /* ADDR:PORT, or NULL = none */
-  GTlsCertificate *certificate; /* NULL = plain HTTP */
-  unsigned max_connections;     /* 0 = 256 */
-  TrackerdAuthority *authority; /* borrowed; NULL = members are not certified */
+  const char *const *listen;     /* ADDR:PORT, NULL-terminated */
+  const char *management;        /* ADDR:PORT, or NULL = none */
+  GTlsCertificate *certificate;  /* NULL = plain HTTP */
+  unsigned max_connections;      /* 0 = 256 */
+  TrackerdAuthority *authority;  /* borrowed; NULL = members are not certified */
   const TrackerdSipOptions *sip; /* borrowed; NULL = no SIP */
-  TrackerDigest *digest;        /* borrowed; NULL = no accounts with passwords */
-  TrackerdAccess *access;       /* taken; NULL = all is open */
-  const char *store;            /* URI (stores.h); NULL = memory: */
+  TrackerDigest *digest;         /* borrowed; NULL = no accounts with passwords */
+  TrackerdAccess *access;        /* taken; NULL = all is open */
+  const char *store;             /* URI (stores.h); NULL = memory: */
+  const char *places, *alto;     /* a file, a URI (atlas.h); NULL = none */
 } TrackerdServerOptions;
 
 /* The error says which address, why, and what to do. */
@@ -34,6 +35,8 @@ void trackerd_server_set_certificate (TrackerdServer *self, GTlsCertificate *cer
 /* In place of the lists before, which are freed. Who is in a swarm and may not be is so no more; all
  * connections stay. access is taken. */
 void trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access);
+/* The table of places is read again. */
+bool trackerd_server_reload_places (TrackerdServer *self, GError **error);
 /* What the operator should hear of. */
 TrackerdEvents *trackerd_server_events (TrackerdServer *self);
 

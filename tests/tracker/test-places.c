@@ -51,6 +51,28 @@ longest_prefix_wins (void)
   expect (places, "2001:db9::", NULL);
 }
 
+/* By another table the same number is another place. */
+static void
+next_table_has_places_of_its_own (void)
+{
+  static const char table[] = "10.0.0.0/8 one\n11.0.0.0/8 two\n";
+  uint16_t seen[TRACKER_PLACES_GENERATIONS];
+  for (unsigned i = 0; i < TRACKER_PLACES_GENERATIONS; i++) {
+    g_autoptr (TrackerPlaces) places = tracker_places_new ();
+    g_assert_true (tracker_places_read_table (places, table, NULL));
+    tracker_places_settle (places);
+    tracker_places_set_generation (places, i);
+    seen[i] = find (places, "10.1.1.1");
+    expect (places, "10.1.1.1", "one");
+    g_assert_cmpuint (find (places, "12.0.0.1"), ==, find (NULL, "12.0.0.1"));
+    for (unsigned j = 0; j < i; j++) {
+      g_assert_cmpuint (seen[j], !=, seen[i]);
+      g_assert_null (tracker_places_name (places, seen[j]));
+      g_assert_cmpuint (tracker_places_distance (places, seen[j], seen[i]), ==, TRACKER_PLACES_FAR);
+    }
+  }
+}
+
 /* Against the obvious way, over nested prefixes by chance. */
 static void
 settled_places_are_those_of_a_walk (void)
@@ -202,11 +224,64 @@ bad_maps_are_refused (void)
   g_assert_cmpuint (tracker_places_distance (places, 0, 1), ==, TRACKER_PLACES_FAR);
 }
 
+/* A directory as in RFC 7285, 9.2.3: two network maps, and maps of more than one cost. */
+static void
+directory_names_the_maps (void)
+{
+#define TYPES                                                                                      \
+  "\"meta\":{\"cost-types\":{\"num\":{\"cost-mode\":\"numerical\",\"cost-metric\":"                \
+  "\"routingcost\"},"                                                                              \
+  "\"ord\":{\"cost-mode\":\"ordinal\",\"cost-metric\":\"routingcost\"},"                           \
+  "\"hops\":{\"cost-mode\":\"numerical\",\"cost-metric\":\"hopcount\"}},"                          \
+  "\"default-alto-network-map\":\"main\"},"
+#define MAP(name, kind, uri, more)                                                                 \
+  "\"" name "\":{\"uri\":\"" uri "\",\"media-type\":\"application/alto-" kind "+json\"" more "}"
+#define COSTS(type, map)                                                                           \
+  ",\"capabilities\":{\"cost-type-names\":[\"" type "\"]},\"uses\":[\"" map "\"]"
+  static const struct {
+    const char *text, *network, *costs;
+  } rows[] = {
+      {"{" TYPES "\"resources\":{" MAP ("other", "networkmap", "/o", "") "," MAP (
+           "main", "networkmap", "/m",
+           "") "," MAP ("a", "costmap", "/ord",
+                        COSTS (
+                            "ord",
+                            "main")) "," MAP ("b", "costmap", "/num",
+                                              COSTS (
+                                                  "num",
+                                                  "main")) "," MAP ("c", "costmap", "/hops",
+                                                                    COSTS (
+                                                                        "hops",
+                                                                        "main")) "," MAP ("d",
+                                                                                          "costmap",
+                                                                                          "/else",
+                                                                                          COSTS (
+                                                                                              "num",
+                                                                                              "othe"
+                                                                                              "r")) "}}",
+       "/m", "/num"},
+      {"{\"resources\":{" MAP ("only", "networkmap", "http://x/y", "") "}}", "http://x/y", NULL},
+      {"{\"resources\":{" MAP ("p", "endpointprop", "/p", "") "}}", NULL, NULL},
+      {"{\"resources\":[]}", NULL, NULL},
+      {"", NULL, NULL},
+  };
+  for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *network = NULL, *costs = NULL;
+    bool good =
+        tracker_places_read_directory (rows[i].text, strlen (rows[i].text), &network, &costs);
+    g_assert_true (good == (rows[i].network != NULL));
+    g_assert_cmpstr (network, ==, rows[i].network);
+    g_assert_cmpstr (costs, ==, rows[i].costs);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/tracker/places/longest-prefix-wins", longest_prefix_wins);
+  g_test_add_func ("/tracker/places/next-table-has-places-of-its-own",
+                   next_table_has_places_of_its_own);
   g_test_add_func ("/tracker/places/settled-places-are-those-of-a-walk",
                    settled_places_are_those_of_a_walk);
   g_test_add_func ("/tracker/places/without-a-table-a-prefix-is-a-place",
@@ -214,6 +289,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tracker/places/bad-tables-are-refused-by-line",
                    bad_tables_are_refused_by_line);
   g_test_add_func ("/tracker/places/alto-maps-give-distances", alto_maps_give_distances);
+  g_test_add_func ("/tracker/places/directory-names-the-maps", directory_names_the_maps);
   g_test_add_func ("/tracker/places/bad-maps-are-refused", bad_maps_are_refused);
   return g_test_run ();
 }

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """ppsp-tracker as a program: its options, its one line when it cannot run, its signals."""
+import http.client
+import http.server
+import json
 import os
 import re
 import select
@@ -10,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import urllib.request
 
@@ -33,6 +37,7 @@ class Program(unittest.TestCase):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
         self.processes = []
+        self.asked = 0
 
     def tearDown(self):
         for process in self.processes:
@@ -164,6 +169,87 @@ class Program(unittest.TestCase):
         process.send_signal(signal.SIGHUP)
         self.assertRegex(self.line(process), '^ppsp-tracker: warning: .*; what was loaded before stays$')
         self.assertEqual(shown().split(), second.split())
+
+
+    def ask(self, port, ip, body):
+        """A request from that address of the loopback network."""
+        wire = http.client.HTTPConnection('127.0.0.1', port, PATIENCE, source_address=(ip, 0))
+        self.asked += 1
+        request = {'version': 1, 'transaction_id': str(self.asked), 'peer_id': ip, **body}
+        wire.request('POST', '/', json.dumps({'PPSPTrackerProtocol': request}),
+                     {'Content-Type': 'application/ppsp-tracker+json'})
+        answer = json.load(wire.getresponse())['PPSPTrackerProtocol']
+        wire.close()
+        self.assertEqual(answer['error_code'], 0, answer)
+        return answer
+
+    def near(self, port):
+        """10 peers in 127.1, 40 in 127.2; how many of 10 that are named in 127.3 are of 127.1?"""
+        for i in range(50):
+            ip = f'127.{1 if i < 10 else 2}.0.{i + 1}'
+            self.ask(port, ip, {'request_type': 'CONNECT', 'connect': {
+                'peer_addr': [{'ip_address': {'address_type': 'ipv4', 'address': ip}, 'port': 7574,
+                               'priority': 1, 'type': 'HOST'}],
+                'swarm_action': [{'swarm_id': 's', 'action': 'JOIN', 'peer_mode': 'LEECH'}]}})
+        return self.named(port)
+
+    def named(self, port):
+        self.ask(port, '127.3.0.1', {'request_type': 'CONNECT', 'connect': {
+            'swarm_action': [{'swarm_id': 's', 'action': 'JOIN', 'peer_mode': 'LEECH'}]}})
+        answer = self.ask(port, '127.3.0.1', {'request_type': 'FIND', 'find': {
+            'swarm_id': 's', 'peer_num': {'peer_count': 10}}})
+        peers = answer['swarm_result'][0]['peer_group']['peer_info']
+        self.assertEqual(len(peers), 10)
+        return sum(peer['peer_id'].startswith('127.1.') for peer in peers)
+
+    def test_table_of_places_decides_who_is_named(self):
+        table = self.path('places', '# regions\n127.1.0.0/16 here\n127.3.0.0/16 here\n')
+        process, port = self.start('--listen', '127.0.0.1:0', '--management', '', '--places', table)
+        self.assertGreaterEqual(self.near(port), 8)
+        with open(table, 'w', encoding='utf-8') as file:
+            file.write('127.2.0.0/16 there\n127.3.0.0/16 there\n')
+        process.send_signal(signal.SIGHUP)
+        self.assertIn('loaded again', self.line(process))
+        self.assertLessEqual(self.near(port), 2)  # all have been heard again
+        self.refuse(1, 'line 1', '--places', self.path('bad', 'here 127.0.0.0/8\n'))
+        self.refuse(1, '/nonexistent', '--places', '/nonexistent')
+
+    def test_maps_of_an_alto_server_decide_who_is_named(self):
+        """RFC 7285: from the directory to the maps, at relative URIs."""
+        resources = {
+            '/directory': {'meta': {'cost-types': {'num': {
+                'cost-mode': 'numerical', 'cost-metric': 'routingcost'}}}, 'resources': {
+                    'map': {'uri': 'maps/network', 'media-type': 'application/alto-networkmap+json'},
+                    'cost': {'uri': 'maps/cost', 'media-type': 'application/alto-costmap+json',
+                             'capabilities': {'cost-type-names': ['num']}, 'uses': ['map']}}},
+            '/maps/network': {'meta': {}, 'network-map': {
+                f'PID{i}': {'ipv4': [f'127.{i}.0.0/16']} for i in (1, 2, 3)}},
+            '/maps/cost': {'meta': {}, 'cost-map': {'PID3': {'PID1': 1, 'PID2': 9, 'PID3': 0}}}}
+        asked = []
+
+        class Alto(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                body = json.dumps(resources[self.path]).encode()
+                self.send_response(200)
+                self.send_header('Content-Length', str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *words):
+                pass
+
+        with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Alto) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            uri = f'http://127.0.0.1:{server.server_port}/directory'
+            process, port = self.start('--listen', '127.0.0.1:0', '--management', '', '--verbose',
+                                       '--alto', uri)
+            while '3 places' not in self.line(process):
+                pass
+            server.shutdown()
+        self.assertEqual(asked, ['/directory', '/maps/network', '/maps/cost'])
+        self.assertGreaterEqual(self.near(port), 8)
+        self.refuse(1, '--alto', '--alto', 'no uri')
 
 
 if __name__ == '__main__':
