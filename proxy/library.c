@@ -468,7 +468,6 @@ on_located (const ProxyProbeResult *result, gpointer data)
 {
   g_autofree Locating *locating = data;
   g_autoptr (GTask) task = locating->task;
-  g_autoptr (ProxyProbe) probe = locating->probe; /* the result lies in it */
   if (result) {
     DlnaPlace *place = g_new (DlnaPlace, 1);
     *place = (DlnaPlace){result->byte, result->time};
@@ -476,6 +475,7 @@ on_located (const ProxyProbeResult *result, gpointer data)
   } else
     g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_TIMED_OUT,
                              "that time was not found in the content");
+  proxy_probe_free (locating->probe); /* the result lay in it */
   share_release (locating->share);
 }
 

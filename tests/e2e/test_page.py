@@ -12,7 +12,7 @@ import control_point
 import media
 import test_play
 import world
-from world import INTERNET, LAN, figure, wait_until
+from world import INTERNET, LAN, PATIENCE, figure, wait_until
 
 PAGE = f'http://{LAN["gw"]}:8574/'
 ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'  # W3C WebDriver, section 12
@@ -99,20 +99,20 @@ def the_page_shows_and_does_what_it_says(here):
     assert browser.text('#channels .address') == url, browser.text('#channels .address')
     # A star, and the television has it among the favourites.
     browser.click('#channels .favourite')
-    wait_until('the star is set', 5, lambda: '★' in browser.text('#channels .favourite'))
+    wait_until('the star is set', PATIENCE, lambda: '★' in browser.text('#channels .favourite'))
     with here.at('tv'):
         server = control_point.find('lan0', seconds=10)
         assert [i['title'] for i in server.items('favourites:')] == [name], server.items()
     # A television is there, and is told to play it and to stop.
     tv = test_play.Set(here, name='<b>Set</b>')
     tv.announce()
-    wait_until('the television is on the page', 10, lambda: '<b>Set</b>' in browser.text('#renderers'))
+    wait_until('the television is on the page', PATIENCE, lambda: '<b>Set</b>' in browser.text('#renderers'))
     browser.click('#channels .row')
     browser.click('#channels .row')  # shut and open: with a button for it now
     browser.click('#channels .play')
-    wait_until('it plays', 15, lambda: tv.uri == url and 'playing' in browser.text('#renderers'))
+    wait_until('it plays', PATIENCE, lambda: tv.uri == url and 'playing' in browser.text('#renderers'))
     browser.click('#renderers .stop')
-    wait_until('it has stopped', 15, lambda: tv.state == 'STOPPED' and 'stopped' in
+    wait_until('it has stopped', PATIENCE, lambda: tv.state == 'STOPPED' and 'stopped' in
                browser.text('#renderers'))
     # A pasted link becomes a channel; a wrong one gets a sentence.
     other = here.run('origin2', [world.program('ppsp-origin'), '--http', '127.0.0.1:7575', '--peer',

@@ -112,11 +112,12 @@ static void
 probe (World *self, int64_t time)
 {
   self->done = false;
-  g_autoptr (ProxyProbe) probing = proxy_probe_new (self->film, time, on_done, self);
+  ProxyProbe *probing = proxy_probe_new (self->film, time, on_done, self);
   while (!self->done) {
     bring (self);
     g_main_context_iteration (NULL, FALSE);
   }
+  proxy_probe_free (probing);
 }
 
 static unsigned
