@@ -335,6 +335,8 @@ put_under_way (SimNet *self, unsigned from, const PeerAddress *name, unsigned to
   int64_t delay = sender->line.delay + receiver->line.delay;
   if (self->delays != NULL)
     delay += self->delays[sender->line.region * self->n_regions + receiver->line.region];
+  if (sender->line.region != receiver->line.region)
+    sender->stats.bytes_abroad += n;
   push (self, (Event){.time = departs + delay, .type = EVENT_REACHES, .what.datagram = datagram});
 }
 

@@ -81,6 +81,7 @@ typedef struct {
   uint64_t sent, delivered, duplicated; /* datagrams */
   uint64_t lost, overflowed, unroutable;
   uint64_t bytes_sent;
+  uint64_t bytes_abroad; /* of them, to another region */
 } SimNetStats;
 const SimNetStats *sim_net_stats (const SimNet *self, unsigned host);
 

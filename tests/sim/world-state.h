@@ -41,6 +41,7 @@ struct SimWorld {
   GPtrArray *peers; /* SimPeer */
   SimProofs *proofs;
   GArray *present; /* unsigned: peers that the tracker knows */
+  uint64_t asked;  /* requests to a real one */
   PeerContent content;
   SimContent *bytes;
   PeerKey *key;

@@ -88,9 +88,41 @@ trade_places (SimWorld *self, unsigned a, unsigned b)
   sim_world_peer (self, present[b])->place = b;
 }
 
+/* Whoever has IPv4 has IPv6 too here, so its request shows an address of each; the one that is not where
+ * it comes from is not believed, but tells what it can reach. */
+static TrackerResponse *
+say (SimWorld *self, const SimPeer *peer, TrackerRequestType type, TrackerAction action)
+{
+  char id[16], transaction[24];
+  g_snprintf (id, sizeof id, "%08x", peer->host);
+  g_snprintf (transaction, sizeof transaction, "%" G_GUINT64_FORMAT, (guint64)self->asked++);
+  g_autoptr (TrackerRequest) request = tracker_request_new (type, transaction, id);
+  TrackerSwarm *swarm = tracker_request_add_swarm (request, "channel");
+  TrackerAddress own = {.priority = 2, .ppspp = true}, other = {.priority = 1};
+  swarm->action = action;
+  swarm->mode = peer->is_source ? TRACKER_MODE_SEEDER : TRACKER_MODE_LEECH;
+  sim_net_address (self->net, peer->host, &own.address);
+  bool v4 = peer_address_is_v4 (&own.address);
+  peer_address_parse (v4 ? "[2001:2::ffff]:1" : "198.18.255.255:1", &other.address);
+  g_array_append_val (request->addresses, own);
+  g_array_append_val (request->addresses, other);
+  request->peer_num =
+      (TrackerPeerNum){.said = type == TRACKER_REQUEST_FIND, .peer_count = self->options.max_peers};
+  return tracker_registry_answer (self->options.registry, sim_net_now (self->net), request,
+                                  &own.address);
+}
+
+static void
+say_only (SimWorld *self, const SimPeer *peer, TrackerAction action)
+{
+  if (self->options.registry != NULL)
+    tracker_response_free (say (self, peer, TRACKER_REQUEST_CONNECT, action));
+}
+
 static void
 register_peer (SimWorld *self, SimPeer *peer)
 {
+  say_only (self, peer, TRACKER_ACTION_JOIN);
   peer->place = self->present->len;
   g_array_append_val (self->present, peer->host);
 }
@@ -98,6 +130,7 @@ register_peer (SimWorld *self, SimPeer *peer)
 static void
 unregister_peer (SimWorld *self, const SimPeer *peer)
 {
+  say_only (self, peer, TRACKER_ACTION_LEAVE);
   trade_places (self, peer->place, self->present->len - 1);
   g_array_set_size (self->present, self->present->len - 1);
 }
@@ -111,6 +144,20 @@ name_to (SimWorld *self, SimPeer *peer, unsigned named)
   peer_engine_add_peer (peer->engine, peer->swarm, &address);
 }
 
+static void
+registry_answers (SimWorld *self, SimPeer *peer)
+{
+  g_autoptr (TrackerResponse) response =
+      say (self, peer, TRACKER_REQUEST_FIND, TRACKER_ACTION_JOIN);
+  for (guint i = 0; i < response->results->len; i++) {
+    const TrackerResult *result = g_ptr_array_index (response->results, i);
+    for (guint j = 0; result->peers != NULL && j < result->peers->len; j++) {
+      const TrackerPeer *named = g_ptr_array_index (result->peers, j);
+      name_to (self, peer, (unsigned)g_ascii_strtoull (named->peer_id, NULL, 16));
+    }
+  }
+}
+
 /* A random sample of those that are there. */
 static void
 tracker_answers (gpointer data, gpointer argument)
@@ -120,6 +167,11 @@ tracker_answers (gpointer data, gpointer argument)
   peer->asking = false;
   if (peer->swarm == NULL)
     return;
+  if (self->options.registry != NULL) {
+    registry_answers (self, peer);
+    sim_net_set_timer (self->net, peer->host, sim_net_now (self->net));
+    return;
+  }
   if (self->options.source_named && !sim_world_peer (self, 0)->away)
     name_to (self, peer, 0);
   unsigned named = self->options.source_named ? 1 : 0, n = self->present->len;

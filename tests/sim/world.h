@@ -5,6 +5,7 @@
 #pragma once
 
 #include "peer/engine.h"
+#include "peer/tracker/registry.h"
 #include "tests/sim/net.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ typedef struct {
   int64_t patience;   /* us: ...but no longer than this since it joined, if it has any */
   unsigned max_peers; /* that the tracker names: a random sample of those that are there... */
   bool source_named;  /* ...and the source among them each time */
+  TrackerRegistry *registry; /* a real one, which is asked instead; not owned; NULL = none */
   uint32_t
       source_peers; /* as PeerJoin.max_peers for the source: it takes four times as many; 0 = 30 */
   uint32_t loss_tolerance; /* percent, as PeerEngineOptions has it */
