@@ -101,12 +101,16 @@ class Tracker(unittest.TestCase):
         if tls:
             self.certificate('localhost', san='DNS:localhost')
             words += ('--tls-cert', self.at('localhost.pem'), '--tls-key', self.at('localhost.key'))
-        with socket.create_server(('127.0.0.1', 0)) as free:
-            self.management = free.getsockname()[1]
-        self.process = subprocess.Popen(
-            [PROGRAM, '--listen', '127.0.0.1:0', '--management', f'127.0.0.1:{self.management}',
-             *words], stderr=subprocess.PIPE, bufsize=0)
-        line = self.line()
+        for _ in range(10):
+            with socket.create_server(('127.0.0.1', 0)) as free:
+                self.management = free.getsockname()[1]
+            self.process = subprocess.Popen(
+                [PROGRAM, '--listen', '127.0.0.1:0', '--management', f'127.0.0.1:{self.management}',
+                 *words], stderr=subprocess.PIPE, bufsize=0)
+            line = self.line()
+            if 'in use' not in line:
+                break
+            self.process.communicate()  # somebody else was quicker
         port = re.search(r'\(port (\d+)\)', line)
         self.assertTrue(port, line)
         self.port = int(port[1])
