@@ -196,7 +196,7 @@ peer_engine_want (PeerEngine *self, PeerSwarm *swarm, const PeerWant *wants, siz
   peer_swarm_want (swarm, wants, n);
 }
 
-bool
+PeerIntegrityResult
 peer_engine_offer (PeerEngine *self, PeerSwarm *swarm, PeerPendingHashes *hashes, uint64_t chunk,
                    const uint8_t *bytes, size_t n)
 {

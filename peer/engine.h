@@ -88,9 +88,12 @@ bool peer_engine_add_certificate (PeerEngine *self, PeerSwarm *swarm, const Peer
 void peer_engine_trust_tracker (PeerEngine *self, PeerSwarm *swarm, const uint8_t *tracker_key);
 /* All that its readers want; n = 0 = nothing. Copied. */
 void peer_engine_want (PeerEngine *self, PeerSwarm *swarm, const PeerWant *wants, size_t n);
-/* A chunk that came another way (HTTP fall-back), with its hashes; checked like DATA. */
-bool peer_engine_offer (PeerEngine *self, PeerSwarm *swarm, PeerPendingHashes *hashes,
-                        uint64_t chunk, const uint8_t *bytes, size_t n);
+/* A chunk that came another way (HTTP fall-back), with its hashes (peer_integrity_lacks); checked like
+ * DATA. GOOD: it is here now, unless the store could not keep it; KNOWN: it was here already, and is not
+ * looked at; MISSING, BAD: it is refused, and counted. */
+PeerIntegrityResult peer_engine_offer (PeerEngine *self, PeerSwarm *swarm,
+                                       PeerPendingHashes *hashes, uint64_t chunk,
+                                       const uint8_t *bytes, size_t n);
 
 /* Frees the room of run: its chunks are not here any more, which LOST tells, and may be wanted
  * again. HAVE cannot be taken back (section 3.2), so peers go on asking for them; they get no answer

@@ -450,6 +450,46 @@ peer_integrity_check (PeerIntegrity *self, PeerPendingHashes *pending, uint64_t 
   return PEER_INTEGRITY_GOOD;
 }
 
+/* The peaks, left to right, if one of them is not believed. top: height of the one above chunk, else that
+ * of the root. */
+static int
+lacking_peaks (const PeerIntegrity *self, uint64_t chunk, PeerRange *out, unsigned *top)
+{
+  uint8_t hash[PEER_HASH_MAX];
+  bool is_known = true;
+  int n = 0;
+  *top = top_height (self);
+  for (unsigned height = *top + 1; height-- > 0;) {
+    uint64_t width = UINT64_C (1) << height, end = self->n_chunks & ~(width - 1);
+    if (!(self->n_chunks & width))
+      continue;
+    out[n] = (PeerRange){end - width, end};
+    is_known = read_node (self, out[n++], hash) && is_known;
+  }
+  for (int i = 0; i < n && !is_known; i++)
+    if (peer_range_has (out[i], chunk))
+      *top = peer_range_height (out[i]);
+  return is_known ? 0 : n;
+}
+
+int
+peer_integrity_lacks (const PeerIntegrity *self, uint64_t chunk, PeerRange out[PEER_PROOF_MAX])
+{
+  uint8_t hash[PEER_HASH_MAX];
+  unsigned top;
+  if (self->is_live || chunk >= self->n_chunks)
+    return -1;
+  int n = lacking_peaks (self, chunk, out, &top);
+  for (unsigned height = 0; height < top; height++) {
+    if (read_node (self, node_at (height, chunk), hash))
+      break;
+    PeerRange uncle = next_to (node_at (height, chunk));
+    if (!read_node (self, uncle, hash))
+      out[n++] = uncle;
+  }
+  return n;
+}
+
 uint64_t
 peer_integrity_n_chunks (const PeerIntegrity *self)
 {

@@ -82,6 +82,12 @@ uint64_t peer_integrity_n_chunks (const PeerIntegrity *self);
 PeerIntegrityResult peer_integrity_check (PeerIntegrity *self, PeerPendingHashes *pending,
                                           uint64_t chunk, const uint8_t *bytes, size_t n);
 
+/* Static content of known length: the nodes whose hashes check() needs in pending to tell about chunk, as
+ * nothing believed can stand for them; the peaks among them and first, as long as not all of these are
+ * believed, for without them nothing can be proven to others (section 5.6.2). Returns their number, or -1
+ * if chunk is not in the content. */
+int peer_integrity_lacks (const PeerIntegrity *self, uint64_t chunk, PeerRange out[PEER_PROOF_MAX]);
+
 /* Sign All: the same for a chunk whose signature this peer has sent; NULL = it has not. now,
  * max_age: as for add_munro. On GOOD the signature is the chunk's newest munro. */
 PeerIntegrityResult peer_integrity_check_signed (PeerIntegrity *self,

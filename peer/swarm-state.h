@@ -79,6 +79,7 @@ struct PeerSwarm {
   int64_t choose_at; /* us */
 
   uint64_t downloaded, uploaded; /* bytes */
+  uint64_t offered;              /* bytes that came another way */
   uint64_t rate_down_mark, rate_up_mark;
   double rate_down, rate_up; /* bytes/s */
   int64_t rate_at;
@@ -101,8 +102,8 @@ int64_t peer_swarm_tick (PeerSwarm *self);
 /* us: when what is missing is asked for next, or PEER_NEVER. */
 int64_t peer_swarm_next_pick (const PeerSwarm *self);
 void peer_swarm_want (PeerSwarm *self, const PeerWant *wants, size_t n);
-bool peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chunk,
-                       const uint8_t *bytes, size_t n);
+PeerIntegrityResult peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chunk,
+                                      const uint8_t *bytes, size_t n);
 /* Chunks that are to go, or that the store has lost. */
 void peer_swarm_drop (PeerSwarm *self, PeerRange run);
 uint64_t peer_swarm_append (PeerSwarm *self, const uint8_t *bytes, size_t n);

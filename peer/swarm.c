@@ -516,6 +516,7 @@ peer_swarm_stats (const PeerSwarm *self, PeerSwarmStats *out)
   *out = (PeerSwarmStats){
       .downloaded = self->downloaded,
       .uploaded = self->uploaded,
+      .offered = self->offered,
       .download_rate = (uint64_t)self->rate_down,
       .upload_rate = (uint64_t)self->rate_up,
       .edge = self->edge,

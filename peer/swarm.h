@@ -12,7 +12,8 @@ typedef struct {
   uint32_t channels;                     /* established */
   uint32_t seeders;                      /* of them: have all, or what the newest munro covers */
   uint32_t choked;                       /* of them: we choke */
-  uint64_t downloaded, uploaded;         /* bytes of verified content */
+  uint64_t downloaded, uploaded;         /* bytes of verified content, from and to peers */
+  uint64_t offered;                      /* likewise, that came another way (peer_engine_offer) */
   uint64_t download_rate, upload_rate;   /* bytes/s, over the last seconds */
   PeerRange edge;                        /* live: newest munro; empty = none yet */
   uint64_t n_chunks;                     /* static: 0 = not known yet */

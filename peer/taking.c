@@ -136,12 +136,17 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
   }
   self->unkept = 0;
   peer_chunks_add (self->have, run);
-  peer_swarm_earn_double (self);
-  self->downloaded += n;
-  core->counters.chunks_received++;
-  core->counters.chunk_bytes_received += n;
-  if (from != NULL)
+  if (from != NULL) {
+    peer_swarm_earn_double (self);
+    self->downloaded += n;
+    core->counters.chunks_received++;
+    core->counters.chunk_bytes_received += n;
     peer_uploads_earn (self, from, n);
+  } else {
+    self->offered += n;
+    core->counters.chunks_offered++;
+    core->counters.chunk_bytes_offered += n;
+  }
   tell (self, PEER_EVENT_CHUNKS, run);
   if (!peer_chunks_has (self->forked, chunk))
     peer_swarm_announce (self, run, from, peer_swarm_have_delay (self, chunk));
@@ -439,17 +444,21 @@ peer_swarm_on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const Pee
     return;
   }
 }
-bool
+
+PeerIntegrityResult
 peer_swarm_offer (PeerSwarm *self, PeerPendingHashes *hashes, uint64_t chunk, const uint8_t *bytes,
                   size_t n)
 {
+  PeerCounters *counters = &self->core->counters;
   if (peer_chunks_has (self->have, chunk))
-    return true;
-  if (peer_integrity_check (self->integrity, hashes, chunk, bytes, n) != PEER_INTEGRITY_GOOD) {
-    self->core->counters.chunks_bad++;
-    return false;
+    return PEER_INTEGRITY_KNOWN;
+  PeerIntegrityResult result = peer_integrity_check (self->integrity, hashes, chunk, bytes, n);
+  if (result != PEER_INTEGRITY_GOOD) {
+    *(result == PEER_INTEGRITY_BAD ? &counters->chunks_bad : &counters->chunks_unproven) += 1;
+    return result;
   }
   if (peer_chunks_has (self->requested, chunk))
     peer_swarm_unask (self, chunk, NULL);
-  return keep_chunk (self, NULL, chunk, bytes, n);
+  keep_chunk (self, NULL, chunk, bytes, n);
+  return PEER_INTEGRITY_GOOD;
 }

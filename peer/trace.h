@@ -16,6 +16,8 @@
   X (bytes_sent)                                                                                   \
   X (chunks_received) /* verified and new */                                                       \
   X (chunk_bytes_received)                                                                         \
+  X (chunks_offered) /* likewise, but from elsewhere than a peer */                                \
+  X (chunk_bytes_offered)                                                                          \
   X (chunks_sent)                                                                                  \
   X (chunk_bytes_sent)                                                                             \
   X (chunks_duplicate)                                                                             \

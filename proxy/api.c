@@ -73,6 +73,10 @@ write_active (const ProxyParts *with, GString *out, ProxySession *session, uint6
   proxy_json_number (out, "seconds", (g_get_monotonic_time () - stats.since) / G_USEC_PER_SEC);
   proxy_json_bool (out, "tracker_joined", stats.tracker_joined);
   proxy_json_text (out, "tracker_error", stats.tracker_joined ? NULL : stats.tracker_error);
+  proxy_json_number (out, "fallback", (int64_t)stats.fallback.bytes);
+  proxy_json_number (out, "fallback_refused", (int64_t)stats.fallback.refused);
+  proxy_json_bool (out, "fallback_active", stats.fallback.active);
+  proxy_json_text (out, "fallback_error", stats.fallback.error);
   proxy_json_text (out, "error", error);
   g_string_append_c (out, '}');
 }

@@ -12,6 +12,7 @@ enum {
   AHEAD = 2 * 1024 * 1024,
   LEAST_AHEAD = 128 * 1024,    /* bytes; in a small cache */
   READ_RATE = 4 * 1024 * 1024, /* bytes/s */
+  URGENT = 512 * 1024,         /* bytes */
 };
 
 struct ProxyFilm {
@@ -31,6 +32,7 @@ struct ProxyFilm {
 struct ProxyFilmReader {
   ProxyFilm *film;
   uint64_t place, end; /* bytes */
+  int64_t waits_since; /* us; 0 = it has something to show */
 };
 
 ProxyFilm *
@@ -145,6 +147,16 @@ proxy_film_take_lost (ProxyFilm *self)
   return lost;
 }
 
+static ProxyFilmResult
+wait_for (ProxyFilmReader *self)
+{
+  if (self->waits_since == 0) {
+    self->waits_since = g_get_monotonic_time ();
+    tell_changed (self->film);
+  }
+  return PROXY_FILM_ABSENT;
+}
+
 ProxyFilmResult
 proxy_film_reader_read (ProxyFilmReader *self, GBytes **out)
 {
@@ -157,7 +169,7 @@ proxy_film_reader_read (ProxyFilmReader *self, GBytes **out)
   uint64_t chunk = self->place / film->chunk_size;
   size_t skip = (size_t)(self->place % film->chunk_size);
   if (!peer_chunks_has (film->have, chunk))
-    return PROXY_FILM_ABSENT;
+    return wait_for (self);
 
   size_t room = PIECE + 2 * (size_t)film->chunk_size;
   g_autofree uint8_t *bytes = g_malloc (room);
@@ -189,6 +201,7 @@ proxy_film_reader_read (ProxyFilmReader *self, GBytes **out)
   g_autoptr (GBytes) all = g_bytes_new_take (g_steal_pointer (&bytes), used);
   *out = g_bytes_new_from_bytes (all, skip, n);
   self->place += n;
+  self->waits_since = 0;
   tell_changed (film);
   return PROXY_FILM_BYTES;
 }
@@ -201,9 +214,9 @@ ahead_of_each (const ProxyFilm *self)
 }
 
 static PeerRange
-window_of (const ProxyFilm *self, const ProxyFilmReader *reader)
+window_of (const ProxyFilm *self, const ProxyFilmReader *reader, uint64_t most)
 {
-  uint64_t end = MIN (reader->end, reader->place + ahead_of_each (self));
+  uint64_t end = MIN (reader->end, reader->place + MIN (most, ahead_of_each (self)));
   return (PeerRange){reader->place / self->chunk_size,
                      (end + self->chunk_size - 1) / self->chunk_size};
 }
@@ -217,7 +230,7 @@ proxy_film_oldest (ProxyFilm *self, int64_t now, int64_t *when)
   for (guint i = 0; i < self->readers->len; i++)
     if (((const ProxyFilmReader *)self->readers->pdata[i])->place <
         ((const ProxyFilmReader *)self->readers->pdata[i])->end)
-      peer_recency_touch (self->recency, window_of (self, self->readers->pdata[i]), now);
+      peer_recency_touch (self->recency, window_of (self, self->readers->pdata[i], AHEAD), now);
   PeerRange oldest = peer_recency_oldest (self->recency, self->have, when);
   if (*when < now)
     return oldest;
@@ -236,10 +249,37 @@ proxy_film_wants (const ProxyFilm *self, int64_t now, PeerWant out[PROXY_FILM_MA
     if (reader->place >= reader->end)
       continue;
     out[n++] = (PeerWant){
-        .window = window_of (self, reader),
+        .window = window_of (self, reader, AHEAD),
         .deadline = now,
         .chunk_time = chunk_time,
     };
   }
+  return n;
+}
+
+int64_t
+proxy_film_waits_since (const ProxyFilm *self)
+{
+  int64_t since = 0;
+  for (guint i = 0; i < self->readers->len; i++) {
+    const ProxyFilmReader *reader = self->readers->pdata[i];
+    if (reader->waits_since > 0 && (since == 0 || reader->waits_since < since))
+      since = reader->waits_since;
+  }
+  return since;
+}
+
+size_t
+proxy_film_urgent (const ProxyFilm *self, PeerRange out[PROXY_FILM_MAX_WANTS])
+{
+  size_t n = 0;
+  if (!self->store)
+    return 0;
+  for (unsigned turn = 0; turn < 2; turn++)
+    for (guint i = self->readers->len; i-- > 0 && n < PROXY_FILM_MAX_WANTS;) {
+      const ProxyFilmReader *reader = self->readers->pdata[i];
+      if (reader->place < reader->end && (reader->waits_since > 0) == (turn == 0))
+        out[n++] = window_of (self, reader, URGENT);
+    }
   return n;
 }

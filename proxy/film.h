@@ -12,7 +12,7 @@ typedef struct ProxyFilm ProxyFilm;
 typedef struct ProxyFilmReader ProxyFilmReader;
 
 /* quota: bytes of the cache that it is kept in. changed: called when the wants are others than
- * before. */
+ * before, or a reader begins to wait. */
 ProxyFilm *proxy_film_new (uint32_t chunk_size, uint64_t length, uint64_t quota,
                            ProxyWatchFunc changed, gpointer data);
 ProxyFilm *proxy_film_ref (ProxyFilm *self);
@@ -48,6 +48,12 @@ ProxyFilmResult proxy_film_reader_read (ProxyFilmReader *self, GBytes **out);
 #define PROXY_FILM_MAX_WANTS 32
 /* All that the readers want, the most urgent first; returns how many. */
 size_t proxy_film_wants (const ProxyFilm *self, int64_t now, PeerWant out[PROXY_FILM_MAX_WANTS]);
+
+/* Since when a reader has been waiting for its next byte, us, monotonic: the longest; 0 = none waits. */
+int64_t proxy_film_waits_since (const ProxyFilm *self);
+/* The chunks that the readers will need soonest, half a MiB for each, those who wait first; returns how
+ * many runs. */
+size_t proxy_film_urgent (const ProxyFilm *self, PeerRange out[PROXY_FILM_MAX_WANTS]);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ProxyFilm, proxy_film_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ProxyFilmReader, proxy_film_reader_free)

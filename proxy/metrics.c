@@ -3,16 +3,33 @@
 #include "peer/net/metrics.h"
 
 /* What a session has to say, one family for each. */
-typedef enum { PEERS, DOWNLOADED, UPLOADED, SKIPPED, MEMORY, N_FIELDS } Field;
+typedef enum {
+  PEERS,
+  DOWNLOADED,
+  UPLOADED,
+  SKIPPED,
+  MEMORY,
+  FALLBACK,
+  FALLBACK_REFUSED,
+  FALLBACK_FAILURES,
+  N_FIELDS
+} Field;
 
 static const struct {
   const char *name, *type, *suffix, *help;
 } fields[N_FIELDS] = {
     [PEERS] = {"ppsp_channel_peers", "gauge", "", "Peers connected."},
-    [DOWNLOADED] = {"ppsp_channel_downloaded_bytes", "counter", "_total", "Verified content."},
+    [DOWNLOADED] = {"ppsp_channel_downloaded_bytes", "counter", "_total",
+                    "Verified content that came from peers."},
     [UPLOADED] = {"ppsp_channel_uploaded_bytes", "counter", "_total", "Given to other peers."},
     [SKIPPED] = {"ppsp_channel_skipped_chunks", "counter", "_total", "Missing when due."},
     [MEMORY] = {"ppsp_channel_memory_bytes", "gauge", "", "Of the ring that viewers share."},
+    [FALLBACK] = {"ppsp_channel_fallback_bytes", "counter", "_total",
+                  "Verified content that came from the link's fall-back servers."},
+    [FALLBACK_REFUSED] = {"ppsp_channel_fallback_refused_chunks", "counter", "_total",
+                          "Chunks from there that the hash tree denies."},
+    [FALLBACK_FAILURES] = {"ppsp_channel_fallback_failures", "counter", "_total",
+                           "Requests there that were not answered as they should be."},
 };
 
 static uint64_t
@@ -27,6 +44,12 @@ field_value (const ProxySessionStats *stats, Field field)
     return stats->swarm.uploaded;
   case SKIPPED:
     return stats->skipped;
+  case FALLBACK:
+    return stats->fallback.bytes;
+  case FALLBACK_REFUSED:
+    return stats->fallback.refused;
+  case FALLBACK_FAILURES:
+    return stats->fallback.failures;
   case MEMORY:
   case N_FIELDS:
     break;

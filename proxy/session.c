@@ -22,7 +22,7 @@ enum {
 
 struct ProxySession {
   const ProxySessionOptions *options;
-  char *id, *swarm_id;
+  char *id, *source, *swarm_id;
   PeerLink *link;
   PeerSwarm *swarm;
   NetTracker *tracker;
@@ -41,7 +41,8 @@ struct ProxySession {
   uint64_t unfitted;              /* bytes that came since the cache made room */
 
   ProxyFilm *film;
-  bool cached; /* holds its place in the cache */
+  ProxyFallback *fallback; /* NULL = the link names none */
+  bool cached;             /* holds its place in the cache */
   PeerRange told[PROXY_FILM_MAX_WANTS];
   size_t n_told;
 };
@@ -232,6 +233,15 @@ join_film (ProxySession *self, GError **error)
                                net_cache_quota (self->options->cache), film_changed, self);
   proxy_film_attach (self->film, peer_swarm_store (self->swarm), peer_swarm_chunks (self->swarm));
   net_cache_fit (self->options->cache);
+  ProxyFallbackOptions fallback = {
+      .id = self->id,
+      .from = self->source,
+      .link = self->link,
+      .udp = self->options->udp,
+      .swarm = self->swarm,
+      .film = self->film,
+  };
+  self->fallback = proxy_fallback_new (&fallback);
   return true;
 }
 
@@ -253,13 +263,14 @@ join_first (ProxySession *self, GError **error)
 }
 
 ProxySession *
-proxy_session_new (const ProxySessionOptions *options, const char *id, PeerLink *link, bool warm,
-                   GError **error)
+proxy_session_new (const ProxySessionOptions *options, const char *id, const char *source,
+                   PeerLink *link, bool warm, GError **error)
 {
   ProxySession *self = g_new0 (ProxySession, 1);
   self->warm = warm && peer_content_is_live (&link->content);
   self->options = options;
   self->id = g_strdup (id);
+  self->source = g_strdup (source);
   self->link = link;
   self->swarm_id = peer_content_swarm_id_hex (&link->content);
   self->watches = proxy_watches_new ();
@@ -308,6 +319,7 @@ proxy_session_free (ProxySession *self)
   g_source_destroy (self->timer);
   g_source_unref (self->timer);
   g_clear_pointer (&self->tracker, net_tracker_free);
+  g_clear_pointer (&self->fallback, proxy_fallback_free);
   if (self->film)
     proxy_film_attach (self->film, NULL, NULL);
   if (self->ring)
@@ -323,6 +335,7 @@ proxy_session_free (ProxySession *self)
   g_clear_error (&self->failure);
   g_free (self->tracker_failure);
   g_free (self->swarm_id);
+  g_free (self->source);
   g_free (self->id);
   g_free (self);
 }
@@ -424,6 +437,10 @@ turn_film (ProxySession *self, int64_t now, bool came)
     net_udp_wake (self->options->udp);
   }
   tell_film_wants (self, now);
+  int64_t again =
+      self->fallback ? proxy_fallback_turn (self->fallback, self->last_turn) : INT64_MAX;
+  if (again < INT64_MAX)
+    schedule (self, again);
   if (self->unfitted >= MIN (FIT, net_cache_quota (self->options->cache) / 32)) {
     self->unfitted = 0;
     net_cache_fit (self->options->cache);
@@ -571,6 +588,7 @@ proxy_session_stats (const ProxySession *self, ProxySessionStats *out)
     proxy_ring_stats (self->ring, &ring);
     out->memory = ring.bytes;
   }
+  proxy_fallback_stats (self->fallback, &out->fallback);
   if (!self->tracker)
     return;
   NetTrackerStatus status;

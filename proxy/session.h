@@ -7,6 +7,7 @@
 #include "peer/net/peering.h"
 #include "peer/net/tracker.h"
 #include "peer/net/udp.h"
+#include "proxy/fallback.h"
 #include "proxy/film.h"
 #include "proxy/ring.h"
 
@@ -22,10 +23,10 @@ typedef struct {
 
 typedef struct ProxySession ProxySession;
 
-/* Joins. options must outlive the session; link is taken over. warm: nothing of a live channel is
- * asked for until proxy_session_wake(). */
-ProxySession *proxy_session_new (const ProxySessionOptions *options, const char *id, PeerLink *link,
-                                 bool warm, GError **error);
+/* Joins. options must outlive the session; link is taken over. source: the list that names it; "" =
+ * somebody has pasted it. warm: nothing of a live channel is asked for until proxy_session_wake(). */
+ProxySession *proxy_session_new (const ProxySessionOptions *options, const char *id,
+                                 const char *source, PeerLink *link, bool warm, GError **error);
 /* Leaves the swarm; ring and film end for those who still hold them. */
 void proxy_session_free (ProxySession *self);
 
@@ -59,6 +60,7 @@ typedef struct {
   int64_t last_bytes; /* us, monotonic; 0 = never */
   bool tracker_joined;
   const char *tracker_error; /* NULL = none; lives until the next call */
+  ProxyFallbackStats fallback;
 } ProxySessionStats;
 void proxy_session_stats (const ProxySession *self, ProxySessionStats *out);
 

@@ -140,7 +140,8 @@ start (ProxySessions *self, const ProxyChannel *channel, bool warm, GError **err
     return NULL;
   if (channel->length > 0 && link->content.length == 0 && !channel->live)
     link->content.length = (uint64_t)channel->length; /* learned when it was last in play */
-  ProxySession *session = proxy_session_new (self->options, channel->id, link, warm, error);
+  ProxySession *session =
+      proxy_session_new (self->options, channel->id, channel->source, link, warm, error);
   if (!session)
     return NULL;
   Place *place = g_new0 (Place, 1);

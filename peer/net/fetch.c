@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/net/fetch.h"
-
-#include <libsoup/soup.h>
-#include <string.h>
+#include "peer/net/request.h"
 
 #define PIECE 65536 /* bytes */
-#define MAX_REDIRECTS 3
 #define SILENCE_S 10
 
 struct NetFetch {
@@ -93,23 +90,15 @@ static void request (NetFetch *self);
 static void
 redirect (NetFetch *self, SoupMessage *message)
 {
-  const char *to =
-      soup_message_headers_get_one (soup_message_get_response_headers (message), "Location");
-  g_autoptr (GUri) uri = to != NULL ? g_uri_parse_relative (soup_message_get_uri (message), to,
-                                                            SOUP_HTTP_URI_FLAGS, NULL)
-                                    : NULL;
-  const char *scheme = uri != NULL ? g_uri_get_scheme (uri) : "";
-  bool is_secure = g_str_equal (scheme, "https");
-  bool was_secure = g_str_has_prefix (self->location, "https:");
-  if ((!is_secure && !g_str_equal (scheme, "http")) || (was_secure && !is_secure)) {
-    fail (self, "is redirected to where we do not follow");
-  } else if (++self->redirects > MAX_REDIRECTS) {
-    fail (self, "is redirected too often");
-  } else {
-    g_free (self->location);
-    self->location = g_uri_to_string (uri);
-    request (self);
+  g_autoptr (GError) error = NULL;
+  char *to = net_request_redirect (message, &self->redirects, &error);
+  if (to == NULL) {
+    finish (self, false, error);
+    return;
   }
+  g_free (self->location);
+  self->location = to;
+  request (self);
 }
 
 static void
@@ -136,50 +125,6 @@ on_response (GObject *source, GAsyncResult *result, gpointer data)
   }
 }
 
-bool
-net_fetch_may_ask (const char *list, const char *uri, GInetAddress *address)
-{
-  g_autoptr (GUri) from = g_uri_parse (list, G_URI_FLAGS_NONE, NULL);
-  g_autoptr (GUri) to = g_uri_parse (uri, G_URI_FLAGS_NONE, NULL);
-  if (from != NULL && g_str_equal (g_uri_get_scheme (from), "file"))
-    return true; /* the operator's own */
-  if (from != NULL && to != NULL && g_uri_get_host (from) != NULL &&
-      g_strcmp0 (g_uri_get_host (from), g_uri_get_host (to)) == 0)
-    return true; /* where the list came from, and we went already */
-  const guint8 *bytes = g_inet_address_to_bytes (address);
-  bool shared = g_inet_address_get_family (address) == G_SOCKET_FAMILY_IPV4 && bytes[0] == 100 &&
-                (bytes[1] & 0xc0) == 64; /* RFC 6598 */
-  bool local6 = g_inet_address_get_family (address) == G_SOCKET_FAMILY_IPV6 &&
-                ((bytes[0] & 0xfe) == 0xfc || /* RFC 4193 */
-                 memcmp (bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0);
-  return !shared && !local6 && !g_inet_address_get_is_any (address) &&
-         !g_inet_address_get_is_loopback (address) && !g_inet_address_get_is_link_local (address) &&
-         !g_inet_address_get_is_site_local (address) && !g_inet_address_get_is_multicast (address);
-}
-
-/* Judged when the connection stands and before anything is sent on it: no name server can change the
- * address any more. data: the list. */
-static void
-on_network (SoupMessage *message, GSocketClientEvent event, GIOStream *connection, gpointer data)
-{
-  if (event != G_SOCKET_CLIENT_CONNECTED || !G_IS_SOCKET_CONNECTION (connection))
-    return;
-  g_autoptr (GSocketAddress) remote =
-      g_socket_connection_get_remote_address (G_SOCKET_CONNECTION (connection), NULL);
-  g_autofree char *uri = g_uri_to_string (soup_message_get_uri (message));
-  if (!G_IS_INET_SOCKET_ADDRESS (remote) ||
-      !net_fetch_may_ask (data, uri,
-                          g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (remote))))
-    g_socket_shutdown (g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection)), TRUE,
-                       TRUE, NULL);
-}
-
-static void
-free_list (gpointer data, GClosure *closure)
-{
-  g_free (data);
-}
-
 static void
 request (NetFetch *self)
 {
@@ -193,11 +138,10 @@ request (NetFetch *self)
         soup_session_new_with_options ("timeout", SILENCE_S, "idle-timeout", 1, "max-conns", 2,
                                        "user-agent", self->agent, "proxy-resolver", NULL, NULL);
   soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT);
-  if (self->list != NULL) { /* the message may outlive the fetch */
+  if (self->list != NULL) {
     soup_message_headers_replace (soup_message_get_request_headers (message), "Connection",
                                   "close");
-    g_signal_connect_data (message, "network-event", G_CALLBACK (on_network), g_strdup (self->list),
-                           free_list, 0);
+    net_request_guard (message, self->list);
   }
   soup_session_send_async (self->session, message, G_PRIORITY_LOW, self->cancellable, on_response,
                            self);

@@ -18,11 +18,8 @@ typedef void (*NetFetchFunc) (GBytes *text, bool is_cut, const GError *error, gp
 NetFetch *net_fetch_new (const char *uri, size_t max, unsigned seconds, const char *agent,
                          NetFetchFunc func, gpointer data);
 /* Not the operator wishes it, but a list that lies at that URI ("" = somebody has pasted it): what
- * net_fetch_may_ask() forbids is not asked. To be said before the main loop runs. */
+ * net_request_may_reach() forbids is not asked. To be said before the main loop runs. */
 void net_fetch_for_list (NetFetch *self, const char *list);
-/* May what that list names lie at that address? What a list of strangers names must not make us ask
- * somebody in the home, or ourselves. */
-bool net_fetch_may_ask (const char *list, const char *uri, GInetAddress *address);
 /* Nobody is called any more. */
 void net_fetch_free (NetFetch *self);
 

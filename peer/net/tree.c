@@ -56,12 +56,18 @@ typedef struct {
 
 static const uint8_t zeros[PEER_HASH_MAX];
 
+uint64_t
+net_tree_offset (uint64_t bin, size_t hash_size)
+{
+  return NET_DISK_FRONT + bin * hash_size;
+}
+
 /* --- blocks --- */
 
 static uint64_t
 block_offset (const NetTree *self, uint64_t number)
 {
-  return NET_DISK_FRONT + number * BLOCK_NODES * self->hash_size;
+  return net_tree_offset (number * BLOCK_NODES, self->hash_size);
 }
 
 static bool
@@ -250,7 +256,7 @@ reserve (NetTree *self, GError **error)
   for (unsigned height = 0; height <= self->height; height++) {
     uint64_t first = (self->n_chunks - 1) >> height << height;
     uint64_t bin = peer_bin_from_range ((PeerRange){first, first + (UINT64_C (1) << height)});
-    uint64_t offset = NET_DISK_FRONT + bin * self->hash_size;
+    uint64_t offset = net_tree_offset (bin, self->hash_size);
     uint8_t hash[PEER_HASH_MAX];
     if (offset >= end && !net_disk_read (self->fd, hash, self->hash_size, offset) &&
         !net_disk_write (self->fd, zeros, self->hash_size, offset)) {

@@ -23,6 +23,10 @@ bool net_tree_complete (NetTree *self, const PeerContent *content, GError **erro
 /* It does not belong to the file: begin anew at the next start. */
 void net_tree_spoil (NetTree *self);
 
+/* Where the hash of a node lies in the file, by its bin. Beside content that is served by HTTP such a file
+ * is public (URL.hashes), so this stays as it is. */
+uint64_t net_tree_offset (uint64_t bin, size_t hash_size); /* bytes */
+
 NetTree *net_tree_ref (NetTree *self);
 void net_tree_unref (NetTree *self);
 /* A view of it that holds a reference, until it is freed. */

@@ -220,6 +220,8 @@
     if (a && a.error) text.push(a.error);
     if (a && a.tracker_error) text.push('Tracker: ' + a.tracker_error);
     if (a && a.state !== 'failed') text.push('Given to others: ' + rate(a.up_rate) + '. Missed: ' + a.skipped + ' chunks.');
+    if (a && a.fallback > 0) text.push('From fall-back servers: ' + (a.fallback / 1e6).toFixed(1) + ' MB.');
+    if (a && a.fallback_error) text.push('Fall-back ' + a.fallback_error + '.');
     item.lastChild.lastChild.textContent = text.join(' ');
   }
 

@@ -367,16 +367,31 @@ test_offer (void)
   int n = peer_integrity_proof (film.integrity, 7, none, none, proof);
   g_assert_cmpint (n, >, 0);
   chunk_bytes (7, bytes);
-  g_assert_false (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK));
+  g_assert_cmpint (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK), ==,
+                   PEER_INTEGRITY_MISSING);
   for (int i = 0; i < n; i++)
     peer_pending_hashes_add (&hashes, proof[i].chunks, proof[i].hash, 32);
   bytes[3] ^= 1;
-  g_assert_false (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK));
+  g_assert_cmpint (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK), ==,
+                   PEER_INTEGRITY_BAD);
+  g_assert_false (peer_chunks_has (peer_swarm_chunks (swarm), 7));
   for (int i = 0; i < n; i++)
     peer_pending_hashes_add (&hashes, proof[i].chunks, proof[i].hash, 32);
   bytes[3] ^= 1;
-  g_assert_true (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK));
+  g_assert_cmpint (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK), ==,
+                   PEER_INTEGRITY_GOOD);
+  bytes[3] ^= 1; /* once it is here, nobody looks at another */
+  g_assert_cmpint (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK), ==,
+                   PEER_INTEGRITY_KNOWN);
   net_run (&net, net.now + 1000);
+  const PeerCounters *counters = peer_engine_counters (net.engines[0]);
+  g_assert_cmpuint (counters->chunks_unproven, ==, 1);
+  g_assert_cmpuint (counters->chunks_bad, ==, 1);
+  g_assert_cmpuint (counters->chunk_bytes_offered, ==, CHUNK);
+  g_assert_cmpuint (counters->chunk_bytes_received, ==, 0);
+  PeerSwarmStats stats;
+  peer_swarm_stats (swarm, &stats);
+  g_assert_true (stats.offered == CHUNK && stats.downloaded == 0);
   g_assert_true (peer_chunks_has (peer_swarm_chunks (swarm), 7));
   g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (swarm)), ==, 1);
   film_clear (&film);

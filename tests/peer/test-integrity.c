@@ -793,6 +793,75 @@ test_prune (void)
   }
 }
 
+/* --- what is lacking --- */
+
+static void
+hash_of (const Film *film, PeerHasher *hasher, PeerRange node, uint8_t *out)
+{
+  uint8_t left[PEER_HASH_MAX], right[PEER_HASH_MAX];
+  size_t n;
+  if (node.first >= film->n_chunks) {
+    memset (out, 0, PEER_HASH_MAX);
+  } else if (peer_range_size (node) == 1) {
+    const uint8_t *bytes = chunk_of (film, node.first, &n);
+    peer_hasher_chunk (hasher, bytes, n, out);
+  } else {
+    uint64_t middle = node.first + peer_range_size (node) / 2;
+    hash_of (film, hasher, (PeerRange){node.first, middle}, left);
+    hash_of (film, hasher, (PeerRange){middle, node.end}, right);
+    peer_hasher_parent (hasher, left, right, out);
+  }
+}
+
+/* pending: what lacks says, but for number without. */
+static PeerIntegrityResult
+check_lacking (const Film *film, PeerIntegrity *receiver, uint64_t chunk, const PeerRange *lacks,
+               int n_lacks, int without)
+{
+  g_autoptr (PeerHasher) hasher = peer_hasher_new (film->content.hash);
+  PeerPendingHashes pending = {0};
+  uint8_t hash[PEER_HASH_MAX];
+  size_t n;
+  for (int i = 0; i < n_lacks; i++) {
+    hash_of (film, hasher, lacks[i], hash);
+    if (i != without)
+      peer_pending_hashes_add (&pending, lacks[i], hash, peer_content_hash_size (&film->content));
+  }
+  const uint8_t *bytes = chunk_of (film, chunk, &n);
+  return peer_integrity_check (receiver, &pending, chunk, bytes, n);
+}
+
+/* With all that is lacking a chunk is believed, and with one less it is not; and what was believed so
+ * can be proven to who has nothing. */
+static void
+test_lacks (void)
+{
+  static const size_t sizes[] = {1, 2, 3, 7, 8, 13, 64, 100};
+  PeerRange lacks[PEER_PROOF_MAX];
+  PeerHash proof[PEER_PROOF_MAX];
+  for (size_t s = 0; s < G_N_ELEMENTS (sizes); s++) {
+    Film film;
+    film_init (&film, 100, sizes[s] * 100 - 30);
+    g_autoptr (PeerIntegrity) receiver = film_receiver (&film, true);
+    g_assert_cmpint (peer_integrity_lacks (receiver, film.n_chunks, lacks), ==, -1);
+    for (uint64_t i = 0; i < film.n_chunks; i++) {
+      uint64_t chunk = (i * 37 + 5) % 101 % film.n_chunks; /* now and then one again */
+      int n = peer_integrity_lacks (receiver, chunk, lacks);
+      g_assert_cmpint (n, >=, 0);
+      /* the first comes with the peaks, of which some are for others alone */
+      for (int without = 0; i > 0 && without < n; without++)
+        g_assert_cmpint (check_lacking (&film, receiver, chunk, lacks, n, without), ==,
+                         PEER_INTEGRITY_MISSING);
+      g_assert_cmpint (check_lacking (&film, receiver, chunk, lacks, n, -1), ==,
+                       PEER_INTEGRITY_GOOD);
+      g_assert_cmpint (peer_integrity_lacks (receiver, chunk, lacks), ==, 0);
+      g_assert_cmpint (peer_integrity_proof (receiver, chunk, NULL, NULL, proof), ==,
+                       peer_integrity_proof (film.source, chunk, NULL, NULL, proof));
+    }
+    film_clear (&film);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -817,5 +886,6 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/integrity/pending-is-bounded", test_pending_is_bounded);
   g_test_add_func ("/peer/integrity/hashes-that-came-again-are-pruned", test_prune);
   g_test_add_func ("/peer/integrity/large-tree-is-sparse", test_large_tree_is_sparse);
+  g_test_add_func ("/peer/integrity/what-lacks-is-what-proves", test_lacks);
   return g_test_run ();
 }

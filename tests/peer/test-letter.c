@@ -367,7 +367,8 @@ test_came_from_elsewhere (void)
   for (int i = 0; i < n; i++)
     peer_pending_hashes_add (&hashes, proof[i].chunks, proof[i].hash, 32);
   chunk_bytes (7, bytes);
-  g_assert_true (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK));
+  g_assert_cmpint (peer_engine_offer (net.engines[0], swarm, &hashes, 7, bytes, CHUNK), ==,
+                   PEER_INTEGRITY_GOOD);
   net_run (&net, net.now + DELAY);
   g_assert_cmpuint (count (PEER_MESSAGE_CANCEL), ==, 1);
   film_clear (&film);

@@ -128,6 +128,41 @@ test_wants_follow (void)
   world_clear (&world);
 }
 
+/* Who waits is told of, and comes first, until it gets something. */
+static void
+test_waits (void)
+{
+  World world;
+  PeerRange urgent[PROXY_FILM_MAX_WANTS];
+  GBytes *bytes;
+  world_init (&world);
+  g_autoptr (ProxyFilmReader) first = proxy_film_reader_new (world.film, 0, LENGTH);
+  ProxyFilmReader *second = proxy_film_reader_new (world.film, 3000 * CHUNK, LENGTH);
+  g_assert_cmpint (proxy_film_waits_since (world.film), ==, 0);
+  unsigned changes = world.changes;
+  int64_t before = g_get_monotonic_time ();
+  g_assert_cmpint (proxy_film_reader_read (first, &bytes), ==, PROXY_FILM_ABSENT);
+  g_assert_cmpuint (world.changes, ==, changes + 1);
+  int64_t since = proxy_film_waits_since (world.film);
+  g_assert_cmpint (since, >=, before);
+  g_assert_cmpint (proxy_film_reader_read (first, &bytes), ==, PROXY_FILM_ABSENT);
+  g_assert_cmpint (proxy_film_waits_since (world.film), ==, since);
+  g_assert_cmpuint (proxy_film_urgent (world.film, urgent), ==, 2);
+  g_assert_true (urgent[0].first == 0 && urgent[0].end == 512);
+  g_assert_true (urgent[1].first == 3000 && urgent[1].end == 3512);
+  bring (&world, 10);
+  g_assert_cmpint (proxy_film_reader_read (first, &bytes), ==, PROXY_FILM_BYTES);
+  g_bytes_unref (bytes);
+  g_assert_cmpint (proxy_film_waits_since (world.film), ==, 0);
+  g_assert_cmpuint (proxy_film_urgent (world.film, urgent), ==, 2);
+  g_assert_true (urgent[0].first == 3000 && urgent[1].first == 10); /* the newest */
+  proxy_film_reader_free (second);
+  g_assert_cmpuint (proxy_film_urgent (world.film, urgent), ==, 1);
+  proxy_film_attach (world.film, NULL, NULL);
+  g_assert_cmpuint (proxy_film_urgent (world.film, urgent), ==, 0);
+  world_clear (&world);
+}
+
 static void
 give_back (World *self, PeerRange run)
 {
@@ -291,6 +326,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/proxy/film/who-waits-comes-first", test_waits);
   g_test_add_func ("/proxy/film/any-range-is-the-same-bytes", test_ranges);
   g_test_add_func ("/proxy/film/wants-follow-the-readers", test_wants_follow);
   g_test_add_func ("/proxy/film/small-cache-is-enough", test_small_cache);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A server of logos on loopback, and the gateway's own in front of it. */
-#include "peer/net/fetch.h"
+#include "peer/net/request.h"
 #include "proxy/logos.h"
 #include "proxy/picture.h"
 #include "tests/proxy/scratch.h"
@@ -288,7 +288,7 @@ test_addresses (void)
   for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (GInetAddress) address = g_inet_address_new_from_string (rows[i].address);
     g_test_message ("%s", rows[i].address);
-    g_assert_cmpint (net_fetch_may_ask (rows[i].list, rows[i].logo, address), ==, rows[i].may);
+    g_assert_cmpint (net_request_may_reach (rows[i].list, rows[i].logo, address), ==, rows[i].may);
   }
 }
 
