@@ -419,6 +419,8 @@ static unsigned
 lose_overtaken (PeerChannel *self, int64_t now)
 {
   guint end = self->flights_first, first;
+  if (end >= self->flights->len)
+    return 0;
   int64_t sent = 0, before = MIN (self->newest_acked, now - loss_delay (self));
   PeerFlight *flights = &g_array_index (self->flights, PeerFlight, 0);
   unsigned n = 0;
