@@ -14,7 +14,7 @@ enum {
   LEAST_RUN = 64 * 1024, /* bytes: soon there */
   MOST_RUN = 256 * 1024, /* bytes: so the way back and forth costs little */
   RUN_CHUNKS = 1024,
-  SPAN_GAP = 4096, /* bytes of hashes that are rather fetched in vain than asked around */
+  SPAN_GAP = 32 * 1024, /* bytes of hashes that are rather fetched in vain than asked around */
   SECONDS = 20,
   REST = 2 * 1000 * 1000, /* us without requests after a failure... */
   REST_DOUBLINGS = 7,     /* ...and the next ones */
@@ -37,7 +37,7 @@ struct ProxyFallback {
   char *id, *from, *error;
   size_t hash_size;
   NetRanges *ranges;
-  GArray *servers; /* Server */
+  GPtrArray *servers; /* Server; who has failed comes last */
   ProxyLate late;
   int64_t rest_until; /* us: the disk is full */
   uint64_t bytes, refused, failures;
@@ -57,10 +57,11 @@ static void next (ProxyFallback *self);
 /* --- servers --- */
 
 static void
-server_clear (gpointer data)
+server_free (gpointer data)
 {
   g_free (((Server *)data)->content);
   g_free (((Server *)data)->hashes);
+  g_free (data);
 }
 
 /* ".hashes" belongs to the path. */
@@ -107,6 +108,9 @@ rest (ProxyFallback *self, const char *why)
   server->rest_until =
       g_get_monotonic_time () + ((int64_t)REST << MIN (server->failures, REST_DOUBLINGS));
   server->failures++;
+  guint place;
+  if (g_ptr_array_find (self->servers, server, &place))
+    g_ptr_array_add (self->servers, g_ptr_array_steal_index (self->servers, place));
   stop (self);
 }
 
@@ -317,7 +321,7 @@ choose_run (ProxyFallback *self, int64_t now)
   PeerRange zones[PROXY_FILM_MAX_WANTS];
   size_t n = proxy_film_urgent (self->with.film, zones);
   for (guint i = 0; i < self->servers->len; i++) {
-    self->server = &g_array_index (self->servers, Server, i);
+    self->server = self->servers->pdata[i];
     if (self->server->is_useless || self->server->rest_until > now)
       continue;
     for (size_t k = 0; k < n; k++) {
@@ -388,12 +392,12 @@ proxy_fallback_new (const ProxyFallbackOptions *options)
   self->from = g_strdup (options->from);
   self->hash_size = peer_content_hash_size (&options->link->content);
   self->ranges = net_ranges_new (self->from, "ppsp-proxy/" PPSP_VERSION, SECONDS, &handler, self);
-  self->servers = g_array_new (FALSE, TRUE, sizeof (Server));
-  g_array_set_clear_func (self->servers, server_clear);
+  self->servers = g_ptr_array_new_with_free_func (server_free);
   for (guint i = 0; i < uris->len; i++) {
-    Server server = {.content = g_strdup (uris->pdata[i]),
-                     .hashes = hashes_beside (uris->pdata[i])};
-    g_array_append_val (self->servers, server);
+    Server *server = g_new0 (Server, 1);
+    server->content = g_strdup (uris->pdata[i]);
+    server->hashes = hashes_beside (uris->pdata[i]);
+    g_ptr_array_add (self->servers, server);
   }
   self->length = LEAST_RUN;
   self->spans = g_array_new (FALSE, FALSE, sizeof (Span));
@@ -408,7 +412,7 @@ proxy_fallback_free (ProxyFallback *self)
   if (!self)
     return;
   net_ranges_free (self->ranges);
-  g_array_unref (self->servers);
+  g_ptr_array_unref (self->servers);
   g_array_unref (self->spans);
   g_hash_table_unref (self->hashes);
   g_byte_array_unref (self->left);

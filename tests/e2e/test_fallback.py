@@ -49,6 +49,8 @@ class Shelf:
 
     def serve(self, request):
         self.asked += 1
+        if self.fault == 'silent':
+            time.sleep(world.PATIENCE)
         data = self.files.get(request.path)
         span = re.fullmatch(r'bytes=(\d+)-(\d+)', request.headers.get('Range', ''))
         is_hashes = request.path.endswith('.hashes')
@@ -57,8 +59,10 @@ class Shelf:
             return
         first, last = int(span.group(1)), int(span.group(2))
         body, code = bytearray(data[first:last + 1]), 206
-        if self.fault == ('hashes lie' if is_hashes else 'content lies'):
+        if self.fault == 'content lies' and not is_hashes:
             body[len(body) // 2] ^= 1
+        if self.fault == 'hashes lie' and is_hashes:
+            body = bytearray(byte ^ 1 for byte in body)
         if self.fault == 'no ranges':
             body, code = data, 200
         request.send_response(code)
@@ -199,12 +203,13 @@ def liars_are_left_alone(here):
 
 
 def a_server_dies(here):
-    """In the middle of an answer; and a second one later, which then comes back."""
+    """In the middle of an answer; and a second one later, which then comes back. One never speaks."""
     here.build_network()
     film, hashes, link = make_film(here, 6_000_000)
     first, second = Shelf(here, 'p1', film, hashes), Shelf(here, 'p2', film, hashes)
     first.left, second.left = 1_000_001, 2_000_003
-    url = start_gateway(here, link, [first, second])
+    silent = Shelf(here, 'p3', film, hashes, 'silent')
+    url = start_gateway(here, link, [silent, first, second])
     answer = []
     reader = threading.Thread(target=lambda: answer.append(here.get('tv', url)), daemon=True)
     reader.start()
@@ -213,7 +218,7 @@ def a_server_dies(here):
     reader.join(world.PATIENCE)
     assert answer and answer[0] == film
     assert first.given >= 1_000_000 and second.given >= 2_000_000
-    assert counted(here, 'failures') >= 2 and counted(here, 'refused_chunks') == 0
+    assert silent.asked > 0 and counted(here, 'failures') >= 3 and counted(here, 'refused_chunks') == 0
     assert counted(here, 'bytes') == len(film)
 
 
