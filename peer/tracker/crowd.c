@@ -192,6 +192,7 @@ swarm_new (TrackerCrowd *self, const char *swarm_id)
 {
   CrowdSwarm *swarm = g_new0 (CrowdSwarm, 1);
   swarm->id = g_strdup (swarm_id);
+  swarm->number = ++self->numbers;
   make_rooms (swarm, 1);
   tracker_table_add (&self->swarms, &swarm->entry);
   return swarm;

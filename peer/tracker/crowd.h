@@ -86,6 +86,7 @@ typedef struct {
 struct CrowdSwarm {
   TrackerEntry entry; /* by id */
   char *id;
+  uint64_t number;  /* that no other swarm has had */
   CrowdRoom *rooms; /* leeches' first; n_rooms for each mode */
   uint32_t n_rooms;
   uint32_t members, seeders;
@@ -101,6 +102,7 @@ typedef struct {
   TrackerTable swarms, peers, hosts;
   TrackerPool peer_pool, member_pool, host_pool;
   CrowdQueue registered, tracking; /* the least recently heard of first */
+  uint64_t numbers;                /* of swarms, so far */
   uint32_t certificates;
   uint32_t ranges;   /* of chunks, kept */
   CrowdTotals total; /* of all who ever were in a swarm */

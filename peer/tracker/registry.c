@@ -754,6 +754,7 @@ tracker_registry_swarms (const TrackerRegistry *self, TrackerSwarmFunc func, voi
     for (TrackerEntry *entry = tracker_table_bucket (swarms, i); entry; entry = entry->next) {
       const CrowdSwarm *swarm = (const CrowdSwarm *)entry;
       TrackerSwarmInfo info = {.swarm_id = swarm->id,
+                               .number = swarm->number,
                                .seeders = swarm->seeders,
                                .leeches = swarm->members - swarm->seeders,
                                .uploaded = swarm->now.uploaded,

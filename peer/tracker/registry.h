@@ -69,6 +69,7 @@ void tracker_registry_stats (const TrackerRegistry *self, TrackerRegistryStats *
 
 typedef struct {
   const char *swarm_id; /* as long as the registry is not changed */
+  uint64_t number;      /* that no other has had: a swarm that nobody is in ends */
   uint32_t seeders, leeches;
   uint64_t uploaded, downloaded; /* by those who are in it now, as they report it */
   uint64_t late;                 /* chunks; likewise */

@@ -533,6 +533,52 @@ change_limits (TrackerdManagement *self, SoupServerMessage *message)
   on_limits (self, message);
 }
 
+static void
+put_samples (JsonBuilder *out, const TrackerdHistory *history, const char *swarm_id)
+{
+  put_name (out, "sample");
+  json_builder_begin_array (out);
+  for (unsigned i = 0; i < trackerd_history_count (history, swarm_id); i++) {
+    const TrackerdSample *sample = trackerd_history_get (history, swarm_id, i);
+    json_builder_begin_object (out);
+    put_time (out, "time", sample->at);
+    put_u32 (out, "seeders", sample->seeders);
+    put_u32 (out, "leeches", sample->leeches);
+    put_u64 (out, "uploaded", sample->uploaded);
+    put_u64 (out, "downloaded", sample->downloaded);
+    put_u64 (out, "late-chunks", sample->late);
+    json_builder_end_object (out);
+  }
+  json_builder_end_array (out);
+}
+
+typedef struct {
+  JsonBuilder *out;
+  const TrackerdHistory *history;
+} Past;
+
+static void
+put_past (const char *swarm_id, void *data)
+{
+  Past *past = data;
+  json_builder_begin_object (past->out);
+  put_text (past->out, "swarm-id", swarm_id);
+  put_samples (past->out, past->history, swarm_id);
+  json_builder_end_object (past->out);
+}
+
+static void
+on_history (TrackerdManagement *self, SoupServerMessage *message)
+{
+  Past past = {.out = resource_begin ("history"), .history = self->managed.history};
+  put_samples (past.out, past.history, NULL);
+  put_name (past.out, "swarm");
+  json_builder_begin_array (past.out);
+  trackerd_history_swarms (past.history, put_past, &past);
+  json_builder_end_array (past.out);
+  resource_end (past.out, message);
+}
+
 /* --- the server ---------------------------------------------------------------------------- */
 
 typedef void (*Handler) (TrackerdManagement *self, SoupServerMessage *message);
@@ -548,6 +594,7 @@ static const struct {
     {"/api/v1/limits", on_limits, change_limits},
     {"/api/v1/lists", on_lists, NULL},
     {"/api/v1/events", on_events, NULL},
+    {"/api/v1/history", on_history, NULL},
 };
 
 static void
@@ -581,7 +628,7 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
   if (!g_str_has_prefix (path, SWARMS))
     respond_text (message, SOUP_STATUS_NOT_FOUND,
                   "There are /metrics, /healthz, and /api/v1/ with tracker, swarms, swarms/ID, "
-                  "limits, lists, events.\n");
+                  "limits, lists, events, history.\n");
   else if (get)
     on_peers (self, message);
   else

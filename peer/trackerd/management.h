@@ -6,6 +6,7 @@
 #include "peer/net/listener.h"
 #include "peer/trackerd/access.h"
 #include "peer/trackerd/events.h"
+#include "peer/trackerd/history.h"
 #include "peer/trackerd/quota.h"
 #include "peer/trackerd/sip.h"
 #include "peer/trackerd/store.h"
@@ -32,6 +33,7 @@ typedef struct {
   const NetListener *listener;   /* of the peers */
   const TrackerdSip *sip;        /* NULL = none */
   const TrackerdStore *store;
+  const TrackerdHistory *history;
   GRecMutex *lock; /* of all of it but the listener */
 } TrackerdManaged;
 

@@ -38,6 +38,7 @@ struct TrackerdServer {
   TrackerdStore *store;
   TrackerdSip *sip; /* NULL = none */
   TrackerdAtlas *atlas;
+  TrackerdHistory *history;
   TrackerdAccess *access;
   TrackerDigest *digest;
   TrackerdQuota *quota;
@@ -49,7 +50,7 @@ struct TrackerdServer {
   uint16_t port;
   bool tls;
   bool has_peers; /* the machine of section 2.3 is STARTED */
-  guint expiry, sweep;
+  guint expiry, sweep, sample;
 };
 
 static PeerAddress
@@ -309,6 +310,15 @@ on_expiry (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+on_sample (gpointer data)
+{
+  TrackerdServer *self = data;
+  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  trackerd_history_sample (self->history, self->registry, g_get_real_time ());
+  return G_SOURCE_CONTINUE;
+}
+
 static void
 on_places (TrackerPlaces *places, void *data)
 {
@@ -328,6 +338,7 @@ open_management (TrackerdServer *self, const char *address, GError **error)
                              .listener = self->listener,
                              .sip = self->sip,
                              .store = self->store,
+                             .history = self->history,
                              .lock = &self->lock};
   self->management = trackerd_management_new (address, &managed, error);
   return self->management != NULL;
@@ -418,6 +429,8 @@ trackerd_server_new (const TrackerdServerOptions *options, GError **error)
                                          : trackerd_access_load (NULL, TRACKERD_SWARM_OPEN, NULL);
   self->tls = options->certificate != NULL;
   self->expiry = g_timeout_add_seconds (EXPIRY_SECONDS, on_expiry, self);
+  self->history = trackerd_history_new ();
+  self->sample = g_timeout_add_seconds (TRACKERD_HISTORY_SECONDS, on_sample, self);
   self->atlas = trackerd_atlas_new (options->places, options->alto, on_places, self, error);
   if (self->atlas == NULL)
     return NULL;
@@ -440,6 +453,8 @@ trackerd_server_free (TrackerdServer *self)
   g_clear_object (&self->server);
   g_source_remove (self->expiry);
   g_clear_handle_id (&self->sweep, g_source_remove);
+  g_clear_handle_id (&self->sample, g_source_remove);
+  g_clear_pointer (&self->history, trackerd_history_free);
   g_clear_pointer (&self->store, trackerd_store_free);
   g_clear_pointer (&self->atlas, trackerd_atlas_free);
   tracker_registry_free (self->registry);

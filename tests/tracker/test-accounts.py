@@ -388,6 +388,7 @@ class Management(Tracker):
         self.assertEqual({swarm['swarm-id']: swarm for swarm in lists['swarm']},
                          {'4444': {'swarm-id': '4444', 'access': 'refused'},
                           '5555': {'swarm-id': '5555', 'access': 'closed', 'accounts': 2}})
+        self.assertEqual(self.resource('history'), {'sample': [], 'swarm': []})
         kinds = [event['kind'] for event in self.resource('events')['event']]
         self.assertEqual(kinds, ['started', 'denied'])
         self.ask(join('1111', action='LEAVE', transaction='v'))

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a request costs a tracker over HTTP, beside a handler that does nothing: both behind the same
+ * listener, in the main thread, asked by the same client in another. CPU time of the main thread counts,
+ * so what else the machine does does not matter.
+ *
+ *     tracker [REQUESTS]
+ */
+#include "peer/net/listener.h"
+#include "peer/trackerd/server.h"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONNECTIONS 16
+#define PEERS 1000u
+
+typedef struct {
+  uint16_t port;
+  const char *body; /* one for all, or NULL = a CONNECT of each of the peers */
+  unsigned n;
+  GMainLoop *loop;
+} Client;
+
+static double
+cpu_time (void)
+{
+  struct timespec now;
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int
+connect_to (uint16_t port)
+{
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons (port)};
+  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (fd < 0 || connect (fd, (struct sockaddr *)&address, sizeof address) != 0)
+    g_error ("cannot connect");
+  return fd;
+}
+
+static void
+ask (int fd, const char *body)
+{
+  g_autofree char *text = g_strdup_printf ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
+                                           "application/ppsp-tracker+json\r\nContent-Length: "
+                                           "%zu\r\n\r\n%s",
+                                           strlen (body), body);
+  size_t n = strlen (text);
+  if (write (fd, text, n) != (ssize_t)n)
+    g_error ("cannot write");
+}
+
+static void
+hear (int fd)
+{
+  static char answer[65536];
+  size_t n = 0;
+  const char *end = NULL, *length = NULL;
+  while (end == NULL ||
+         n < (size_t)(end - answer) + 4 + (length ? strtoul (length, NULL, 10) : 0)) {
+    ssize_t got = read (fd, answer + n, sizeof answer - 1 - n);
+    if (got <= 0)
+      g_error ("no answer");
+    n += (size_t)got;
+    answer[n] = 0;
+    end = strstr (answer, "\r\n\r\n");
+    length = strstr (answer, "Content-Length: ");
+    length = length != NULL ? length + strlen ("Content-Length: ") : NULL;
+  }
+  if (strncmp (answer, "HTTP/1.1 200", 12) != 0)
+    g_error ("%s", answer);
+}
+
+#define CONNECT_TEXT                                                                               \
+  "{\"PPSPTrackerProtocol\":{\"version\":1,\"request_type\":\"CONNECT\",\"transaction_id\":"       \
+  "\"%u\",\"peer_id\":\"%032x\",\"connect\":{\"peer_addr\":[{\"ip_address\":{\"address_type\":"    \
+  "\"ipv4\",\"address\":\"127.0.0.1\"},\"port\":%u,\"priority\":1,\"type\":\"HOST\"}],"            \
+  "\"swarm_action\":[{\"swarm_id\":\"s\",\"action\":\"JOIN\",\"peer_mode\":\"LEECH\"}]}}}"
+
+static gpointer
+run (gpointer data)
+{
+  Client *self = data;
+  int fds[CONNECTIONS];
+  for (unsigned i = 0; i < CONNECTIONS; i++)
+    fds[i] = connect_to (self->port);
+  for (unsigned i = 0; i < self->n; i += CONNECTIONS) {
+    for (unsigned j = 0; j < CONNECTIONS; j++) {
+      unsigned peer = i + j;
+      g_autofree char *text =
+          self->body == NULL ? g_strdup_printf (CONNECT_TEXT, peer, peer, 1024 + peer) : NULL;
+      ask (fds[j], text != NULL ? text : self->body);
+    }
+    for (unsigned j = 0; j < CONNECTIONS; j++)
+      hear (fds[j]);
+  }
+  for (unsigned i = 0; i < CONNECTIONS; i++)
+    close (fds[i]);
+  g_main_loop_quit (self->loop);
+  return NULL;
+}
+
+/* us of the server for each request. */
+static double
+measure (uint16_t port, const char *body, unsigned n)
+{
+  Client client = {.port = port, .body = body, .n = n};
+  client.loop = g_main_loop_new (NULL, FALSE);
+  double began = cpu_time ();
+  GThread *thread = g_thread_new ("client", run, &client);
+  g_main_loop_run (client.loop);
+  double took = cpu_time () - began;
+  g_thread_join (thread);
+  g_main_loop_unref (client.loop);
+  return took * 1e6 / n;
+}
+
+static void
+on_empty (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
+          gpointer data)
+{
+  soup_server_message_set_response (message, "application/ppsp-tracker+json", SOUP_MEMORY_STATIC,
+                                    "{}", 2);
+  soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
+}
+
+#define FIND_TEXT(count)                                                                           \
+  "{\"PPSPTrackerProtocol\":{\"version\":1,\"request_type\":\"FIND\",\"transaction_id\":\"t\","    \
+  "\"peer_id\":\"00000000000000000000000000000001\",\"find\":{\"swarm_id\":\"s\",\"peer_num\":{"   \
+  "\"peer_count\":" count "}}}}"
+#define REPORT_TEXT                                                                                \
+  "{\"PPSPTrackerProtocol\":{\"version\":1,\"request_type\":\"STAT_REPORT\",\"transaction_id\":"   \
+  "\"t\",\"peer_id\":\"00000000000000000000000000000001\",\"stat_report\":{\"type\":"              \
+  "\"STREAM_STATS\",\"stat\":[{\"swarm_id\":\"s\",\"uploaded_bytes\":512,\"downloaded_bytes\":"    \
+  "768,\"available_bandwidth\":1024000,\"concurrent_links\":5}]}}}"
+
+int
+main (int argc, char **argv)
+{
+  unsigned n = argc > 1 ? (unsigned)strtoul (argv[1], NULL, 10) : 20000;
+  static const char *const listen[] = {"127.0.0.1:0", NULL};
+  TrackerdServerOptions options = {.listen = listen, .max_connections = 100};
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TrackerdServer) tracker = trackerd_server_new (&options, &error);
+  g_autoptr (SoupServer) empty = soup_server_new (NULL, NULL);
+  NetListenerOptions limits = {.max_connections = 100};
+  soup_server_add_handler (empty, NULL, on_empty, NULL, NULL);
+  g_autoptr (NetListener) listener = net_listener_new (empty, &limits);
+  uint16_t port = net_listener_add (listener, "127.0.0.1:0", NULL);
+  if (tracker == NULL || port == 0)
+    g_error ("%s", error != NULL ? error->message : "cannot listen");
+  uint16_t ours = trackerd_server_port (tracker);
+  measure (ours, NULL, PEERS / CONNECTIONS * CONNECTIONS);
+  n = MAX (1, n / CONNECTIONS) * CONNECTIONS;
+  /* Three times, in turn. */
+  static const struct {
+    const char *name, *body;
+  } kinds[] = {{"find_5", FIND_TEXT ("5")}, {"find_30", FIND_TEXT ("30")}, {"report", REPORT_TEXT}};
+  for (unsigned round = 0; round < 3; round++) {
+    double nothing = measure (port, FIND_TEXT ("5"), n);
+    printf ("{\"empty_us\": %.1f", nothing);
+    for (unsigned i = 0; i < G_N_ELEMENTS (kinds); i++) {
+      double took = measure (ours, kinds[i].body, n);
+      printf (", \"%s_us\": %.1f, \"%s_share\": %.2f", kinds[i].name, took, kinds[i].name,
+              nothing / took);
+    }
+    printf ("}\n");
+    fflush (stdout);
+  }
+  net_listener_free (g_steal_pointer (&listener));
+  soup_server_disconnect (empty);
+  return EXIT_SUCCESS;
+}
