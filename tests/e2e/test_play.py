@@ -156,6 +156,7 @@ class Set:
 
         with here.at(at):
             self.server = ThreadingHTTPServer((LAN[at], 0), Handler)
+        self.server.handle_error = lambda *_: None  # who hangs up is no news
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         here.closers.append(self.server.shutdown)
@@ -305,6 +306,19 @@ def what_a_set_cannot_do_is_said(here):
     udp.close()
     time.sleep(1)
     assert len(renderers(here)) == seen and renderer(here, 'Radio')['state'] == 'stopped'
+    # One that says to be a hundred fills the table with nothing, and another still finds room.
+    with here.at('tv2'):
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for n in range(100):
+        udp.sendto(f'NOTIFY * HTTP/1.1\r\nNT: {RENDERER}\r\nNTS: ssdp:alive\r\nUSN: uuid:y{n}::x\r\n'
+                   f'LOCATION: http://{LAN["tv2"]}:{other.port}/\r\n\r\n'.encode(), GROUP)
+        time.sleep(0.01)
+    udp.close()
+    late = Set(here, name='Late')
+    late.UDN = 'uuid:late'
+    late.announce()
+    state_is(here, 'Late', 'stopped')
+    assert len(renderers(here)) == seen + 1, renderers(here)
     # Only a page of ours commands televisions.
     for headers in ({}, {'Content-Type': 'application/json'}, {**OURS, 'Origin': 'http://evil.example'}):
         code, _, _ = here.status('tv', f'{API}/{tv.UDN}/stop', 'POST', headers, b'{}')
