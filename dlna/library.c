@@ -65,6 +65,20 @@ dlna_stream_size (DlnaStream *self)
   return DLNA_STREAM_GET_IFACE (self)->size (self);
 }
 
+GBytes *
+dlna_stream_take (DlnaStream *self, size_t max, bool *ended)
+{
+  g_return_val_if_fail (DLNA_IS_STREAM (self), NULL);
+  return DLNA_STREAM_GET_IFACE (self)->take (self, max, ended);
+}
+
+void
+dlna_stream_watch (DlnaStream *self, void (*news) (gpointer data), gpointer data)
+{
+  g_return_if_fail (DLNA_IS_STREAM (self));
+  DLNA_STREAM_GET_IFACE (self)->watch (self, news, data);
+}
+
 static void
 dlna_library_default_init (DlnaLibraryInterface *iface)
 {

@@ -63,11 +63,19 @@ struct _DlnaStreamInterface {
                       gpointer data);
   GBytes *(*next_finish) (DlnaStream *self, GAsyncResult *result, GError **error);
   int64_t (*size) (DlnaStream *self); /* bytes of the whole content; -1 = live */
+  /* Live: as next_async, at most max bytes (and the rest of a chunk), if they are here now. NULL:
+   * not now, or, with *ended, no more. Not while a next_async is under way. */
+  GBytes *(*take) (DlnaStream *self, size_t max, bool *ended);
+  /* Live: news is called whenever take() may have another answer than before; NULL = no more.
+   * The stream may be closed in it. */
+  void (*watch) (DlnaStream *self, void (*news) (gpointer data), gpointer data);
 };
 void dlna_stream_next_async (DlnaStream *self, GCancellable *cancellable, GAsyncReadyCallback done,
                              gpointer data);
 GBytes *dlna_stream_next_finish (DlnaStream *self, GAsyncResult *result, GError **error);
 int64_t dlna_stream_size (DlnaStream *self);
+GBytes *dlna_stream_take (DlnaStream *self, size_t max, bool *ended);
+void dlna_stream_watch (DlnaStream *self, void (*news) (gpointer data), gpointer data);
 
 #define DLNA_TYPE_LIBRARY (dlna_library_get_type ())
 G_DECLARE_INTERFACE (DlnaLibrary, dlna_library, DLNA, LIBRARY, GObject)

@@ -3,6 +3,7 @@
  *
  *   request -> lookup, headers, range -> open_async ... -> status and headers
  *           -> next_async -> append, unpause -> "wrote-chunk" -> next_async -> ...
+ *   live:   -> outlet.c, past libsoup
  *
  * The next piece is asked for when the last one lies in the kernel, so a viewer that does not read
  * holds one shared slice and asks for nothing: it costs the others nothing.
@@ -17,6 +18,7 @@
 
 #include "dlna/media.h"
 #include "dlna/didl.h"
+#include "dlna/outlet.h"
 #include "dlna/profile.h"
 #include "dlna/range.h"
 #include <errno.h>
@@ -42,6 +44,7 @@ struct DlnaMedia {
   SoupServer *server;
   DlnaLibrary *library;
   const DlnaQuirks *quirks;
+  DlnaOutlets *outlets;
   GPtrArray *viewers; /* Viewer, borrowed */
 };
 
@@ -53,6 +56,7 @@ typedef struct {
   DlnaRange range;
   const DlnaQuirk *quirk;
   DlnaStream *stream;
+  DlnaOutlet *outlet; /* live, once it has begun; libsoup has then nothing to do with it */
   GCancellable *cancellable;
   GSource *watch;
   bool by_time; /* it asked for a time, which lies at place */
@@ -106,6 +110,7 @@ viewer_close (Viewer *viewer)
   g_ptr_array_remove_fast (viewer->media->viewers, viewer);
   viewer->media = NULL;
   g_cancellable_cancel (viewer->cancellable);
+  g_clear_pointer (&viewer->outlet, dlna_outlet_free);
   g_clear_object (&viewer->stream);
   if (viewer->watch != NULL) {
     g_source_destroy (viewer->watch);
@@ -133,9 +138,14 @@ break_off (Viewer *viewer)
   SoupServerMessage *message = viewer->message;
   GSocket *socket = socket_of (message);
   SoupMessageBody *body = soup_server_message_get_response_body (message);
+  bool stolen = viewer->outlet != NULL;
 
   viewer_ref (viewer);
   viewer_close (viewer);
+  if (stolen) {
+    viewer_unref (viewer);
+    return;
+  }
   if (socket != NULL)
     g_socket_shutdown (socket, TRUE, TRUE, NULL);
   if (soup_server_message_get_status (message) == 0)
@@ -226,7 +236,7 @@ bucket (Viewer *viewer)
 }
 
 static void
-on_wrote_data (SoupServerMessage *message, guint n, gpointer data)
+on_wrote (size_t n, gpointer data)
 {
   Viewer *viewer = data;
 
@@ -234,6 +244,12 @@ on_wrote_data (SoupServerMessage *message, guint n, gpointer data)
     viewer->first_byte = g_get_monotonic_time () - viewer->since;
   viewer->bytes += n;
   *bucket (viewer) += n;
+}
+
+static void
+on_wrote_data (SoupServerMessage *message, guint n, gpointer data)
+{
+  on_wrote (n, data);
 }
 
 static void
@@ -408,6 +424,31 @@ refuse_viewer (Viewer *viewer, const GError *error)
 }
 
 static void
+on_outlet_ended (gpointer data)
+{
+  viewer_close (data);
+}
+
+/* A live stream goes past libsoup. */
+static void
+begin_live (Viewer *viewer)
+{
+  static const DlnaOutletEvents events = {.wrote = on_wrote, .ended = on_outlet_ended};
+  bool chunked = soup_message_headers_get_encoding (soup_server_message_get_response_headers (
+                     viewer->message)) == SOUP_ENCODING_CHUNKED;
+
+  if (viewer->watch != NULL) {
+    g_source_destroy (viewer->watch);
+    g_clear_pointer (&viewer->watch, g_source_unref);
+  }
+  viewer->outlet =
+      dlna_outlet_new (viewer->media->outlets, viewer->message, socket_of (viewer->message),
+                       viewer->stream, chunked, &events, viewer);
+  if (viewer->outlet == NULL)
+    viewer_close (viewer);
+}
+
+static void
 on_open (GObject *source, GAsyncResult *result, gpointer data)
 {
   Viewer *viewer = data;
@@ -418,7 +459,9 @@ on_open (GObject *source, GAsyncResult *result, gpointer data)
   if (viewer->media != NULL) {
     viewer->stream = g_steal_pointer (&stream);
     if (viewer->stream != NULL && begin (viewer)) {
-      if (viewer->left == 0)
+      if (viewer->item->live)
+        begin_live (viewer);
+      else if (viewer->left == 0)
         end (viewer);
       else
         ask (viewer);
@@ -674,6 +717,7 @@ dlna_media_attach (SoupServer *server, DlnaLibrary *library, const DlnaQuirks *q
   self->server = g_object_ref (server);
   self->library = g_object_ref (library);
   self->quirks = quirks;
+  self->outlets = dlna_outlets_new ();
   self->viewers = g_ptr_array_new ();
   soup_server_add_handler (server, "/media/", on_request, self, NULL);
   return self;
@@ -688,6 +732,7 @@ dlna_media_free (DlnaMedia *self)
   while (self->viewers->len > 0)
     break_off (g_ptr_array_index (self->viewers, 0));
   g_ptr_array_unref (self->viewers);
+  dlna_outlets_free (self->outlets);
   g_object_unref (self->library);
   g_object_unref (self->server);
   g_free (self);

@@ -671,7 +671,7 @@ next_joint (const ProxyRing *self, ProxyPlace place)
 
 /* A joint, or the slab's bytes from place on, as far as they are delivered; place moves behind. */
 static GBytes *
-slice (ProxyRing *self, ProxyPlace *place)
+slice (ProxyRing *self, ProxyPlace *place, size_t max)
 {
   Slab *slab = find_slab (self, place->chunk);
   uint64_t first = slab->number * self->per_slab;
@@ -688,7 +688,7 @@ slice (ProxyRing *self, ProxyPlace *place)
   uint64_t chunk = place->chunk;
   size_t begin = (size_t)(chunk - first) * self->chunk_size + place->offset;
   size_t n = 0;
-  while (chunk < end.chunk) {
+  while (chunk < end.chunk && n < max) {
     size_t size = slab->sizes[chunk - first];
     n += size;
     chunk++;
@@ -764,7 +764,7 @@ make_joint (const ProxyRing *self, GBytes *tables, ProxyPlace place)
 }
 
 GBytes *
-proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped)
+proxy_ring_read (ProxyRing *self, ProxyPlace *place, size_t max, bool *jumped)
 {
   *jumped = false;
   if (place->chunk < proxy_ring_oldest (self)) {
@@ -778,11 +778,11 @@ proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped)
       return joint;
   }
   if (peer_chunks_has (self->delivered, place->chunk)) {
-    GBytes *bytes = slice (self, place);
+    GBytes *bytes = slice (self, place, max);
     if (bytes)
       return bytes;
   }
-  return place->chunk < self->segment && cross_gap (self, place) ? slice (self, place) : NULL;
+  return place->chunk < self->segment && cross_gap (self, place) ? slice (self, place, max) : NULL;
 }
 
 static const ProxyPicture *

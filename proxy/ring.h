@@ -50,11 +50,12 @@ bool proxy_ring_start (ProxyRing *self, bool oldest, ProxyPlace *out, GBytes **t
 /* The same for a stream that shows no key frame: any packet of the newest run. */
 bool proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables);
 
-/* The next bytes from place on, which moves: a slice of the ring's memory, at most one slab. In
+/* The next bytes from place on, which moves: a slice of the ring's memory, at most one slab, and with
+ * the chunk that reaches max bytes none behind it. In
  * a transport stream the bytes before a gap end with a whole packet, and packets that tell the
  * decoder of it stand behind it (peer/media/joint.h). Who fell out of the ring is put at its oldest key frame and
  * reads such packets and its tables first; then *jumped is set. NULL = nothing now. */
-GBytes *proxy_ring_read (ProxyRing *self, ProxyPlace *place, bool *jumped);
+GBytes *proxy_ring_read (ProxyRing *self, ProxyPlace *place, size_t max, bool *jumped);
 
 /* The first key frame behind after, or the oldest with NULL; the ring's, until it is delivered to
  * again. NULL = there is none. */

@@ -321,7 +321,7 @@ proxy_segments_read (ProxySegments *self, uint64_t number)
   while (is_before (place, segment->end)) {
     ProxyPlace from = place;
     bool jumped;
-    g_autoptr (GBytes) bytes = proxy_ring_read (self->ring, &place, &jumped);
+    g_autoptr (GBytes) bytes = proxy_ring_read (self->ring, &place, SIZE_MAX, &jumped);
     if (!bytes || jumped)
       break;
     size_t n = bytes_before (from, place, segment->end, chunk_size, g_bytes_get_size (bytes));

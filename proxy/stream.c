@@ -30,6 +30,9 @@ struct _ProxyStream {
   GBytes *tables; /* to be given first */
   unsigned jumps;
 
+  ProxyWatchFunc news; /* who takes instead of asking; or NULL */
+  gpointer news_data;
+
   GTask *pending;
   bool pending_is_ready;
   GSource *timeout, *retry, *cancelled;
@@ -115,28 +118,35 @@ start_live (ProxyStream *self)
   return true;
 }
 
+/* At most max bytes; NULL = nothing now, or no more. */
+static GBytes *
+read_live (ProxyStream *self, size_t max, bool *ended)
+{
+  GBytes *bytes = NULL;
+  bool jumped = false;
+  if (start_live (self))
+    bytes = self->tables ? g_steal_pointer (&self->tables)
+                         : proxy_ring_read (self->ring, &self->place, max, &jumped);
+  self->jumps += jumped;
+  *ended = !bytes && proxy_ring_has_ended (self->ring);
+  return bytes;
+}
+
 static void
 serve_live (ProxyStream *self)
 {
-  if (!start_live (self)) {
-    if (proxy_ring_has_ended (self->ring))
+  bool ended;
+  if (self->pending_is_ready) {
+    if (start_live (self))
+      answer_ready (self);
+    else if (proxy_ring_has_ended (self->ring))
       answer_end (self);
     return;
   }
-  if (self->pending_is_ready) {
-    answer_ready (self);
-    return;
-  }
-  if (self->tables) {
-    answer (self, g_steal_pointer (&self->tables));
-    return;
-  }
-  bool jumped;
-  GBytes *bytes = proxy_ring_read (self->ring, &self->place, &jumped);
-  self->jumps += jumped;
+  GBytes *bytes = read_live (self, SIZE_MAX, &ended);
   if (bytes)
     answer (self, bytes);
-  else if (proxy_ring_has_ended (self->ring))
+  else if (ended)
     answer_end (self);
 }
 
@@ -186,6 +196,10 @@ static void
 serve (gpointer data)
 {
   ProxyStream *self = data;
+  if (self->news) {
+    self->news (self->news_data);
+    return;
+  }
   if (!self->pending)
     return;
   g_object_ref (self);
@@ -281,12 +295,30 @@ stream_size (DlnaStream *stream)
   return self->film ? (int64_t)proxy_film_length (self->film) : -1;
 }
 
+static GBytes *
+take (DlnaStream *stream, size_t max, bool *ended)
+{
+  ProxyStream *self = PROXY_STREAM (stream);
+  g_return_val_if_fail (self->ring && !self->pending, NULL);
+  return read_live (self, max, ended);
+}
+
+static void
+watch (DlnaStream *stream, ProxyWatchFunc news, gpointer data)
+{
+  ProxyStream *self = PROXY_STREAM (stream);
+  self->news = news;
+  self->news_data = data;
+}
+
 static void
 stream_interface_init (DlnaStreamInterface *interface)
 {
   interface->next_async = next_async;
   interface->next_finish = next_finish;
   interface->size = stream_size;
+  interface->take = take;
+  interface->watch = watch;
 }
 
 static void

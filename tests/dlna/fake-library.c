@@ -29,6 +29,8 @@ struct _FakeStream {
   int64_t begun;
   guint cursor; /* live: of library->pushed */
   GTask *task;  /* waits */
+  void (*news) (gpointer data);
+  gpointer news_data;
 };
 
 static void fake_stream_iface (DlnaStreamInterface *iface);
@@ -79,6 +81,10 @@ turn (FakeStream *self)
   g_autoptr (GTask) task = NULL;
   GPtrArray *pushed = self->library->pushed;
 
+  if (self->news != NULL) {
+    self->news (self->news_data);
+    return;
+  }
   if (self->task == NULL ||
       (self->size < 0 && self->cursor == pushed->len && !self->library->ended))
     return;
@@ -124,12 +130,33 @@ stream_size (DlnaStream *stream)
   return FAKE_STREAM (stream)->size;
 }
 
+static GBytes *
+stream_take (DlnaStream *stream, size_t max, bool *ended)
+{
+  FakeStream *self = FAKE_STREAM (stream);
+  GPtrArray *pushed = self->library->pushed;
+
+  g_assert_cmpint (self->size, ==, -1);
+  *ended = self->cursor == pushed->len && self->library->ended;
+  return self->cursor < pushed->len ? g_bytes_ref (g_ptr_array_index (pushed, self->cursor++))
+                                    : NULL;
+}
+
+static void
+stream_watch (DlnaStream *stream, void (*news) (gpointer data), gpointer data)
+{
+  FAKE_STREAM (stream)->news = news;
+  FAKE_STREAM (stream)->news_data = data;
+}
+
 static void
 fake_stream_iface (DlnaStreamInterface *iface)
 {
   iface->next_async = stream_next_async;
   iface->next_finish = stream_next_finish;
   iface->size = stream_size;
+  iface->take = stream_take;
+  iface->watch = stream_watch;
 }
 
 static void

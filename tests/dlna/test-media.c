@@ -235,6 +235,27 @@ test_live_1_0 (Fixture *self, gconstpointer data)
   assert_live (reply);
 }
 
+/* All chunks of a body are whole, the last is empty, and nothing stands behind it. */
+static void
+assert_chunks (const GString *reply, size_t total)
+{
+  size_t n, sum = 0, size;
+  const char *at = body_of (reply, &n), *end = at + n;
+
+  do {
+    char *line;
+    size = strtoul (at, &line, 16);
+    g_assert_true (line > at && line[0] == '\r' && line[1] == '\n');
+    at = line + 2 + size;
+    g_assert_cmpint (end - at, >=, 2);
+    g_assert_true (at[0] == '\r' && at[1] == '\n');
+    at += 2;
+    sum += size;
+  } while (size > 0);
+  g_assert_true (at == end);
+  g_assert_cmpuint (sum, ==, total);
+}
+
 /* What a row of the quirks says of a renderer is done to it, and to no other. */
 static void
 test_quirks (Fixture *self, gconstpointer data)
@@ -246,6 +267,7 @@ test_quirks (Fixture *self, gconstpointer data)
                             "User-Agent: Chunky/2\n\n");
   g_assert_true (g_str_has_prefix (chunked->str, "HTTP/1.1 200 "));
   g_assert_true (has (chunked, "Transfer-Encoding: chunked"));
+  assert_chunks (chunked, 71000);
   g_assert_true (has (chunked, "Content-Type: video/mp2t"));
   old = exchange (self, "GET /media/news.1.ts HTTP/1.0\nUser-Agent: Chunky/2\n\n");
   g_assert_true (g_str_has_prefix (old->str, "HTTP/1.0 200 "));

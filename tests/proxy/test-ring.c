@@ -71,7 +71,7 @@ read_all (World *self, ProxyPlace *place, GBytes *tables)
     g_byte_array_append (out, g_bytes_get_data (tables, NULL), (guint)g_bytes_get_size (tables));
   bool jumped;
   GBytes *bytes;
-  while ((bytes = proxy_ring_read (self->ring, place, &jumped))) {
+  while ((bytes = proxy_ring_read (self->ring, place, SIZE_MAX, &jumped))) {
     g_assert_false (jumped);
     g_byte_array_append (out, g_bytes_get_data (bytes, NULL), (guint)g_bytes_get_size (bytes));
     g_bytes_unref (bytes);
@@ -314,7 +314,7 @@ test_slow_viewer (void)
   g_assert_true (proxy_ring_start (world.ring, true, &slow, &tables));
   g_assert_true (proxy_ring_start (world.ring, true, &fast, &again));
   bool jumped;
-  held = proxy_ring_read (world.ring, &slow, &jumped);
+  held = proxy_ring_read (world.ring, &slow, SIZE_MAX, &jumped);
   g_autofree uint8_t *copy = g_memdup2 (g_bytes_get_data (held, NULL), g_bytes_get_size (held));
   g_autoptr (GByteArray) out = read_all (&world, &fast, NULL);
   for (int i = 0; i < 60; i++) {
@@ -332,7 +332,7 @@ test_slow_viewer (void)
   /* what it holds is as it was, though the ring has let go of it long ago */
   g_assert_cmpmem (copy, g_bytes_get_size (held), g_bytes_get_data (held, NULL),
                    g_bytes_get_size (held));
-  g_autoptr (GBytes) jump = proxy_ring_read (world.ring, &slow, &jumped);
+  g_autoptr (GBytes) jump = proxy_ring_read (world.ring, &slow, SIZE_MAX, &jumped);
   g_assert_true (jumped);
   g_assert_cmpuint (g_bytes_get_size (jump), ==, 3 * 188 + 2 * 188); /* a joint, and tables */
   size_t place = offset_of (&world, slow);
@@ -423,7 +423,7 @@ test_anything (void)
       GBytes *bytes = NULL;
       bool jumped = false;
       if (started[i])
-        bytes = proxy_ring_read (world.ring, &places[i], &jumped);
+        bytes = proxy_ring_read (world.ring, &places[i], SIZE_MAX, &jumped);
       else
         started[i] = proxy_ring_start (world.ring, i & 1, &places[i], &bytes);
       if (bytes && started[i] && !jumped && g_bytes_get_size (bytes) > 2 * 188) {
