@@ -39,6 +39,7 @@ struct NetSipClient {
   char *route, *registrar, *contact;
   nta_leg_t *registration, *dialog;
   nta_outgoing_t *transaction;
+  char call_id[33]; /* one for all registrations (RFC 3261, 10.2) */
   bool registered;
   unsigned expires; /* s, that we ask for */
   guint refresh;
@@ -227,7 +228,8 @@ static void
 send_register (NetSipClient *self, unsigned expires)
 {
   g_autoptr (GString) headers = g_string_new ("Supported: " NET_SIP_OPTION "\n");
-  g_string_append_printf (headers, "Contact: <%s>\nExpires: %u\n", self->contact, expires);
+  g_string_append_printf (headers, "Contact: <%s>\nExpires: %u\nCall-ID: %s\n", self->contact,
+                          expires, self->call_id);
   if (expires > 0)
     append_addresses (headers, self->request);
   begin (self, self->registration, SIP_METHOD_REGISTER, self->registrar, headers->str);
@@ -646,6 +648,10 @@ open_agent (NetSipClient *self, const char *peer_id, const PeerAddress *remote,
     return false;
   name_tracker (self);
   name_contact (self, peer_id);
+  uint8_t random[16];
+  net_random (NULL, random, sizeof random);
+  for (unsigned i = 0; i < sizeof random; i++)
+    g_snprintf (self->call_id + 2 * i, 3, "%02x", random[i]);
   g_autofree char *user = tracker_headers_write_id (peer_id);
   g_autofree char *to = g_strdup_printf ("<sip:%s@%s>", user, self->host);
   self->registration = leg_new (self, peer_id, to, true, NULL);
