@@ -940,6 +940,15 @@ net_tracker_report (NetTracker *self, uint64_t uploaded, uint64_t downloaded, ui
 }
 
 void
+net_tracker_late (NetTracker *self, uint64_t chunks)
+{
+  for (guint i = 0; i < self->trackers->len; i++) {
+    Tracker *tracker = g_ptr_array_index (self->trackers, i);
+    tracker_session_late (tracker->session, chunks);
+  }
+}
+
+void
 net_tracker_status (const NetTracker *self, NetTrackerStatus *out)
 {
   *out = self->status;

@@ -47,6 +47,8 @@ void net_tracker_flush (unsigned timeout_ms);
 void net_tracker_find (NetTracker *self);
 /* For the next STAT_REPORT; bytes since the join. */
 void net_tracker_report (NetTracker *self, uint64_t uploaded, uint64_t downloaded, uint32_t links);
+/* So many chunks more came too late, or not at all (RFC 6972, OAM.REQ-3). */
+void net_tracker_late (NetTracker *self, uint64_t chunks);
 
 typedef struct {
   bool joined; /* at one of the trackers at least */

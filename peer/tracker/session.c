@@ -49,7 +49,7 @@ struct TrackerSession {
   int64_t find_interval;
   int64_t renew; /* us: when a certificate is wanted again */
   uint64_t transactions;
-  uint64_t uploaded, downloaded;
+  uint64_t uploaded, downloaded, late;
   uint32_t links;
 };
 
@@ -147,6 +147,7 @@ report_new (TrackerSession *self, int64_t now)
   TrackerSwarm *swarm = tracker_request_add_swarm (request, self->swarm_id);
   swarm->uploaded = self->uploaded;
   swarm->downloaded = self->downloaded;
+  swarm->late = (uint32_t)MIN (self->late, UINT32_MAX);
   swarm->links = self->links;
   return request;
 }
@@ -374,6 +375,12 @@ tracker_session_report (TrackerSession *self, uint64_t uploaded, uint64_t downlo
   self->uploaded = uploaded;
   self->downloaded = downloaded;
   self->links = links;
+}
+
+void
+tracker_session_late (TrackerSession *self, uint64_t chunks)
+{
+  self->late += chunks;
 }
 
 void

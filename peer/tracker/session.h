@@ -51,6 +51,8 @@ void tracker_session_find (TrackerSession *self, int64_t now);
 /* For the next STAT_REPORT; bytes since the join. */
 void tracker_session_report (TrackerSession *self, uint64_t uploaded, uint64_t downloaded,
                              uint32_t links);
+/* So many chunks more came too late, or not at all. */
+void tracker_session_late (TrackerSession *self, uint64_t chunks);
 /* The last request, as soon as possible; none if the tracker does not know us. After that,
  * tracker_session_ended() and nothing more. */
 void tracker_session_leave (TrackerSession *self, int64_t now);

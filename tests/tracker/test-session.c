@@ -97,6 +97,8 @@ joins_and_reports (void)
   answer (&w, TRACKER_STATUS_OK);
   g_assert_true (tracker_session_joined (w.session));
   tracker_session_report (w.session, 5, 6, 7);
+  tracker_session_late (w.session, 3);
+  tracker_session_late (w.session, 1);
   int64_t waits[20];
   for (unsigned i = 0; i < G_N_ELEMENTS (waits); i++) {
     int64_t before = w.now;
@@ -107,6 +109,7 @@ joins_and_reports (void)
     g_assert_cmpuint (swarm->uploaded, ==, 5);
     g_assert_cmpuint (swarm->downloaded, ==, 6);
     g_assert_cmpuint (swarm->links, ==, 7);
+    g_assert_cmpuint (swarm->late, ==, 4);
     answer (&w, TRACKER_STATUS_OK);
   }
   g_assert_cmpint (waits[0], !=, waits[1]); /* peers do not march in step */
