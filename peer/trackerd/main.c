@@ -98,9 +98,8 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
          (self->log == NULL || net_log_to (self->log, error));
 }
 
-/* Better a refusal than a tracker that is open where its operator believes it closed. */
 static bool
-is_in_this_build (const Tracker *self, GError **error)
+has_certificate_and_key (const Tracker *self, GError **error)
 {
   if ((self->tls_cert != NULL) != (self->tls_key != NULL)) {
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
@@ -296,7 +295,7 @@ static int
 run (Tracker *self, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
-  if (!parse_arguments (self, argc, argv, &error) || !is_in_this_build (self, &error)) {
+  if (!parse_arguments (self, argc, argv, &error) || !has_certificate_and_key (self, &error)) {
     fprintf (stderr, "ppsp-tracker: %s\n", error->message);
     return EXIT_USAGE;
   }
