@@ -132,7 +132,7 @@ static void
 on_fetched (GBytes *bytes, bool is_cut, const GError *error, gpointer data)
 {
   TrackerdAtlas *self = data;
-  g_autoptr (NetFetch) done = g_steal_pointer (&self->fetch);
+  g_autoptr (NetFetch) done G_GNUC_UNUSED = g_steal_pointer (&self->fetch);
   if (bytes == NULL || is_cut) {
     fail (self, bytes == NULL ? error->message : "a map of more than 64 MiB");
     return;

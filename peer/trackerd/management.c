@@ -610,7 +610,7 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
             gpointer data)
 {
   TrackerdManagement *self = data;
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (self->managed.lock);
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (self->managed.lock);
   const char *method = soup_server_message_get_method (message);
   bool get = g_strcmp0 (method, "GET") == 0 || g_strcmp0 (method, "HEAD") == 0;
   bool patch = g_strcmp0 (method, "PATCH") == 0;

@@ -132,7 +132,7 @@ trackerd_server_answer (TrackerdServer *self, const TrackerRequest *request,
                         const PeerAddress *from)
 {
   TrackerRegistryStats before;
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   TrackerStatus status = trackerd_access_judge (self->access, request, from);
   self->counts.logins += request->account != NULL;
   if (status == TRACKER_STATUS_FORBIDDEN) {
@@ -165,7 +165,7 @@ trackerd_server_admit (TrackerdServer *self, const PeerAddress *from)
 void
 trackerd_server_bad_credentials (TrackerdServer *self, const PeerAddress *from)
 {
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   self->counts.bad_credentials++;
   trackerd_quota_take (self->quota, from, BAD_CREDENTIALS_COST, g_get_monotonic_time ());
   note (self, TRACKERD_EVENT_BAD_CREDENTIALS, from, "a wrong password, token or certificate");
@@ -286,7 +286,7 @@ static gboolean
 on_sweep (gpointer data)
 {
   TrackerdServer *self = data;
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   int64_t now = g_get_monotonic_time ();
   tracker_registry_expire (self->registry, now);
   note_state (self);
@@ -300,7 +300,7 @@ static gboolean
 on_expiry (gpointer data)
 {
   TrackerdServer *self = data;
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   int64_t now = g_get_monotonic_time ();
   tracker_registry_expire (self->registry, now);
   /* The rest of many soon, but not before who waits. */
@@ -314,7 +314,7 @@ static gboolean
 on_sample (gpointer data)
 {
   TrackerdServer *self = data;
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   trackerd_history_sample (self->history, self->registry, g_get_real_time ());
   return G_SOURCE_CONTINUE;
 }
@@ -323,7 +323,7 @@ static void
 on_places (TrackerPlaces *places, void *data)
 {
   TrackerdServer *self = data;
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   tracker_registry_set_places (self->registry, places);
 }
 
@@ -475,7 +475,7 @@ trackerd_server_set_certificate (TrackerdServer *self, GTlsCertificate *certific
 void
 trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access)
 {
-  g_autoptr (GRecMutexLocker) locker = g_rec_mutex_locker_new (&self->lock);
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   trackerd_access_free (self->access);
   self->access = access;
   net_listener_ask_certificates (self->listener, trackerd_access_has_certificates (access));
