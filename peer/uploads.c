@@ -314,6 +314,8 @@ peer_uploads_choose (PeerSuitor *suitors, size_t n, size_t slots, int64_t now, P
                      void *random_data)
 {
   size_t chosen = 0, earned = slots - MAX (slots / 4, 1);
+  if (n == 0)
+    return;
   shuffle (suitors, n, random, random_data); /* who brings the same has the same chance */
   for (size_t i = 0; i < n; i++)
     suitors[i].chosen = false;
