@@ -59,6 +59,40 @@ sim_world_sample (SimWorld *self)
   }
 }
 
+/* The munro goes as a hash of its own before its signature. */
+static SimCost
+cost_of (const SimWorld *self, const PeerMessage *message)
+{
+  switch (message->type) {
+  case PEER_MESSAGE_DATA:
+    return SIM_COST_DATA;
+  case PEER_MESSAGE_INTEGRITY:
+    return self->content.chunks_per_signature > 1 &&
+                   peer_range_size (message->chunks) == self->content.chunks_per_signature
+               ? SIM_COST_MUNROS
+               : SIM_COST_HASHES;
+  case PEER_MESSAGE_SIGNED_INTEGRITY:
+    return SIM_COST_MUNROS;
+  case PEER_MESSAGE_ACK:
+    return SIM_COST_ACKS;
+  case PEER_MESSAGE_HAVE:
+    return SIM_COST_HAVES;
+  case PEER_MESSAGE_REQUEST:
+  case PEER_MESSAGE_CANCEL:
+    return SIM_COST_REQUESTS;
+  case PEER_MESSAGE_HANDSHAKE:
+  case PEER_MESSAGE_CHOKE:
+  case PEER_MESSAGE_UNCHOKE:
+  case PEER_MESSAGE_PEX_REQ:
+  case PEER_MESSAGE_PEX_RES_V4:
+  case PEER_MESSAGE_PEX_RES_V6:
+  case PEER_MESSAGE_PEX_RES_CERT:
+  case PEER_MESSAGE_STATUS:
+    return SIM_COST_REST;
+  }
+  return SIM_COST_REST;
+}
+
 void
 sim_world_account (SimWorld *self, const uint8_t *bytes, size_t n)
 {
@@ -66,15 +100,18 @@ sim_world_account (SimWorld *self, const uint8_t *bytes, size_t n)
   PeerReader datagram = {bytes, n};
   PeerMessage message;
   uint32_t channel;
-  self->said[SIM_N_SAID - 1]++;
-  self->said_bytes[SIM_N_SAID - 1] += sizeof channel;
+  self->datagrams++;
   peer_reader_u32 (&datagram, &channel);
+  self->costs[SIM_COST_REST].bytes += sizeof channel;
   for (size_t left = datagram.left;
        peer_wire_read (&datagram, &format, &message) == PEER_WIRE_MESSAGE; left = datagram.left) {
-    self->said[message.type]++;
-    self->said_bytes[message.type] += left - datagram.left;
+    SimCost cost = cost_of (self, &message);
+    self->costs[cost].messages++;
+    self->costs[cost].bytes += left - datagram.left;
     if (message.type == PEER_MESSAGE_HANDSHAKE)
       datagram = (PeerReader){message.bytes.data + message.bytes.left, 0};
+    if (message.type == PEER_MESSAGE_DATA)
+      self->data_bytes += message.bytes.left;
   }
 }
 
@@ -97,6 +134,28 @@ static double
 ratio (double part, double whole)
 {
   return whole > 0 ? part / whole : 0;
+}
+
+/* In times of the new chunks. */
+static void
+report_costs (const SimWorld *self, double new_bytes, double n_new, SimReport *out)
+{
+  double shares[SIM_N_COSTS];
+  for (unsigned i = 0; i < SIM_N_COSTS; i++)
+    shares[i] = ratio ((double)self->costs[i].bytes, new_bytes);
+  double n_data = (double)self->costs[SIM_COST_DATA].messages;
+  double again = ratio ((double)self->data_bytes - new_bytes, new_bytes);
+  out->costs.heads = shares[SIM_COST_DATA] - ratio ((double)self->data_bytes, new_bytes);
+  out->costs.lost = ratio (n_data - (double)self->arrived, n_new);
+  out->costs.twice = out->duplicates;
+  out->costs.in_vain = again - out->costs.lost - out->costs.twice;
+  out->costs.hashes = shares[SIM_COST_HASHES];
+  out->costs.munros = shares[SIM_COST_MUNROS];
+  out->costs.acks = shares[SIM_COST_ACKS];
+  out->costs.haves = shares[SIM_COST_HAVES];
+  out->costs.requests = shares[SIM_COST_REQUESTS];
+  out->costs.rest = shares[SIM_COST_REST];
+  out->datagrams = ratio ((double)self->datagrams, n_new);
 }
 
 static void
@@ -127,6 +186,7 @@ report_chunks (const SimWorld *self, SimReport *out)
   out->uplinks = ratio ((double)(sent - source_sent), self->uplinks);
   out->overhead = ratio ((double)sent - (double)new_bytes, (double)new_bytes);
   out->duplicates = ratio ((double)again, (double)n_new);
+  report_costs (self, (double)new_bytes, (double)n_new, out);
 }
 
 static void
@@ -194,6 +254,19 @@ seconds (int64_t time)
   return (double)time / G_USEC_PER_SEC;
 }
 
+static void
+print_costs (const SimReport *report, const char *title)
+{
+  g_test_message ("%s: of it, in %%: DATA heads %.2f, lost %.2f, twice %.2f, in vain %.2f, hashes "
+                  "%.2f, munros %.2f, ACK %.2f, HAVE %.2f, REQUEST %.2f, rest %.2f; %.2f datagrams "
+                  "a chunk",
+                  title, report->costs.heads * 100, report->costs.lost * 100,
+                  report->costs.twice * 100, report->costs.in_vain * 100,
+                  report->costs.hashes * 100, report->costs.munros * 100, report->costs.acks * 100,
+                  report->costs.haves * 100, report->costs.requests * 100, report->costs.rest * 100,
+                  report->datagrams);
+}
+
 void
 sim_world_print (const SimWorld *self, const char *title)
 {
@@ -217,6 +290,7 @@ sim_world_print (const SimWorld *self, const char *title)
       "overhead %.1f %%, %.2f %% twice, trace %016" G_GINT64_MODIFIER "x",
       title, report.from_viewers * 100, report.source_load, report.uplinks * 100,
       report.overhead * 100, report.duplicates * 100, report.trace);
+  print_costs (&report, title);
 }
 
 void
@@ -229,12 +303,16 @@ sim_world_print_json (const SimWorld *self, FILE *out)
            ",\"viewers\":%u,\"started\":%u,\"slow_starts\":%u,\"zap_p50\":%.3f,\"zap_p95\":%.3f,"
            "\"lag_p50\":%.3f,\"lag_p95\":%.3f,\"lag_p99\":%.3f,\"stalls\":%u,\"skipped\":%" PRIu64
            ",\"stall_ratio\":%.6f,\"from_peers\":%.6f,\"source_load\":%.2f,\"uplinks\":%.3f,"
-           "\"overhead\":%.4f,\"duplicates\":%.4f}\n",
+           "\"overhead\":%.4f,\"duplicates\":%.4f,"
+           "\"lost\":%.4f,\"in_vain\":%.4f,\"heads\":%.4f,\"hashes\":%.4f,\"munros\":%.4f,"
+           "\"acks\":%.4f,\"haves\":%.4f,\"requests\":%.4f,\"datagrams\":%.3f}\n",
            self->options.seed, self->options.bitrate, report.viewers, report.started, report.slow,
            seconds (report.zap_p50), seconds (report.zap_p95), seconds (report.lag_p50),
            seconds (report.lag_p95), seconds (report.lag_p99), report.stalls, report.skipped,
            report.stalled, report.from_viewers, report.source_load, report.uplinks, report.overhead,
-           report.duplicates);
+           report.duplicates, report.costs.lost, report.costs.in_vain, report.costs.heads,
+           report.costs.hashes, report.costs.munros, report.costs.acks, report.costs.haves,
+           report.costs.requests, report.datagrams);
 }
 
 void
@@ -255,24 +333,4 @@ sim_world_print_viewers (const SimWorld *self)
         counters.chunks_received, counters.chunks_duplicate, counters.chunks_unproven,
         counters.chunks_sent, counters.chunks_lost);
   }
-}
-
-void
-sim_world_print_costs (const SimWorld *self)
-{
-  static const char *const names[SIM_N_SAID] = {
-      "HANDSHAKE", "DATA",   "ACK",   "HAVE",    "INTEGRITY",  "PEX_RES_V4",   "PEX_REQ",  "SIGNED",
-      "REQUEST",   "CANCEL", "CHOKE", "UNCHOKE", "PEX_RES_V6", "PEX_RES_CERT", "datagrams"};
-  uint64_t content = 0;
-  for (unsigned i = 1; i < self->peers->len; i++) {
-    PeerCounters counters;
-    sim_world_counters (self, i, &counters);
-    content += counters.chunk_bytes_received;
-  }
-  uint64_t chunks = content / self->content.chunk_size;
-  for (unsigned i = 0; i < SIM_N_SAID; i++)
-    if (self->said[i] > 0)
-      g_test_message ("%-10s %8" G_GUINT64_FORMAT ", %.3f for a chunk, %.2f %% of it", names[i],
-                      self->said[i], (double)self->said[i] / (double)MAX (chunks, 1),
-                      (double)self->said_bytes[i] * 100 / (double)MAX (content, 1));
 }

@@ -48,7 +48,6 @@ live_swarm (const Options *options)
 {
   SimWorldOptions world;
   sim_world_options_init (&world);
-  world.costs = true;
   world.seed = options->seed;
   world.bitrate = options->bitrate;
   SimWorld *self = sim_world_new (&world);
@@ -271,7 +270,6 @@ run_one (const Options *options)
   gint64 start = g_get_monotonic_time ();
   sim_world_run (world, (int64_t)options->seconds * S);
   sim_world_print_viewers (world);
-  sim_world_print_costs (world);
   sim_world_print (world, "live");
   g_test_message ("%u s in %.1f s", options->seconds,
                   (double)(g_get_monotonic_time () - start) / G_USEC_PER_SEC);

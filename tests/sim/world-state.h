@@ -8,7 +8,17 @@
 #include "tests/sim/content.h"
 #include "tests/sim/proofs.h"
 
-#define SIM_N_SAID (PEER_MESSAGE_PEX_RES_CERT + 2)
+/* What honest peers spend bytes on. */
+typedef enum {
+  SIM_COST_DATA,
+  SIM_COST_HASHES,
+  SIM_COST_MUNROS,
+  SIM_COST_ACKS,
+  SIM_COST_HAVES,
+  SIM_COST_REQUESTS,
+  SIM_COST_REST,
+  SIM_N_COSTS
+} SimCost;
 
 typedef struct {
   unsigned host;
@@ -52,7 +62,11 @@ struct SimWorld {
   GArray *lags;   /* int64_t: each second of each viewer */
   double uplinks; /* bytes that viewers could have sent, reckoned each second */
   GString *line;  /* of the trace */
-  uint64_t said[SIM_N_SAID], said_bytes[SIM_N_SAID]; /* by PeerMessageType; the last is the rest */
+  struct {
+    uint64_t messages, bytes;
+  } costs[SIM_N_COSTS];
+  uint64_t data_bytes;         /* of chunks, in DATA */
+  uint64_t datagrams, arrived; /* of honest peers; of those with a chunk, those that arrived */
   unsigned fetched;
   double gone, rebound; /* peers that are still to go, ports that are still to change */
 };

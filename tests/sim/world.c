@@ -358,8 +358,7 @@ send_datagram (SimWorld *self, SimPeer *peer, const PeerAddress *to, uint8_t *by
     peer->mask->sends (peer->mask_data, to, bytes, n);
     return;
   }
-  if (self->options.costs)
-    sim_world_account (self, bytes, n);
+  sim_world_account (self, bytes, n);
   sim_proofs_sent (self->proofs, peer->host, to, bytes, n);
   sim_net_send (self->net, peer->host, to, bytes, n);
 }
@@ -406,6 +405,7 @@ receive (gpointer data, unsigned host, const PeerAddress *from, const uint8_t *b
     sim_proofs_received (self->proofs, host, from, bytes, n);
   if (n > self->content.chunk_size) {
     PeerAddress source;
+    self->arrived++;
     sim_net_address (self->net, 0, &source);
     if (peer_address_equal (from, &source))
       peer->own_data++;

@@ -28,7 +28,6 @@ typedef struct {
   uint32_t loss_tolerance; /* percent, as PeerEngineOptions has it */
   double churn;  /* viewers that go and are followed by another, share of them in a second */
   double rebind; /* viewers that get another port, likewise */
-  bool costs;    /* count what the bytes on the wire are spent on */
   FILE *trace;   /* where the lines of peer/trace.h go, or NULL; not owned */
 } SimWorldOptions;
 
@@ -104,12 +103,24 @@ typedef struct {
   double uplinks;      /* share of all viewers' uplinks that was in use; 0 = they have no limit */
   double overhead;     /* bytes of datagrams beside the chunks that were new, to those */
   double duplicates;   /* chunks that came again, to those that were new */
+  /* What the overhead is made of; the sum is the whole. */
+  struct {
+    double heads;   /* of the DATA of chunks... */
+    double lost;    /* ...and chunks that did not arrive, */
+    double twice;   /* that were here before, */
+    double in_vain; /* and that could not be proven, were not wanted, or are still on their way */
+    double hashes;  /* INTEGRITY */
+    double munros;  /* with their signatures */
+    double acks, haves;
+    double requests; /* and CANCEL */
+    double rest;     /* channel IDs, handshakes, PEX, status, choking */
+  } costs;
+  double datagrams; /* for a new chunk; each has IP and UDP headers besides */
   uint64_t trace;
 } SimReport;
 void sim_world_report (const SimWorld *self, SimReport *out);
 void sim_world_print (const SimWorld *self, const char *title); /* as a TAP diagnostic */
 void sim_world_print_json (const SimWorld *self, FILE *out);    /* the same as one object */
-void sim_world_print_costs (const SimWorld *self);              /* likewise: what the bytes were */
 void sim_world_print_viewers (const SimWorld *self);            /* likewise, a line each */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SimWorld, sim_world_free)
