@@ -11,12 +11,17 @@
 #define URGENT_TIME 1000000 /* us; what is due before is asked for again sooner */
 /* Chunks that may be asked for twice, of those that come: who is late would do so with all, and so
  * would be later yet. */
-#define DOUBLES_SHARE 0.1
+#define DOUBLES_SHARE 0.02
 #define DOUBLES_MAX 32.0
 #define DOWNLOAD_BURST 500000 /* us of a download limit that may be asked for at once... */
 #define LEAST_BUDGET 16       /* chunks; ...and these */
 #define BUDGET_TIME 20000     /* us until more may be asked for */
 #define SPARED 8 /* of what others have, this part of the usual is asked of who is spared */
+#define MOVE_AGE                                                                                   \
+  100000 /* us that a live chunk was asked for before another is asked in its place... */
+#define MOVE_GAIN 0.4                 /* ...who brings it in this part of the time, ... */
+#define MOVE_LEAST 150000             /* us that it would still take, by how many are before it, */
+#define MAX_MOVED 8                   /* ...so many at a time */
 #define SUSPECT_TIME INT64_C (800000) /* us: a keep-alive is due each 500 ms */
 #define DOUBT 300000       /* us that who has not proven itself, or has just missed, seems slower */
 #define AVOID_TIME 3000000 /* us without requests for who did not answer three */
@@ -268,6 +273,49 @@ peer_swarm_earn_double (PeerSwarm *self)
   self->doubles = MIN (self->doubles + DOUBLES_SHARE, DOUBLES_MAX);
 }
 
+/* Who else would bring it first? NULL = nobody can. */
+static PeerChannel *
+other_for (PeerSwarm *self, const PeerChannel *channel, uint64_t chunk, double *ready)
+{
+  PeerChannel *best = NULL;
+  for (guint i = 0; i < self->channels->len; i++) {
+    PeerChannel *other = g_ptr_array_index (self->channels, i);
+    if (other == channel || !peer_channel_has (other, chunk) || !may_ask (self, other, false))
+      continue;
+    double time = time_until_ready (self, other);
+    if ((best == NULL || time < *ready) && !peer_channel_has_ask (other, chunk)) {
+      best = other;
+      *ready = time;
+    }
+  }
+  return best;
+}
+
+/* What waits long with one, and could be here soon by another that has got it since, is asked of that
+ * one instead: who had it first is asked by all. */
+static void
+move_asks (PeerSwarm *self, PeerChannel *channel)
+{
+  PeerCore *core = self->core;
+  uint64_t chunk;
+  guint at = 0;
+  for (unsigned moved = 0; self->live && moved < MAX_MOVED &&
+                           peer_channel_old_ask (channel, core->now - MOVE_AGE, &at, &chunk);) {
+    double ready = 0, left = time_per_chunk (self, channel) * (at - channel->asks_first);
+    PeerChannel *other = left < MOVE_LEAST ? NULL : other_for (self, channel, chunk, &ready);
+    if (other == NULL || ready > left * MOVE_GAIN)
+      continue;
+    PeerRange run = {chunk, chunk + 1};
+    peer_channel_unask (channel, chunk);
+    at--;
+    g_array_append_val (channel->to_cancel, run);
+    peer_channel_ask (other, core->now, run);
+    peer_core_ready (core, channel);
+    peer_core_ready (core, other);
+    moved++;
+  }
+}
+
 /* 3.8: what is urgent and does not come is asked of another one too, or of the same once more if
  * nobody else has it; whoever is second is told not to send it when it has come. */
 static void
@@ -276,17 +324,8 @@ double_asks (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
   PeerCore *core = self->core;
   uint64_t chunk;
   while (self->doubles >= 1 && peer_channel_slow_ask (channel, core->now, urgent, &chunk)) {
-    PeerChannel *best = NULL;
-    double best_ready = 0;
-    for (guint i = 0; i < self->channels->len; i++) {
-      PeerChannel *other = g_ptr_array_index (self->channels, i);
-      double ready = time_until_ready (self, other);
-      if (other != channel && may_ask (self, other, false) && peer_channel_has (other, chunk) &&
-          !peer_channel_has_ask (other, chunk) && (best == NULL || ready < best_ready)) {
-        best = other;
-        best_ready = ready;
-      }
-    }
+    double ready = 0;
+    PeerChannel *best = other_for (self, channel, chunk, &ready);
     if (best != NULL)
       peer_channel_ask (best, core->now, (PeerRange){chunk, chunk + 1});
     else
@@ -301,6 +340,7 @@ peer_swarm_ask_again (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
 {
   expire_asks (self, channel);
   double_asks (self, channel, urgent);
+  move_asks (self, channel);
 }
 
 int64_t

@@ -8,7 +8,7 @@
 #define MAX_REQUESTS 256   /* runs in their queue */
 #define MAX_REQUESTED 8192 /* chunks in their queue */
 #define FIRST_QUOTA 8      /* chunks; grows with each answer, as a window does in slow start */
-#define GOOD_QUOTA 24      /* what who answers keeps, however long it takes */
+#define GOOD_QUOTA 24      /* what who answers keeps, however long it takes; live FIRST_QUOTA */
 #define MIN_QUOTA 4        /* of who does not answer; others keep FIRST_QUOTA at least */
 #define MAX_QUOTA 4096
 /* us that our requests may wait in their queue: a live one must be able to ask for what is urgent */
@@ -226,6 +226,18 @@ peer_channel_next_request (PeerChannel *self, uint64_t *chunk)
   return false;
 }
 
+bool
+peer_channel_peek_request (const PeerChannel *self, uint64_t *chunk)
+{
+  for (guint i = self->requests_first; i < self->requests->len; i++) {
+    PeerRange next = peer_chunks_next (self->waiting, g_array_index (self->requests, PeerRange, i));
+    *chunk = next.first;
+    if (!peer_range_is_empty (next))
+      return true;
+  }
+  return false;
+}
+
 void
 peer_channel_unget_request (PeerChannel *self, uint64_t chunk)
 {
@@ -365,11 +377,12 @@ lose (PeerChannel *self, int64_t now, guint index)
   peer_path_lost (&self->path, now, flight.bytes);
 }
 
-/* us after the last progress; doubles with each probe */
+/* us after the last progress; doubles with each probe. As in RFC 8985, 7.2: two round trips, since
+ * the queue that an acknowledgement waits in is seldom the one that the last one met. */
 static int64_t
 probe_delay (const PeerChannel *self)
 {
-  return loss_delay (self) << MIN (self->probes, 8);
+  return (self->ledbat.srtt + loss_delay (self)) << MIN (self->probes, 8);
 }
 
 static bool
@@ -630,7 +643,8 @@ measure_latency (PeerChannel *self, int64_t now, int64_t latency)
       self->eased_from = self->quota;
     }
     double part = MAX ((double)good / (double)latency, EASE);
-    double left = MAX (self->eased_from * part, MIN (self->eased_from, GOOD_QUOTA));
+    double left = MAX (self->eased_from * part,
+                       MIN (self->eased_from, self->live ? FIRST_QUOTA : GOOD_QUOTA));
     self->quota = MIN (self->quota, left);
   }
 }
@@ -722,6 +736,21 @@ peer_channel_slow_ask (PeerChannel *self, int64_t now, uint64_t urgent, uint64_t
     ask->doubled = now;
     *chunk = ask->chunk;
     return true;
+  }
+  return false;
+}
+
+bool
+peer_channel_old_ask (const PeerChannel *self, int64_t by, guint *at, uint64_t *chunk)
+{
+  for (guint i = MAX (*at, self->asks_first); i < self->asks->len; i++) {
+    const PeerAsk *ask = &g_array_index (self->asks, PeerAsk, i);
+    if (ask->at > by)
+      return false;
+    *at = i + 1;
+    *chunk = ask->chunk;
+    if (ask->doubled == 0)
+      return true;
   }
   return false;
 }

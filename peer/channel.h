@@ -57,8 +57,10 @@ typedef struct {
 typedef struct {
   bool in_line;     /* waits for its turn... */
   bool turn;        /* ...which has come */
+  int64_t waits;    /* us: since when */
   double debt;      /* bytes, below zero: what the last turn was exceeded by */
   PeerLimit pace;   /* by the bitrate of the content */
+  size_t counted;   /* bytes of its flight that are counted in that of all channels */
   int64_t at;       /* us: when the pace allows more */
   int64_t asked_at; /* us: the last REQUEST; 0 = none yet */
   double got;       /* bytes/s that they bring us, at got_at */
@@ -165,6 +167,7 @@ typedef struct {
   uint64_t first_munro;  /* first chunk of the first munro that we sent them (6.1.2.4) */
   uint64_t munro_sent;   /* first chunk of the newest munro that we sent them */
   int64_t munro_sent_at; /* us */
+  uint64_t munro_heard;  /* one past the newest munro that they sent us */
   int64_t end_sent_at;   /* us: when we told them last that the broadcast is over; 0 = never */
   bool knows_end;        /* they told us */
 
@@ -202,6 +205,8 @@ uint64_t peer_channel_cancel (PeerChannel *self, PeerRange run);
 /* How many chunks wait to be sent. */
 uint64_t peer_channel_backlog (const PeerChannel *self);
 bool peer_channel_next_request (PeerChannel *self, uint64_t *chunk);
+/* Likewise, and it stays. */
+bool peer_channel_peek_request (const PeerChannel *self, uint64_t *chunk);
 /* To the front: it could not be sent now, or was lost. */
 void peer_channel_unget_request (PeerChannel *self, uint64_t chunk);
 
@@ -250,6 +255,8 @@ bool peer_channel_expired_ask (PeerChannel *self, int64_t now, uint64_t *chunk);
 /* The next of the chunks before urgent that could have come by now, each once in an answer's time.
  * The ask stays. */
 bool peer_channel_slow_ask (PeerChannel *self, int64_t now, uint64_t urgent, uint64_t *chunk);
+/* The next that was asked for by then and is not doubled; *at, from 0 on, is where to look. */
+bool peer_channel_old_ask (const PeerChannel *self, int64_t by, guint *at, uint64_t *chunk);
 /* Nothing was answered for as long as an answer may take. */
 void peer_channel_missed (PeerChannel *self, int64_t now);
 void peer_channel_forget_asks (PeerChannel *self);

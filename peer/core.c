@@ -16,6 +16,8 @@ peer_core_forget (PeerCore *self, PeerChannel *channel)
   if (channel->queued)
     g_queue_remove (&self->ready, channel);
   channel->queued = false;
+  self->flight -= channel->upload.counted;
+  self->line_at = self->now;
   if (channel->upload.in_line)
     g_queue_remove (&self->line, channel);
   g_hash_table_remove (self->channels, GUINT_TO_POINTER (channel->local));

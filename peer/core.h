@@ -5,9 +5,9 @@
 
 #include "peer/channel.h"
 #include "peer/event.h"
+#include "peer/ledbat.h"
 #include "peer/random.h"
 #include "peer/trace.h"
-#include "peer/uplink.h"
 
 /* A closing handshake that is still to be sent. */
 typedef struct {
@@ -28,13 +28,14 @@ typedef struct {
   int64_t wall_offset;  /* us: Unix time minus now */
   bool wall_trusted;
   uint32_t max_channels;
-  int64_t dead_time;   /* us */
-  uint32_t max_per_ip; /* inbound channels of one public address, in a swarm */
-  uint32_t n_unproven; /* channels that answer an address not proven yet */
-  PeerStatus status;   /* ours */
-  PeerLimit upload;    /* of all datagrams: what the owner allows, or our line carries */
-  uint64_t allowed;    /* bytes/s that the owner allows; 0 = no limit */
-  PeerUplink uplink;
+  int64_t dead_time;       /* us */
+  uint32_t max_per_ip;     /* inbound channels of one public address, in a swarm */
+  uint32_t n_unproven;     /* channels that answer an address not proven yet */
+  PeerStatus status;       /* ours */
+  PeerLimit upload;        /* of all datagrams: what the owner allows */
+  PeerLedbat all;          /* the window of all channels together */
+  size_t flight;           /* bytes that they have in flight */
+  int64_t full;            /* us: when our line had a queue last; 0 = never */
   GQueue line;             /* PeerChannel: wait for their turn to be given chunks */
   int64_t line_at;         /* us: when the next may have it */
   unsigned n_giving;       /* swarms that somebody asks chunks of */

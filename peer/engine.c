@@ -59,7 +59,8 @@ peer_engine_new (const PeerEngineOptions *options)
   };
   g_queue_init (&self->core.ready);
   g_queue_init (&self->core.line);
-  peer_uploads_allow (&self->core, options->max_upload);
+  peer_uploads_init (&self->core);
+  peer_uploads_limit (&self->core, &self->core.upload, options->max_upload);
   return self;
 }
 
@@ -255,7 +256,7 @@ peer_engine_upload (const PeerEngine *self)
 void
 peer_engine_limit (PeerEngine *self, uint64_t upload)
 {
-  peer_uploads_allow (&self->core, upload);
+  peer_uploads_limit (&self->core, &self->core.upload, upload);
 }
 
 void
@@ -379,7 +380,6 @@ tick (PeerEngine *self)
   PeerCore *core = &self->core;
   int64_t next = PEER_NEVER;
   core->deadline = PEER_NEVER;
-  peer_uploads_judge_line (core);
   for (guint i = 0; i < self->swarms->len; i++)
     next = MIN (next, peer_swarm_tick (g_ptr_array_index (self->swarms, i)));
   peer_core_wake (core, next);

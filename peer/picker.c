@@ -5,8 +5,8 @@
  * that all our peers have are taken in order. */
 #include "peer/picker.h"
 
-#define UNIT 16        /* chunks: whole subtrees, so that they share their hashes */
-#define RUN 4          /* chunks given to one channel before the next is considered */
+#define UNIT 8         /* chunks: whole subtrees, so that they share their hashes */
+#define RUN 8          /* chunks given to one channel before the next is considered */
 #define LOOKAHEAD 4096 /* chunks behind the horizon that are weighed in one go */
 
 typedef struct {

@@ -13,11 +13,14 @@
 #include "peer/uploads.h"
 #include <string.h>
 
-#define HASHES_FIRST 1000  /* weight of a datagram of hashes that did not fit with their chunk */
-#define END_AGAIN 1000000  /* us */
-#define MUNRO_AGAIN 250000 /* us */
-#define SAID_FIRST 2000    /* weight of what is no chunk */
-#define STORE_TIME 2000 /* us until a chunk that is on its way from the disk is asked for again */
+#define HASHES_FIRST 1000   /* weight of a datagram of hashes that did not fit with their chunk */
+#define END_AGAIN 1000000   /* us */
+#define MUNRO_AGAIN 1000000 /* us */
+#define MUNRO_SPREAD 400000 /* us, at most, until it is said to one who has tuned in... */
+#define MUNRO_SPREAD_EACH 20000 /* ...and for each neighbour */
+#define SAID_FIRST 2000         /* weight of what is no chunk */
+#define HAVE_RIDES 30000 /* us before it is due that news of chunks goes along with what is said */
+#define STORE_TIME 2000  /* us until a chunk that is on its way from the disk is asked for again */
 
 static PeerWriter
 begin (PeerOutbox *out, uint32_t remote, size_t room)
@@ -126,10 +129,20 @@ write_munro (PeerSwarm *swarm, PeerWriter *writer, const PeerMunro *munro)
   return false;
 }
 
+/* us: each neighbour is told at another time, so that who is told late has heard it from another by
+ * then, and shows that. The same for one munro and one channel. */
+static int64_t
+munro_delay (const PeerChannel *channel, uint64_t munro)
+{
+  int64_t spread = MIN (MUNRO_SPREAD, MUNRO_SPREAD_EACH * (int64_t)channel->swarm->channels->len);
+  uint64_t mixed = (munro ^ channel->local) * UINT64_C (0x9e3779b97f4a7c15);
+  return (int64_t)(mixed >> 32) % spread;
+}
+
 /* 6.1.2.4: to tune in, our newest munro goes with each datagram until they show that they have a
- * chunk of it or of a newer one. From then on they learn of a new one with the next datagram, and
- * again after a while if they still do not show it: saying it with each, as the section may also be
- * read, would be a fifth of all bytes. */
+ * chunk of it or of a newer one. From then on they are told of a new one once, unless they have said it
+ * themselves or asked for a chunk of it by then, and again after a while if they still do not show it:
+ * saying it with each, as the section may also be read, would be a fifth of all bytes. */
 static bool
 owes_newest_munro (const PeerSwarm *swarm, PeerChannel *channel, PeerMunro *out)
 {
@@ -140,7 +153,10 @@ owes_newest_munro (const PeerSwarm *swarm, PeerChannel *channel, PeerMunro *out)
       !peer_channel_supports (channel, PEER_MESSAGE_SIGNED_INTEGRITY))
     return false;
   bool tuned_in = channel->munro_sent_at != 0 && channel->have_end > channel->first_munro;
-  if (channel->have_end > edge->first)
+  if (channel->have_end > edge->first || (tuned_in && channel->munro_heard > edge->first))
+    return false;
+  if (tuned_in && now < swarm->edge_at + munro_delay (channel, edge->first) &&
+      !(swarm->source && peer_chunks_has_any (channel->told, *edge)))
     return false;
   if (tuned_in && channel->munro_sent == edge->first && now < channel->munro_sent_at + MUNRO_AGAIN)
     return false;
@@ -260,7 +276,8 @@ say_ack (Talk *talk, const PeerAck *ack, PeerChunks *said)
 
 /* The newest first: its interval may cover the others (4.3.2). Those of the last time go once more,
  * since a datagram may be lost, and where there are gaps no later interval covers what it told: each
- * chunk of it would be sent again. */
+ * chunk of it would be sent again. In a live swarm HAVE tells of it as soon, and to repeat them costs
+ * more than the chunks. */
 static void
 say_acks (Talk *talk)
 {
@@ -271,7 +288,7 @@ say_acks (Talk *talk)
     all = say_ack (talk, &g_array_index (channel->acks, PeerAck, i), said);
   if (!all)
     return;
-  for (guint i = channel->said_acks->len; all && i-- > 0;)
+  for (guint i = talk->swarm->live ? 0 : channel->said_acks->len; all && i-- > 0;)
     all = say_ack (talk, &g_array_index (channel->said_acks, PeerAck, i), said);
   GArray *spare = channel->said_acks;
   channel->said_acks = channel->acks;
@@ -298,7 +315,8 @@ say_haves (Talk *talk)
                                              peer_chunks_around (talk->swarm->have, next.first));
     if (peer_chunks_has_any (talk->swarm->forked, run))
       run = peer_chunks_gap (talk->swarm->forked, (PeerRange){next.first, run.end});
-    if (!peer_range_is_empty (run) && !peer_chunks_has_all (channel->have, run) &&
+    PeerRange news = peer_range_intersection (run, next);
+    if (!peer_range_is_empty (run) && !peer_chunks_has_all (channel->have, news) &&
         !say_run (talk, message, &run))
       return;
     peer_chunks_remove (channel->announce, (PeerRange){next.first, MAX (next.first + 1, run.end)});
@@ -502,6 +520,9 @@ give (Talk *talk, uint64_t chunk, const uint8_t *bytes, size_t n)
     return true;
   }
   peer_channel_sent (channel, swarm->core->now, chunk, writer.used, proves);
+  peer_uploads_flown (channel);
+  if (swarm->copies != NULL && swarm->copies[chunk % PEER_COPIES] < UINT8_MAX)
+    swarm->copies[chunk % PEER_COPIES]++;
   finish (swarm, channel, out, &writer, weight);
   swarm->uploaded += n;
   swarm->core->counters.chunks_sent++;
@@ -571,7 +592,8 @@ say_all (Talk *talk)
              channel->to_cancel->len > 0;
   if (channel->acks->len > 0 && (due || channel->ack_at <= now))
     say_acks (talk);
-  if (channel->announce_at <= now || ((due || talk->open) && channel->announce_at != PEER_NEVER))
+  if (channel->announce_at <= now ||
+      ((due || talk->open) && channel->announce_at <= now + HAVE_RIDES))
     say_haves (talk);
   say_ranges (talk, PEER_MESSAGE_CANCEL, channel->to_cancel);
   say_ranges (talk, PEER_MESSAGE_REQUEST, channel->to_request);

@@ -26,6 +26,12 @@ typedef struct {
   unsigned steps; /* that are over */
 } PeerWithheld;
 
+/* A unit of chunks of which a part is here, and when that is told. */
+typedef struct {
+  uint64_t first;
+  int64_t due; /* us */
+} PeerPart;
+
 /* From where the bitrate is measured. */
 typedef struct {
   uint64_t chunk;
@@ -68,7 +74,10 @@ struct PeerSwarm {
   uint64_t open_first; /* source: first chunk of the subtree that is not signed yet... */
   PeerChunks *open;    /* ...and what the store has kept of it */
   GArray *withheld;    /* PeerWithheld, in the order of due */
-  PeerRange edge;      /* newest munro */
+  GArray *parts;       /* PeerPart */
+  uint8_t *copies;     /* live: how often each of the last PEER_COPIES chunks was sent by us */
+  PeerRange edge;      /* newest munro... */
+  int64_t edge_at;     /* us: ...and when it became known */
   bool size_told, length_told;
 
   PeerLimit upload, download; /* datagrams that go out; chunks that come */
@@ -84,6 +93,8 @@ struct PeerSwarm {
   double rate_down, rate_up; /* bytes/s */
   int64_t rate_at;
 };
+
+#define PEER_COPIES 8192 /* chunks; of a larger number it is their number modulo this */
 
 #define PEER_KEEP_ALIVE_LIVE 500000     /* us; a silent source is noticed after a second or two */
 #define PEER_KEEP_ALIVE_STATIC 20000000 /* us; below the 30 s after which NATs forget */

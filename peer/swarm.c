@@ -39,12 +39,14 @@ peer_swarm_new (PeerCore *core, const PeerContent *content, PeerStore *store,
   self->strikes = g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, g_free);
   self->gossip.silent =
       g_hash_table_new_full (peer_address_hash, peer_address_equal_key, g_free, g_free);
+  self->copies = self->live ? g_new0 (uint8_t, PEER_COPIES) : NULL;
   self->have = peer_chunks_new (0);
   self->open = peer_chunks_new (0);
   self->forked = peer_chunks_new (MAX_FORKED);
   self->requested = peer_chunks_new (0);
   self->wants = g_array_new (FALSE, FALSE, sizeof (PeerWant));
   self->withheld = g_array_new (FALSE, FALSE, sizeof (PeerWithheld));
+  self->parts = g_array_new (FALSE, FALSE, sizeof (PeerPart));
   self->store->class->chunks (self->store, self->have);
   return self;
 }
@@ -64,12 +66,14 @@ peer_swarm_free (PeerSwarm *self)
   g_hash_table_unref (self->strikes);
   g_hash_table_unref (self->gossip.silent);
   g_clear_pointer (&self->gossip.certificate, g_bytes_unref);
+  g_free (self->copies);
   peer_chunks_free (self->have);
   peer_chunks_free (self->open);
   peer_chunks_free (self->forked);
   peer_chunks_free (self->requested);
   g_array_unref (self->wants);
   g_array_unref (self->withheld);
+  g_array_unref (self->parts);
   peer_integrity_free (self->integrity);
   peer_store_free (self->store);
   g_free (self);
@@ -97,6 +101,7 @@ static void
 on_ack (PeerSwarm *self, PeerChannel *channel, const PeerMessage *message)
 {
   peer_channel_acked (channel, self->core->now, message->chunks, message->time);
+  peer_uploads_acked (channel);
   if (!peer_chunks_has_any (self->have, message->chunks))
     self->core->counters.out_of_state++; /* 12.6.4: we cannot have sent it */
   /* 4.3.2: the biggest interval that covers the chunk, so it may begin left of what we have */
@@ -127,6 +132,7 @@ take_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
     for (uint64_t chunk = again.end; chunk-- > again.first;)
       if (peer_channel_not_arrived (channel, self->core->now, chunk))
         self->core->counters.chunks_lost++;
+    peer_uploads_lost (channel);
     run.first = again.end;
   }
   return true;
@@ -138,6 +144,9 @@ on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
   peer_core_ready (self->core, channel);
   channel->unchoked = false;
   peer_uploads_asked (self, channel);
+  /* the munro of what they ask for they know, or get with the chunk (6.1.2.3) */
+  if (peer_range_has (self->edge, run.first))
+    channel->munro_heard = MAX (channel->munro_heard, self->edge.end);
   if (channel->choking) {
     channel->choke_owed = true; /* 12.6.8: it may have been lost */
     self->core->counters.requests_refused++;
@@ -346,6 +355,7 @@ tick_channel (PeerSwarm *self, PeerChannel *channel, uint64_t urgent)
   int64_t keep_alive = self->live ? PEER_KEEP_ALIVE_LIVE : PEER_KEEP_ALIVE_STATIC;
   unsigned lost = peer_channel_find_lost (channel, core->now);
   core->counters.chunks_lost += lost;
+  peer_uploads_lost (channel);
   peer_swarm_ask_again (self, channel, urgent);
   peer_swarm_expire_held (self, channel);
   if (channel->avoid_until > 0 && core->now >= channel->avoid_until) {
@@ -443,6 +453,7 @@ peer_swarm_tick (PeerSwarm *self)
   peer_uploads_tick (self);
   peer_swarm_tell_late (self);
   next = MIN (next, peer_swarm_announce_withheld (self));
+  next = MIN (next, peer_swarm_tell_parts (self));
   next = MIN (next, peer_gossip_tick (self));
   if (self->pick && self->wants->len > 0) {
     if (core->now >= peer_swarm_next_pick (self)) {

@@ -95,7 +95,10 @@ peer_swarm_new_munro (PeerSwarm *self, PeerRange munro, uint64_t ntp)
   peer_event_queue_push (self->core->events, &event);
   if (munro.end <= self->edge.end)
     return;
+  for (uint64_t chunk = munro.first; chunk < munro.end; chunk++)
+    self->copies[chunk % PEER_COPIES] = 0;
   self->edge = munro;
+  self->edge_at = self->core->now;
   peer_uploads_measure (self, munro, event.time);
   self->pick = true;
   slide_window (self);
@@ -149,7 +152,7 @@ keep_chunk (PeerSwarm *self, PeerChannel *from, uint64_t chunk, const uint8_t *b
   }
   tell (self, PEER_EVENT_CHUNKS, run);
   if (!peer_chunks_has (self->forked, chunk))
-    peer_swarm_announce (self, run, from, peer_swarm_have_delay (self, chunk));
+    peer_swarm_tell_chunk (self, chunk, from);
   tell_size (self);
   self->pick = true;
   return true;
@@ -421,6 +424,7 @@ peer_swarm_on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const Pee
                                     MUNRO_MAX_AGE)) {
   case PEER_INTEGRITY_GOOD:
     channel->learned = true;
+    channel->munro_heard = MAX (channel->munro_heard, message->chunks.end);
     if (is_end (self, message->chunks)) {
       channel->knows_end = true;
       peer_swarm_tell_end (self);
@@ -429,6 +433,8 @@ peer_swarm_on_signed_integrity (PeerSwarm *self, PeerChannel *channel, const Pee
     }
     return;
   case PEER_INTEGRITY_KNOWN:
+    channel->munro_heard = MAX (channel->munro_heard, message->chunks.end);
+    return;
   case PEER_INTEGRITY_MISSING:
     return;
   case PEER_INTEGRITY_OLD:

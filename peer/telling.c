@@ -12,11 +12,16 @@
 #define KEPT_STEPS 3         /* until one more is told whatever the first ones say they have */
 #define SURE_COPIES 2        /* that must be there before a source in a crowd leaves it to others */
 #define BUSY_LEAST 128       /* chunks that a source may be asked for without being busy... */
-#define BUSY_TIME 200000     /* us: ...or as many as it sends in this time */
-#define RARE 2               /* peers that have a chunk which must be told of soon */
-#define HAVE_DELAY_RARE 10000 /* us; for what hardly anybody has */
-#define HAVE_DELAY_LIVE 100000
+#define BUSY_LEAST_HAVE 16
+#define BUSY_TIME 200000           /* us: ...or as many as it sends in this time */
+#define RARE 2                     /* peers that have a chunk which must be told of soon */
+#define HAVE_DELAY_RARE 20000      /* us; for a unit that hardly anybody has... */
+#define HAVE_DELAY_RARE_PART 50000 /* ...and for a part of it, while the rest comes */
+#define HAVE_DELAY_LIVE 250000
+#define HAVE_DELAY_PART 300000
+#define HAVE_DELAY_BUSY 1500000 /* us; who cannot give it soon is better not asked for it */
 #define HAVE_DELAY_STATIC 200000
+#define MOST_PARTS 256 /* units of which parts are not told of yet */
 
 static void
 announce_to (PeerSwarm *self, PeerChannel *channel, PeerRange run, int64_t delay)
@@ -38,23 +43,106 @@ peer_swarm_announce (PeerSwarm *self, PeerRange run, const PeerChannel *except, 
   }
 }
 
-/* How long the news of a chunk may wait for more of them (3.2 leaves it to us). What hardly anybody
- * has is told soon, so that it is not asked of the source by all; and so is the first chunk of a
- * munro, since it frees the others of sending us that munro. */
-int64_t
-peer_swarm_have_delay (const PeerSwarm *self, uint64_t chunk)
+/* More is asked of us than we can send before long: to tell more would make it longer yet. */
+static bool
+is_busy (const PeerSwarm *self, uint64_t least)
 {
-  if (!self->live)
-    return HAVE_DELAY_STATIC;
-  if (!self->sign_all && chunk >= self->edge.first && peer_range_size (self->edge) > 0 &&
-      peer_range_size (peer_chunks_next (self->have, self->edge)) <= 1)
-    return 0;
+  uint64_t waiting = 0;
+  for (guint i = 0; i < self->channels->len; i++)
+    waiting += peer_channel_backlog (g_ptr_array_index (self->channels, i));
+  double sent = self->rate_up * BUSY_TIME / 1e6 / peer_content_chunk_max (&self->content);
+  return waiting > least && (double)waiting > sent;
+}
+
+static bool
+is_first_of_edge (const PeerSwarm *self, uint64_t chunk)
+{
+  PeerRange before = {self->edge.first, chunk}, after = {chunk + 1, self->edge.end};
+  return peer_range_has (self->edge, chunk) && !peer_chunks_has_any (self->have, before) &&
+         !peer_chunks_has_any (self->have, after);
+}
+
+static bool
+is_rare (const PeerSwarm *self, uint64_t chunk)
+{
   unsigned holders = 0;
   for (guint i = 0; i < self->channels->len && holders <= RARE; i++) {
     const PeerChannel *channel = g_ptr_array_index (self->channels, i);
     holders += channel->state == PEER_CHANNEL_OPEN && peer_channel_has (channel, chunk);
   }
-  return holders <= RARE ? HAVE_DELAY_RARE : HAVE_DELAY_LIVE;
+  return holders <= RARE;
+}
+
+/* us: how long the news of a unit, or of a part of it, waits (3.2 leaves it to us). */
+static int64_t
+have_delay (const PeerSwarm *self, uint64_t chunk, bool whole)
+{
+  if (!self->live)
+    return HAVE_DELAY_STATIC;
+  if (is_rare (self, chunk))
+    return whole ? HAVE_DELAY_RARE : HAVE_DELAY_RARE_PART;
+  if (!whole)
+    return HAVE_DELAY_PART;
+  return is_busy (self, BUSY_LEAST_HAVE) ? HAVE_DELAY_BUSY : HAVE_DELAY_LIVE;
+}
+
+static void
+announce_part (PeerSwarm *self, PeerRange unit)
+{
+  PeerRange run;
+  int64_t delay = self->live && is_rare (self, unit.first) ? 0 : HAVE_DELAY_LIVE;
+  for (; !peer_range_is_empty (run = peer_chunks_next (self->have, unit)); unit.first = run.end)
+    peer_swarm_announce (self, run, NULL, delay);
+}
+
+static guint
+find_part (const PeerSwarm *self, uint64_t first)
+{
+  guint i = self->parts->len;
+  while (i > 0 && g_array_index (self->parts, PeerPart, i - 1).first != first)
+    i--;
+  return i;
+}
+
+/* A HAVE for each chunk to each neighbour is more than the chunk is worth, since they seldom come in
+ * their order. So what is told of are whole units, and parts of them when the rest is long in coming.
+ * The first chunk of a munro is told of soon: it frees the others of sending us that munro. */
+void
+peer_swarm_tell_chunk (PeerSwarm *self, uint64_t chunk, const PeerChannel *from)
+{
+  uint64_t first = chunk - chunk % FIRST_UNIT;
+  PeerRange unit = {first, first + FIRST_UNIT};
+  guint found = find_part (self, first);
+  if (!self->sign_all && is_first_of_edge (self, chunk))
+    peer_swarm_announce (self, (PeerRange){chunk, chunk + 1}, from, HAVE_DELAY_RARE);
+  if (peer_chunks_has_all (self->have, unit)) {
+    if (found > 0)
+      g_array_remove_index (self->parts, found - 1);
+    peer_swarm_announce (self, unit, NULL, have_delay (self, chunk, true));
+    return;
+  }
+  if (found > 0)
+    return;
+  PeerPart part = {first, self->core->now + have_delay (self, chunk, false)};
+  g_array_append_val (self->parts, part);
+  peer_core_wake (self->core, self->parts->len > MOST_PARTS ? self->core->now : part.due);
+}
+
+int64_t
+peer_swarm_tell_parts (PeerSwarm *self)
+{
+  int64_t next = PEER_NEVER;
+  for (guint i = 0; i < self->parts->len;) {
+    PeerPart part = g_array_index (self->parts, PeerPart, i);
+    if (part.due > self->core->now && self->parts->len <= MOST_PARTS) {
+      next = MIN (next, part.due);
+      i++;
+      continue;
+    }
+    g_array_remove_index (self->parts, i);
+    announce_part (self, (PeerRange){part.first, part.first + FIRST_UNIT});
+  }
+  return next;
 }
 
 /* Somebody who listens, as far as a few draws find one: what is told to others is lost. */
@@ -122,17 +210,6 @@ count_holders (const PeerSwarm *self, PeerRange run)
   return holders;
 }
 
-/* More is asked of us than we can send before long: to tell more would make it longer yet. */
-static bool
-is_busy (const PeerSwarm *self)
-{
-  uint64_t waiting = 0;
-  for (guint i = 0; i < self->channels->len; i++)
-    waiting += peer_channel_backlog (g_ptr_array_index (self->channels, i));
-  double sent = self->rate_up * BUSY_TIME / 1e6 / peer_content_chunk_max (&self->content);
-  return waiting > BUSY_LEAST && (double)waiting > sent;
-}
-
 /* Units that too few have got yet are told to one more with each step, and so are those that the
  * first ones, it seems, keep to themselves. When the others have had their time, all are told, who may
  * know nobody but us; unless we are busy, since then everybody would wait for us. In a crowd one more
@@ -141,7 +218,7 @@ int64_t
 peer_swarm_announce_withheld (PeerSwarm *self)
 {
   guint n = 0;
-  bool busy = is_busy (self);
+  bool busy = is_busy (self, BUSY_LEAST);
   if (self->channels->len == 0)
     g_array_set_size (self->withheld, 0); /* who comes is told all that there is */
   for (guint end = self->withheld->len; n < end; n++) {

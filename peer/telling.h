@@ -7,7 +7,10 @@
 /* HAVE for run is due to all but the one it came from, who learns it from the ACK (4.3.1). */
 void peer_swarm_announce (PeerSwarm *self, PeerRange run, const PeerChannel *except, int64_t delay);
 /* us that the news of a chunk may wait for more of them. */
-int64_t peer_swarm_have_delay (const PeerSwarm *self, uint64_t chunk);
+/* A new chunk, that came from this channel or NULL: with those beside it, and not at once. */
+void peer_swarm_tell_chunk (PeerSwarm *self, uint64_t chunk, const PeerChannel *from);
+/* Of what the rest is long in coming. Returns when it is due next, us. */
+int64_t peer_swarm_tell_parts (PeerSwarm *self);
 /* A source has signed these, and has them. */
 void peer_swarm_announce_first (PeerSwarm *self, PeerRange run);
 /* The next step for what it has not told all. Returns when the next one is due, or PEER_NEVER. */

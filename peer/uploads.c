@@ -27,6 +27,7 @@
 
 #define TURN_TIME 10000         /* us of the limit that one turn is worth... */
 #define TURN_MAX 16384          /* bytes; ...at most */
+#define TURN_FREE 4096          /* bytes; where only the line is the limit */
 #define BURST_TIME 50000        /* us of the limit that may be saved up */
 #define PACE_PERCENT 150        /* of the bitrate, to one peer */
 #define PACE_BURST 5            /* s of the bitrate: what a player stores up before it starts */
@@ -39,13 +40,75 @@
 #define PACE_TIME 4000000       /* us, by the signatures, over which the bitrate is measured */
 #define CHOICE_TIME 5000000     /* us between choices */
 #define TENURE 15000000         /* us that who won by lot stays in */
-#define LINE_CHANNELS 4         /* with fewer LEDBAT is enough */
-#define LINE_MEMORY 1000000     /* us that what a channel saw of the line is true for */
+#define ALL_INCREASE 16   /* datagrams that all channels may have in flight beyond what they had */
+#define ALL_LEAST 8       /* datagrams that they may always have in flight */
+#define COPY_TIME 50000   /* us that one waits longer in line for each copy given before... */
+#define COPIES_MOST 16    /* ...up to these */
+#define FULL_QUEUE 50000  /* us that all see in our line, which so is full */
+#define LOSS_QUEUE 100000 /* us that stand in the line where a loss is of our making */
 #define LEAST_SLOTS 4
 #define LEAST_SHARE 16384 /* bytes/s that make a slot worth having... */
 #define LIVE_SHARE 4      /* ...or this part of the bitrate of a live stream */
 #define GOT_TIME 10e6     /* us: what was brought is forgotten by half in this time, about */
 #define GOT_LEAST 256     /* bytes/s that count as bringing something */
+
+/* --- our own line --- */
+
+void
+peer_uploads_init (PeerCore *core)
+{
+  PeerLedbatOptions options = {.mss = PEER_DATAGRAM_MAX, .allowed_increase = ALL_INCREASE};
+  peer_ledbat_init (&core->all, &options);
+}
+
+/* Bytes that may be in flight on all channels together. */
+static size_t
+window_of_all (const PeerCore *core)
+{
+  return MAX (peer_ledbat_window (&core->all), ALL_LEAST * PEER_DATAGRAM_MAX);
+}
+
+static bool
+is_line_filled (const PeerCore *core)
+{
+  return core->flight + PEER_DATAGRAM_MAX > window_of_all (core);
+}
+
+void
+peer_uploads_flown (PeerChannel *channel)
+{
+  PeerCore *core = channel->swarm->core;
+  bool less = channel->flight_bytes < channel->upload.counted;
+  core->flight += channel->flight_bytes - channel->upload.counted;
+  channel->upload.counted = channel->flight_bytes;
+  if (less && !is_line_filled (core))
+    core->line_at = core->now;
+}
+
+void
+peer_uploads_acked (PeerChannel *channel)
+{
+  PeerCore *core = channel->swarm->core;
+  size_t flight = core->flight, acked = channel->upload.counted - channel->flight_bytes;
+  if (channel->upload.counted <= channel->flight_bytes)
+    return;
+  peer_ledbat_on_ack (&core->all, core->now, (uint64_t)channel->ledbat.queuing,
+                      channel->ledbat.srtt, acked, flight);
+  if (core->all.queuing >= FULL_QUEUE)
+    core->full = core->now;
+  peer_uploads_flown (channel);
+}
+
+void
+peer_uploads_lost (PeerChannel *channel)
+{
+  PeerCore *core = channel->swarm->core;
+  size_t before = channel->upload.counted;
+  if (before > channel->flight_bytes && channel->ledbat.queuing >= LOSS_QUEUE)
+    peer_ledbat_on_loss (&core->all, core->now, core->now - channel->ledbat.srtt,
+                         before - channel->flight_bytes);
+  peer_uploads_flown (channel);
+}
 
 /* --- the line --- */
 
@@ -71,86 +134,51 @@ join_line (PeerCore *core, PeerChannel *channel)
   if (channel->upload.in_line)
     return;
   channel->upload.in_line = true;
+  channel->upload.waits = core->now;
   g_queue_push_tail (&core->line, channel);
   core->line_at = core->now;
+}
+
+/* us: who came first goes first, but before him who asks for what we have sent seldomer: the others
+ * can get it from those whom we sent it to, and so each of our bytes is passed on the most. */
+static int64_t
+place_in_line (const PeerChannel *channel)
+{
+  uint64_t chunk;
+  const uint8_t *copies = channel->swarm->copies;
+  if (copies == NULL || !peer_channel_peek_request (channel, &chunk))
+    return channel->upload.waits;
+  return channel->upload.waits + COPY_TIME * MIN (copies[chunk % PEER_COPIES], COPIES_MOST);
 }
 
 PeerChannel *
 peer_uploads_next (PeerCore *core)
 {
-  int64_t ready = peer_limit_ready (&core->upload, core->now);
+  int64_t ready = peer_limit_ready (&core->upload, core->now), best_place = 0;
+  GList *best = NULL;
   core->line_at = PEER_NEVER;
+  if (is_line_filled (core))
+    return NULL; /* until something is acknowledged, or lost */
   for (GList *at = core->line.head; at != NULL; at = at->next) {
     PeerChannel *channel = at->data;
     int64_t due = MAX (ready, peer_limit_ready (&channel->swarm->upload, core->now));
-    if (due <= core->now) {
-      g_queue_delete_link (&core->line, at);
-      channel->upload.in_line = false;
-      channel->upload.turn = true;
-      core->line_at = core->now;
-      return channel;
-    }
     core->line_at = MIN (core->line_at, due);
     if (ready > core->now)
-      break;
+      return NULL;
+    int64_t place = due <= core->now ? place_in_line (channel) : 0;
+    if (due <= core->now && (best == NULL || place < best_place)) {
+      best = at;
+      best_place = place;
+    }
   }
-  return NULL;
-}
-
-/* --- our own line --- */
-
-static void
-limit_all (PeerCore *core)
-{
-  uint64_t found = core->uplink.rate, rate = core->allowed;
-  if (found > 0 && (rate == 0 || found < rate))
-    rate = found;
-  if (rate != core->upload.rate)
-    peer_uploads_limit (core, &core->upload, rate);
-}
-
-void
-peer_uploads_allow (PeerCore *core, uint64_t rate)
-{
-  core->allowed = rate;
-  limit_all (core);
-}
-
-static int
-by_time (const void *a, const void *b)
-{
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
-/* us, of the one in the middle; -1 = too few are being given something. */
-static int64_t
-common_queue (const PeerCore *core)
-{
-  g_autofree int64_t *queues = g_new (int64_t, g_hash_table_size (core->channels) + 1);
-  size_t n = 0;
-  GHashTableIter iter;
-  gpointer value;
-  g_hash_table_iter_init (&iter, core->channels);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    const PeerChannel *channel = value;
-    if (channel->state == PEER_CHANNEL_OPEN && channel->newest_acked > 0 &&
-        channel->newest_acked + LINE_MEMORY > core->now)
-      queues[n++] = channel->ledbat.queuing;
-  }
-  if (n < LINE_CHANNELS)
-    return -1;
-  qsort (queues, n, sizeof *queues, by_time);
-  return queues[n / 2];
-}
-
-void
-peer_uploads_judge_line (PeerCore *core)
-{
-  if (core->now < core->uplink.at + PEER_UPLINK_INTERVAL)
-    return;
-  peer_uplink_judge (&core->uplink, core->now, common_queue (core), core->counters.bytes_sent);
-  limit_all (core);
+  if (best == NULL)
+    return NULL;
+  PeerChannel *channel = best->data;
+  g_queue_delete_link (&core->line, best);
+  channel->upload.in_line = false;
+  channel->upload.turn = true;
+  core->line_at = core->now;
+  return channel;
 }
 
 /* --- one channel --- */
@@ -162,6 +190,8 @@ turn_size (const PeerSwarm *swarm)
   uint64_t rate = swarm->core->upload.rate;
   if (rate == 0 || (swarm->upload.rate > 0 && swarm->upload.rate < rate))
     rate = swarm->upload.rate;
+  if (rate == 0)
+    return TURN_FREE;
   return CLAMP ((double)rate * TURN_TIME / 1e6, PEER_DATAGRAM_MAX, TURN_MAX);
 }
 
@@ -176,7 +206,13 @@ got_now (const PeerUpload *upload, int64_t now)
 static bool
 line_is_full (const PeerCore *core)
 {
-  return core->uplink.full > 0 && core->uplink.full + FULL_TIME > core->now;
+  return core->full > 0 && core->full + FULL_TIME > core->now;
+}
+
+static bool
+has_limit (const PeerSwarm *swarm)
+{
+  return swarm->core->upload.rate > 0 || swarm->upload.rate > 0;
 }
 
 /* us: when the bitrate allows it to have more. */
@@ -217,23 +253,18 @@ peer_uploads_begin (PeerSwarm *swarm, PeerChannel *channel, double *room)
     return false;
   }
   upload->at = PEER_NEVER;
-  if (core->upload.rate == 0 && swarm->upload.rate == 0) {
-    *room = G_MAXDOUBLE;
-    return true;
-  }
-  if (!turn) {
+  if (!turn && (has_limit (swarm) || core->line.length > 0 || is_line_filled (core))) {
     join_line (core, channel);
     return false;
   }
-  *room = upload->debt + turn_size (swarm);
+  double left = (double)window_of_all (core) - (double)core->flight;
+  *room = turn ? MIN (upload->debt + turn_size (swarm), left) : left;
   return true;
 }
 
 void
 peer_uploads_end (PeerSwarm *swarm, PeerChannel *channel, double room, bool more)
 {
-  if (swarm->core->upload.rate == 0 && swarm->upload.rate == 0)
-    return;
   channel->upload.debt = MIN (room, 0);
   if (more)
     join_line (swarm->core, channel);
@@ -378,8 +409,8 @@ count_slots (const PeerSwarm *swarm)
 {
   const PeerCore *core = swarm->core;
   double rate = swarm->upload.rate > 0 ? (double)swarm->upload.rate : G_MAXDOUBLE;
-  if (core->allowed > 0)
-    rate = MIN (rate, (double)core->allowed / MAX (core->n_giving, 1));
+  if (core->upload.rate > 0)
+    rate = MIN (rate, (double)core->upload.rate / MAX (core->n_giving, 1));
   double share = MAX (swarm->bitrate / LIVE_SHARE, LEAST_SHARE);
   return (size_t)CLAMP (rate / share, LEAST_SLOTS, 65536);
 }

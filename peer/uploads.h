@@ -36,10 +36,13 @@ PeerChannel *peer_uploads_next (PeerCore *core);
 /* bytes/s of datagrams; 0 = no limit. */
 void peer_uploads_limit (PeerCore *core, PeerLimit *limit, uint64_t rate);
 
-/* bytes/s that the owner of the line allows for all swarms; 0 = no limit. */
-void peer_uploads_allow (PeerCore *core, uint64_t rate);
-/* What all channels have in common: is our own line short? From time to time. */
-void peer_uploads_judge_line (PeerCore *core);
+void peer_uploads_init (PeerCore *core);
+/* What this channel has in flight has changed... */
+void peer_uploads_flown (PeerChannel *channel);
+/* ...since some of it arrived, which tells of the queue in our own line... */
+void peer_uploads_acked (PeerChannel *channel);
+/* ...or was lost. */
+void peer_uploads_lost (PeerChannel *channel);
 
 /* A munro: how fast the content is. signed_at: us, Unix time. */
 void peer_uploads_measure (PeerSwarm *swarm, PeerRange munro, int64_t signed_at);

@@ -254,6 +254,68 @@ test_silence_brings_a_probe_then_a_timeout (void)
   g_assert_cmpuint (self->flight_bytes, ==, 0);
 }
 
+/* The queue that an acknowledgement waits in grows faster than the mean of the round trips: a probe
+ * after a little more than one of them is mostly in vain (RFC 8985, 7.2). */
+static void
+test_probe_waits_for_two_round_trips (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  peer_channel_sent (self, START, 1, BYTES, one (1));
+  g_assert_cmpuint (peer_channel_acked (self, START + 100 * MS, one (1), 50000), ==, 1);
+  int64_t sent = START + 200 * MS;
+  peer_channel_sent (self, sent, 2, BYTES, one (2));
+  g_assert_cmpuint (peer_channel_find_lost (self, sent + 190 * MS), ==, 0);
+  g_assert_cmpuint (peer_channel_find_lost (self, sent + 260 * MS), ==, 1);
+}
+
+/* A live peer that makes us wait is asked for a few chunks, since all its neighbours do so. */
+static void
+test_slow_live_peer_keeps_a_small_quota (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  int64_t now = START;
+  for (uint64_t chunk = 0; chunk < 200; chunk++) {
+    peer_channel_ask (self, now, one (chunk));
+    int64_t took = chunk < 100 ? 20 * MS : 900 * MS;
+    peer_channel_answered (self, now += took, chunk, 1128);
+    peer_channel_proved (self, now);
+    if (chunk == 99) {
+      self->quota = 100;
+      self->eased_at = 0;
+    }
+  }
+  g_assert_cmpfloat (self->quota, >=, 4);
+  g_assert_cmpfloat (self->quota, <=, 12);
+}
+
+static void
+test_old_asks_are_found (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  uint64_t chunk;
+  guint at = 0;
+  peer_channel_ask (self, START, (PeerRange){10, 12});
+  peer_channel_ask (self, START + S, one (20));
+  g_assert_true (peer_channel_old_ask (self, START, &at, &chunk));
+  g_assert_cmpuint (chunk, ==, 10);
+  g_assert_true (peer_channel_old_ask (self, START, &at, &chunk));
+  g_assert_cmpuint (chunk, ==, 11);
+  g_assert_false (peer_channel_old_ask (self, START, &at, &chunk));
+}
+
+static void
+test_next_request_can_be_seen (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  uint64_t chunk;
+  g_assert_false (peer_channel_peek_request (self, &chunk));
+  peer_channel_add_request (self, (PeerRange){7, 9});
+  peer_channel_cancel (self, one (7));
+  g_assert_true (peer_channel_peek_request (self, &chunk));
+  g_assert_cmpuint (chunk, ==, 8);
+  g_assert_cmpuint (peer_channel_backlog (self), ==, 1);
+}
+
 static void
 test_what_is_asked_again_did_not_arrive (void)
 {
@@ -469,6 +531,10 @@ main (int argc, char **argv)
        test_nothing_is_lost_before_a_round_trip_is_known);
   ADD ("longer-round-trip-is-learnt", test_longer_round_trip_is_learnt);
   ADD ("silence-brings-a-probe-then-a-timeout", test_silence_brings_a_probe_then_a_timeout);
+  ADD ("probe-waits-for-two-round-trips", test_probe_waits_for_two_round_trips);
+  ADD ("slow-live-peer-keeps-a-small-quota", test_slow_live_peer_keeps_a_small_quota);
+  ADD ("old-asks-are-found", test_old_asks_are_found);
+  ADD ("next-request-can-be-seen", test_next_request_can_be_seen);
   ADD ("what-is-asked-again-did-not-arrive", test_what_is_asked_again_did_not_arrive);
   ADD ("quota-grows-with-answers-and-gives-way-to-a-queue",
        test_quota_grows_with_answers_and_gives_way_to_a_queue);

@@ -390,6 +390,104 @@ test_pending (void)
   net_clear (&net);
 }
 
+/* --- the line --- */
+
+typedef struct {
+  PeerCore core;
+  PeerSwarm swarm;
+  uint8_t copies[PEER_COPIES];
+  PeerChannel *channels[2];
+} Line;
+
+/* Two who wait, the first for chunk 5, the second for chunk 6. */
+static void
+line_init (Line *self)
+{
+  const PeerAddress address = {.port = 7000};
+  memset (self, 0, sizeof *self);
+  self->core.now = 10 * SECOND;
+  self->swarm.core = &self->core;
+  self->swarm.copies = self->copies;
+  g_queue_init (&self->core.line);
+  peer_uploads_init (&self->core);
+  for (unsigned i = 0; i < 2; i++) {
+    self->channels[i] = peer_channel_new (&self->swarm, &address, i + 1, self->core.now);
+    peer_channel_add_request (self->channels[i], (PeerRange){5 + i, 6 + i});
+    self->channels[i]->upload.in_line = true;
+    self->channels[i]->upload.waits = self->core.now;
+    g_queue_push_tail (&self->core.line, self->channels[i]);
+  }
+}
+
+static void
+line_clear (Line *self)
+{
+  for (unsigned i = 0; i < 2; i++)
+    peer_channel_free (self->channels[i]);
+  g_queue_clear (&self->core.line);
+}
+
+/* What few have got from us goes first, but nobody waits for ever. */
+static void
+test_rare_goes_first (void)
+{
+  Line line;
+  line_init (&line);
+  line.copies[5] = 3;
+  g_assert_true (peer_uploads_next (&line.core) == line.channels[1]);
+  g_assert_true (peer_uploads_next (&line.core) == line.channels[0]);
+  g_assert_null (peer_uploads_next (&line.core));
+  line_clear (&line);
+  line_init (&line);
+  line.copies[5] = UINT8_MAX;
+  line.channels[0]->upload.waits -= SECOND;
+  g_assert_true (peer_uploads_next (&line.core) == line.channels[0]);
+  line_clear (&line);
+}
+
+/* What all channels have in flight together has a window too: each has two datagrams at least, and a
+ * home's line cannot hold those of thirty. */
+static void
+test_full_line (void)
+{
+  Line line;
+  line_init (&line);
+  for (unsigned i = 0; i < 2; i++) {
+    line.channels[i]->flight_bytes = 100000;
+    peer_uploads_flown (line.channels[i]);
+  }
+  g_assert_cmpuint (line.core.flight, ==, 200000);
+  g_assert_null (peer_uploads_next (&line.core));
+  for (unsigned i = 0; i < 2; i++) {
+    line.channels[i]->flight_bytes = 1000;
+    peer_uploads_acked (line.channels[i]);
+  }
+  g_assert_cmpuint (line.core.flight, ==, 2000);
+  g_assert_cmpint (line.core.line_at, ==, line.core.now);
+  g_assert_true (peer_uploads_next (&line.core) == line.channels[0]);
+  line_clear (&line);
+}
+
+/* Half is left of the window, if it is our line that loses. */
+static void
+test_lost_in_our_line (void)
+{
+  Line line;
+  line_init (&line);
+  line.core.all.cwnd = 200000;
+  for (unsigned i = 0; i < 2; i++) {
+    PeerChannel *channel = line.channels[i];
+    channel->flight_bytes = 100000;
+    peer_uploads_flown (channel);
+    channel->flight_bytes = 90000;
+    channel->ledbat.queuing = i == 0 ? 20000 : 150000; /* us */
+    line.core.all.queuing = channel->ledbat.queuing;
+    peer_uploads_lost (channel);
+    g_assert_cmpuint (peer_ledbat_window (&line.core.all), ==, i == 0 ? 200000 : 100000);
+  }
+  line_clear (&line);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -406,6 +504,10 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/uploads/too-many-are-choked-in-turn", test_choked);
   g_test_add_func ("/peer/uploads/download-limit-holds-and-goes", test_download_limit);
   g_test_add_func ("/peer/uploads/live-goes-by-the-bitrate", test_pace);
+  g_test_add_func ("/peer/uploads/what-few-have-goes-first", test_rare_goes_first);
+  g_test_add_func ("/peer/uploads/full-line-gives-no-turn", test_full_line);
+  g_test_add_func ("/peer/uploads/loss-in-our-line-halves-the-window-of-all",
+                   test_lost_in_our_line);
   g_test_add_func ("/peer/uploads/what-the-disk-has-not-yet-is-not-lost", test_pending);
   return g_test_run ();
 }

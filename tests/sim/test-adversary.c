@@ -11,13 +11,14 @@
 
 #define S G_USEC_PER_SEC
 #define MS 1000
-#define ON_AIR (3 * S)      /* us: the stream runs when the first comes */
-#define FIRST 4             /* viewers who come at once... */
-#define GROWTH 0.1          /* ...and of those who are there, who come in a second */
-#define NEWCOMER (32 * S)   /* us: when one comes into what the others have made of it */
-#define END (40 * S)        /* us */
-#define CAPACITY 4          /* of what honest peers can send, to what all who fetch it need */
-#define SOURCE_CAPACITY 5   /* likewise of the source, to one stream */
+#define ON_AIR (3 * S)    /* us: the stream runs when the first comes */
+#define FIRST 4           /* viewers who come at once... */
+#define GROWTH 0.1        /* ...and of those who are there, who come in a second */
+#define NEWCOMER (32 * S) /* us: when one comes into what the others have made of it */
+#define SCARCE (30 * S)   /* us: until then, while all join, there is plenty */
+#define END (50 * S)      /* us */
+#define CAPACITY 4        /* of what honest peers can send, to what all who fetch it need: plenty */
+#define SOURCE_CAPACITY 5 /* likewise of the source, to one stream */
 #define LAST_PLAYED (6 * S) /* us before the end, when something must have been played yet */
 #define MOST_CHANNELS 300   /* of one swarm: ours, others', and half-open ones */
 #define MOST_CANDIDATES 256 /* addresses */
@@ -50,6 +51,7 @@ typedef struct {
   SimWorld *world;
   SimRandom random;
   GPtrArray *adversaries; /* SimAdversary */
+  GArray *before;         /* SimViewer: as they were when the capacity became scarce */
 } Run;
 
 static const SimAttack *
@@ -72,6 +74,39 @@ joins_at (unsigned i)
   return ON_AIR + (int64_t)(after * S);
 }
 
+/* Who joins fetches seconds at once; what is measured is a swarm that has formed, and must live by
+ * what its members give. */
+static void
+become_scarce (gpointer data, gpointer argument)
+{
+  Run *self = argument;
+  for (unsigned i = 0; i < sim_world_n_peers (self->world); i++) {
+    SimLine *line = sim_net_line (sim_world_net (self->world), i);
+    SimViewer viewer;
+    sim_world_viewer (self->world, i, &viewer);
+    g_array_append_val (self->before, viewer);
+    if (i > 0)
+      line->up = (uint64_t)((double)line->up * MIN (self->options->capacity / CAPACITY, 1));
+  }
+}
+
+/* What the honest viewers can send is as much as asked for, whatever lines they have drawn. */
+static void
+share_capacity (Run *self, double up)
+{
+  double sum = 0;
+  unsigned honest = 0;
+  for (unsigned i = 1; i < sim_world_n_peers (self->world); i++)
+    if (sim_world_is_honest (self->world, i)) {
+      sum += (double)sim_net_line (sim_world_net (self->world), i)->up;
+      honest++;
+    }
+  for (unsigned i = 1; i < sim_world_n_peers (self->world); i++) {
+    SimLine *line = sim_net_line (sim_world_net (self->world), i);
+    line->up = (uint64_t)((double)line->up * up * honest / sum);
+  }
+}
+
 /* The newcomer is honest, and so is the source. */
 static void
 run_init (Run *self, const Options *options, const char *attack, double share, uint64_t seed)
@@ -83,10 +118,11 @@ run_init (Run *self, const Options *options, const char *attack, double share, u
   *self = (Run){.options = options, .world = sim_world_new (&world)};
   self->random.state = seed ^ 0x62616421;
   self->adversaries = g_ptr_array_new_with_free_func ((GDestroyNotify)sim_adversary_free);
+  self->before = g_array_new (FALSE, FALSE, sizeof (SimViewer));
   uint64_t rate = options->bitrate / 8;
   unsigned viewers = options->peers - 1;
   unsigned malicious = (unsigned)(viewers * share + 0.5), honest = viewers - malicious;
-  double up = options->capacity * (double)rate * viewers / honest;
+  double up = MAX (options->capacity, CAPACITY) * (double)rate * viewers / honest;
   SimLine line = {
       .up = SOURCE_CAPACITY * rate, .down = 100 * rate, .queue = 256 * 1024, .delay = 10 * MS};
   sim_world_add_source (self->world, &line);
@@ -108,6 +144,7 @@ run_init (Run *self, const Options *options, const char *attack, double share, u
                      sim_adversary_new (self->world, peer, attack_for (self, attack),
                                         sim_random_next (&self->random)));
   }
+  share_capacity (self, up);
 }
 
 /* Each second: what others can make an engine remember has a bound (RFC 7574, 12.1.2). */
@@ -136,6 +173,7 @@ run_clear (Run *self)
 {
   sim_world_free (self->world);
   g_ptr_array_unref (self->adversaries);
+  g_array_unref (self->before);
 }
 
 /* What must not be whatever the attack; NULL = all is well. That no wrong byte is kept and nobody is
@@ -168,7 +206,8 @@ has_evidence (const Run *self, const SimAttack *attack)
   return blows > 0 && (seen > 0 || attack->n_evidence == 0);
 }
 
-/* Share of the time watched that was a halt, or was left out; and how much was wrong. */
+/* Share of the time watched that was a halt, or was left out, since the capacity is scarce; and how
+ * much was wrong. */
 static double
 judge_viewers (const Run *self, const char *title, bool fed, unsigned *complaints)
 {
@@ -180,8 +219,10 @@ judge_viewers (const Run *self, const char *title, bool fed, unsigned *complaint
     if (!sim_world_is_honest (self->world, i))
       continue;
     sim_world_viewer (self->world, i, &viewer);
-    watched += (double)viewer.watched;
-    halted += (double)viewer.stalled + (double)viewer.skipped * chunk_time;
+    const SimViewer *before = &g_array_index (self->before, SimViewer, i);
+    watched += (double)(viewer.watched - before->watched);
+    halted += (double)(viewer.stalled - before->stalled) +
+              (double)(viewer.skipped - before->skipped) * chunk_time;
     g_autofree char *wrong = complaint (&viewer, fed);
     if (wrong != NULL)
       g_test_message ("%s: viewer %u %s", title, i, wrong);
@@ -214,6 +255,7 @@ run_one (const Options *options, const char *attack, double share, uint64_t seed
   gint64 start = g_get_monotonic_time ();
   run_init (&run, options, attack, share, seed);
   sim_net_call (sim_world_net (run.world), S, check_memory, &run);
+  sim_net_call (sim_world_net (run.world), SCARCE, become_scarce, &run);
   sim_world_run (run.world, END);
   g_autofree char *title =
       g_strdup_printf ("%s, %.0f %%, seed %" G_GUINT64_FORMAT, attack, share * 100, seed);
@@ -239,7 +281,30 @@ static void
 test_peace (void)
 {
   static const Options options = {.capacity = CAPACITY, .peers = 50, .bitrate = 1000000};
-  g_assert_cmpuint (run_one (&options, MIX, 0, 3, PEACE), ==, 0);
+  Run run;
+  unsigned complaints = 0;
+  SimReport report;
+  run_init (&run, &options, MIX, 0, 3);
+  sim_net_call (sim_world_net (run.world), SCARCE, become_scarce, &run);
+  sim_world_run (run.world, END);
+  g_assert_cmpfloat (judge_viewers (&run, "peace", true, &complaints), <=, STRICT);
+  g_assert_cmpuint (complaints, ==, 0);
+  sim_world_print (run.world, "peace");
+  sim_world_report (run.world, &report);
+  g_assert_cmpfloat (report.costs.lost, <, 0.02); /* 0.5 % by the lines, and no queue runs over */
+  g_assert_cmpfloat (report.costs.twice, <, 0.06);
+  g_assert_cmpfloat (report.costs.haves, <, 0.05);
+  g_assert_cmpfloat (report.costs.munros, <, 0.04);
+  g_assert_cmpfloat (report.overhead, <, 0.25);
+  run_clear (&run);
+}
+
+/* What they can send is 1.6 times what they fetch, and the source feeds a tenth of them. */
+static void
+test_scarcity (void)
+{
+  static const Options options = {.capacity = 1.6, .peers = 50, .bitrate = 1000000};
+  g_assert_cmpuint (run_one (&options, MIX, 0, 1, PEACE), ==, 0);
 }
 
 static void
@@ -331,6 +396,7 @@ main (int argc, char **argv)
   if (by_hand)
     return run_by_hand (&options) > 0;
   g_test_add_func ("/sim/adversary/without-any-nothing-halts", test_peace);
+  g_test_add_func ("/sim/adversary/what-is-scarce-is-shared-well", test_scarcity);
   for (unsigned i = 0; (attack = sim_attack_at (i)) != NULL; i++) {
     g_autofree char *path = g_strdup_printf ("/sim/adversary/%s-harms-nobody", attack->name);
     g_test_add_data_func (path, attack->name, test_attack);

@@ -83,6 +83,10 @@ test_live_plays_without_a_stall (void)
   g_autoptr (SimWorld) world = live_swarm (&default_options);
   sim_world_run (world, ON_AIR + default_options.seconds * S);
   sim_world_print (world, "live");
+  SimReport report;
+  sim_world_report (world, &report);
+  g_assert_cmpfloat (report.overhead, <, 0.21);
+  g_assert_cmpfloat (report.datagrams, <, 2.6);
   for (unsigned i = 1; i <= default_options.peers; i++) {
     SimViewer viewer;
     sim_world_viewer (world, i, &viewer);
