@@ -2,6 +2,7 @@
 /* Each resource is one container of the YANG module, named as RFC 7951 wants it, so that what carries
  * RESTCONF or NETCONF needs no other names. 64-bit numbers are strings there. */
 #include "peer/trackerd/management.h"
+#include "peer/trackerd/respond.h"
 
 #include "peer/net/metrics.h"
 
@@ -23,19 +24,6 @@ struct TrackerdManagement {
   uint16_t port;
   int64_t since; /* us, monotonic */
 };
-
-static void
-respond (SoupServerMessage *message, guint status, const char *type, char *body, size_t n)
-{
-  soup_server_message_set_response (message, type, SOUP_MEMORY_TAKE, body, n);
-  soup_server_message_set_status (message, status, NULL);
-}
-
-static void
-respond_text (SoupServerMessage *message, guint status, const char *text)
-{
-  respond (message, status, "text/plain; charset=utf-8", g_strdup (text), strlen (text));
-}
 
 /* --- metrics ------------------------------------------------------------------------------- */
 
@@ -130,13 +118,13 @@ on_metrics (TrackerdManagement *self, SoupServerMessage *message)
     trackerd_sip_metrics (self->managed.sip, out);
   net_metrics_end (out);
   size_t n = out->len;
-  respond (message, SOUP_STATUS_OK, NET_METRICS_TYPE, g_string_free (out, FALSE), n);
+  trackerd_respond (message, SOUP_STATUS_OK, NET_METRICS_TYPE, g_string_free (out, FALSE), n);
 }
 
 static void
 on_healthz (TrackerdManagement *self, SoupServerMessage *message)
 {
-  respond_text (message, SOUP_STATUS_OK, "ok\n");
+  trackerd_respond_text (message, SOUP_STATUS_OK, "ok\n");
 }
 
 /* --- resources ----------------------------------------------------------------------------- */
@@ -208,7 +196,7 @@ resource_end (JsonBuilder *builder, SoupServerMessage *message)
   gsize n;
   char *text = json_generator_to_data (generator, &n);
   g_object_unref (builder);
-  respond (message, SOUP_STATUS_OK, JSON_TYPE, text, n);
+  trackerd_respond (message, SOUP_STATUS_OK, JSON_TYPE, text, n);
 }
 
 static void
@@ -332,7 +320,7 @@ on_peers (TrackerdManagement *self, SoupServerMessage *message)
     return;
   }
   g_object_unref (list.out);
-  respond_text (message, SOUP_STATUS_NOT_FOUND, "No peer is in a swarm of this ID.\n");
+  trackerd_respond_text (message, SOUP_STATUS_NOT_FOUND, "No peer is in a swarm of this ID.\n");
 }
 
 static const char *
@@ -514,8 +502,8 @@ change_limits (TrackerdManagement *self, SoupServerMessage *message)
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GString) what = g_string_new (NULL);
   if (!may_change (message)) {
-    respond_text (message, SOUP_STATUS_FORBIDDEN,
-                  "Limits are changed from this machine only, with " JSON_TYPE ".\n");
+    trackerd_respond_text (message, SOUP_STATUS_FORBIDDEN,
+                           "Limits are changed from this machine only, with " JSON_TYPE ".\n");
     return;
   }
   JsonObject *object = limits_object (parser, message);
@@ -523,7 +511,7 @@ change_limits (TrackerdManagement *self, SoupServerMessage *message)
   g_autofree char *wrong = object != NULL ? read_limits (object, &limits, what)
                                           : g_strdup ("Expected {\"" MODULE "limits\": {...}}.\n");
   if (wrong != NULL) {
-    respond_text (message, SOUP_STATUS_BAD_REQUEST, wrong);
+    trackerd_respond_text (message, SOUP_STATUS_BAD_REQUEST, wrong);
     return;
   }
   tracker_registry_limit (self->managed.registry, &limits.registry);
@@ -602,7 +590,8 @@ refuse_method (SoupServerMessage *message, bool patch)
 {
   soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
                                 patch ? "GET, HEAD, PATCH" : "GET, HEAD");
-  respond_text (message, SOUP_STATUS_METHOD_NOT_ALLOWED, patch ? "GET or PATCH.\n" : "Only GET.\n");
+  trackerd_respond_text (message, SOUP_STATUS_METHOD_NOT_ALLOWED,
+                         patch ? "GET or PATCH.\n" : "Only GET.\n");
 }
 
 static void
@@ -626,9 +615,10 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
     return;
   }
   if (!g_str_has_prefix (path, SWARMS))
-    respond_text (message, SOUP_STATUS_NOT_FOUND,
-                  "There are /metrics, /healthz, and /api/v1/ with tracker, swarms, swarms/ID, "
-                  "limits, lists, events, history.\n");
+    trackerd_respond_text (
+        message, SOUP_STATUS_NOT_FOUND,
+        "There are /metrics, /healthz, and /api/v1/ with tracker, swarms, swarms/ID, "
+        "limits, lists, events, history.\n");
   else if (get)
     on_peers (self, message);
   else

@@ -13,6 +13,7 @@
 #include "peer/trackerd/login.h"
 #include "peer/trackerd/management.h"
 #include "peer/trackerd/quota.h"
+#include "peer/trackerd/respond.h"
 #include "peer/trackerd/stores.h"
 
 #include <libsoup/soup.h>
@@ -70,19 +71,6 @@ remote_of (SoupServerMessage *message, PeerAddress *out)
     return false;
   *out = address_of (G_INET_SOCKET_ADDRESS (remote));
   return true;
-}
-
-static void
-respond (SoupServerMessage *message, guint status, const char *type, char *body, size_t n)
-{
-  soup_server_message_set_response (message, type, SOUP_MEMORY_TAKE, body, n);
-  soup_server_message_set_status (message, status, NULL);
-}
-
-static void
-respond_text (SoupServerMessage *message, guint status, const char *text)
-{
-  respond (message, status, "text/plain; charset=utf-8", g_strdup (text), strlen (text));
 }
 
 /* --- events -------------------------------------------------------------------------------- */
@@ -264,20 +252,20 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
     self->counts.malformed++;
     soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
                                   "POST");
-    respond_text (message, SOUP_STATUS_METHOD_NOT_ALLOWED,
-                  "This is a PPSP tracker (RFC 7846); it takes POST.\n");
+    trackerd_respond_text (message, SOUP_STATUS_METHOD_NOT_ALLOWED,
+                           "This is a PPSP tracker (RFC 7846); it takes POST.\n");
     return;
   }
   if (!is_our_type (message)) {
     self->counts.malformed++;
-    respond_text (message, SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE,
-                  "This tracker takes " TRACKER_JSON_TYPE ".\n");
+    trackerd_respond_text (message, SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE,
+                           "This tracker takes " TRACKER_JSON_TYPE ".\n");
     return;
   }
   g_autoptr (TrackerResponse) response = answer (self, message);
   size_t n;
   char *body = tracker_json_write_response (response, &n);
-  respond (message, http_status (response->status, message), TRACKER_JSON_TYPE, body, n);
+  trackerd_respond (message, http_status (response->status, message), TRACKER_JSON_TYPE, body, n);
 }
 
 /* --- the server ---------------------------------------------------------------------------- */
