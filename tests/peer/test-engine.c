@@ -129,7 +129,7 @@ test_silence_live (void)
   Net net;
   PeerContent content;
   net_init (&net, 2);
-  g_autoptr (PeerKey) key = make_live (&content);
+  peer_key_free (make_live (&content));
   go_live (&net, 0, &content, 1024);
   PeerOptions good = options_of (&content), bad;
   g_assert_cmpuint (answers_to (&good, 77, &net), ==, 1);

@@ -148,7 +148,7 @@ test_options (gconstpointer data)
     PeerMessage message;
     PeerOptions said;
     PeerAddress stranger = address_of (1);
-    g_autoptr (PeerKey) key = make_live (&content);
+    peer_key_free (make_live (&content));
     content.addressing = way->addressing;
     scene_begin (&net, &content);
     PeerJoin join = {.content = &content,
@@ -183,7 +183,7 @@ test_their_window (gconstpointer data)
   const struct Window *way = data;
   Net net;
   PeerContent content;
-  g_autoptr (PeerKey) key = make_live (&content);
+  peer_key_free (make_live (&content));
   content.addressing = way->addressing;
   scene_begin (&net, &content);
   PeerSwarm *swarm = join (&net, &content);
@@ -605,7 +605,7 @@ test_choked_live (void)
   PeerContent content;
   PeerMessage choke = {.type = PEER_MESSAGE_CHOKE}, unchoke = {.type = PEER_MESSAGE_UNCHOKE};
   PeerMessage have = of (PEER_MESSAGE_HAVE, 0, 4 * MUNRO);
-  g_autoptr (PeerKey) key = make_live (&content);
+  peer_key_free (make_live (&content));
   scene_begin (&net, &content);
   join (&net, &content);
   say (&net, &content, (PeerMessage[]){have, choke}, 2);
