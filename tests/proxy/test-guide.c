@@ -125,7 +125,10 @@ test_ten_thousand (void)
   /* the same list once more changes nothing */
   uint32_t generation = proxy_catalog_generation (catalog);
   ProxyGuideCount again = take (catalog, "http://list/", text->str, (gssize)text->len);
-  g_assert_cmpmem (&again, sizeof again, &count, sizeof count);
+  g_assert_cmpuint (again.channels, ==, count.channels);
+  g_assert_cmpuint (again.duplicates, ==, count.duplicates);
+  g_assert_cmpuint (again.rubbish, ==, count.rubbish);
+  g_assert_false (again.truncated);
   g_assert_cmpuint (proxy_catalog_generation (catalog), ==, generation);
 }
 
