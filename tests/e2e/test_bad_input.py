@@ -144,6 +144,13 @@ def shipped_config_files_are_read(here):
         with open(film, 'wb') as file:
             file.write(random.Random(5).randbytes(100_000))
         text = text.replace('/srv/films/film.ts', film).replace('br0', 'lo')
+        for secret, content in (('users', f'alice:ppsp:{64 * "a"}\n'),
+                                ('access', '[tracker]\nswarms=open\n'),
+                                ('trackers', '[tracker.example]\nuser=a\npassword=b\n')):
+            with open(os.path.join(here.folder, secret), 'w', encoding='utf-8') as file:
+                file.write(content)
+            os.chmod(file.name, 0o600)
+        text = re.sub(r'/run/credentials/[^/\n]+', here.folder, text)
         path = os.path.join(here.folder, f'{name}.conf')
         with open(path, 'w', encoding='utf-8') as file:
             file.write(text)
