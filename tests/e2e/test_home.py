@@ -200,9 +200,11 @@ def several_interfaces_come_and_go_alone(here):
             'netns', here.names['tv2'])
     here.ip('-n', here.names['tv2'], 'addr', 'add', '192.168.78.20/24', 'brd', '+', 'dev', 'lan1')
     here.ip('-n', here.names['tv2'], 'link', 'set', 'lan1', 'up')
+    notices = Notices(here)
     gateway(here, interfaces=())
     server = found(here)[1]
-    notices = Notices(here)
+    notices.heard('ssdp:alive')  # a start says goodbye first, for whoever was here before
+    notices.forget()
     # A subscription on the first interface is the witness: it would not survive a new MediaServer.
     with here.at('tv'):
         callback = socket.create_server((LAN['tv'], 0))
