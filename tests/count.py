@@ -3,7 +3,8 @@
 """count.py BROKEN RECORD...: adds up meson's test records into one line.
 
 BROKEN is the number of builds that failed. A program of many cases (g_test) counts each of them;
-one that skips a case inside a passing program is seen as well, which its exit code hides."""
+one that skips a case inside a passing program (g_test, unittest) is seen as well, which its exit code
+hides."""
 
 import json
 import os
@@ -13,6 +14,8 @@ import sys
 # "/peer/wire/have-bin: OK" of g_test, "ok 3 /peer/wire/have-bin # SKIP why" of TAP.
 PLAIN = re.compile(r'^(/[\w./-]+): (?:[^\n]*?)\b(OK|SKIP|FAIL)\b', re.M)
 TAP = re.compile(r'^(ok|not ok) \d+ -? ?(/[\w./-]+)( # SKIP)?', re.M)
+# The last line of Python's unittest, which says it on standard error.
+UNITTEST = re.compile(r'^(?:OK|FAILED) \(.*\bskipped=(\d+)', re.M)
 
 
 def cases(output):
@@ -40,6 +43,9 @@ def main():
                 test = json.loads(line)
                 ok, bad, left_out = cases(test.get('stdout') or '')
                 result = test['result']
+                if result != 'SKIP':
+                    for n in UNITTEST.findall(test.get('stderr') or ''):
+                        skipped += [f'{test["name"]}, a case'] * int(n)
                 if result in ('OK', 'EXPECTEDFAIL'):
                     passed += ok if ok or left_out else 1
                     # A program that says FAIL and exits with 0 has not passed.

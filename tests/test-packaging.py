@@ -213,6 +213,8 @@ class Counter(unittest.TestCase):
         bad = '{"name":"c","result":"FAIL","stdout":"/c/d: OK\\n"}'
         late = '{"name":"d","result":"TIMEOUT"}'
         skip = '{"name":"e","result":"SKIP","stdout":""}'
+        unit = '{"name":"f","result":"OK","stderr":"Ran 9 tests in 1s\\n\\nOK (skipped=2)\\n"}'
+        self.assertEqual(self.count([unit], CI='true'), ('1 passed, 0 failed, 2 skipped', 1))
         self.assertEqual(self.count([ok, plain]), ('2 passed, 0 failed, 1 skipped', 0))
         self.assertEqual(self.count([ok, plain], CI='true'), ('2 passed, 0 failed, 1 skipped', 1))
         self.assertEqual(self.count([plain], CI='true'), ('1 passed, 0 failed, 0 skipped', 0))
