@@ -1,35 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tracker's state machine as conversations: who says what from where, and what is answered.
  * Time is a number. */
-#include "peer/tracker/registry.h"
-#include "tests/random.h"
+#include "tests/suite.h"
+#include "tests/tracker/scene.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define SECOND ((int64_t)G_USEC_PER_SEC)
-
-typedef struct {
-  TrackerRegistry *registry;
-  int64_t now;
-  unsigned transactions;
-  uint64_t state; /* of the random numbers */
-} World;
-
-static void
-world_init (World *w, TrackerRegistryOptions options)
-{
-  *w = (World){.now = 1000 * SECOND, .state = RANDOM_SEED};
-  options.random = random_bytes;
-  options.random_data = &w->state;
-  w->registry = tracker_registry_new (&options);
-}
-
-static void
-world_clear (World *w)
-{
-  tracker_registry_free (w->registry);
-}
 
 static TrackerRegistryStats
 stats_of (World *w)
@@ -902,10 +878,7 @@ expelled_members_are_gone (void)
 int
 main (int argc, char **argv)
 {
-  static const struct {
-    const char *path;
-    GTestFunc test;
-  } tests[] = {
+  static const SuiteTest tests[] = {
       {"leech-joins-from-start", leech_joins_from_start},
       {"leech-cannot-leave-from-start", leech_cannot_leave_from_start},
       {"leech-leaves-and-ends", leech_leaves_and_ends},
@@ -943,10 +916,5 @@ main (int argc, char **argv)
       {"members-can-be-listed", members_can_be_listed},
       {"expelled-members-are-gone", expelled_members_are_gone},
   };
-  g_test_init (&argc, &argv, NULL);
-  for (unsigned i = 0; i < G_N_ELEMENTS (tests); i++) {
-    g_autofree char *path = g_strconcat ("/tracker/registry/", tests[i].path, NULL);
-    g_test_add_func (path, tests[i].test);
-  }
-  return g_test_run ();
+  return suite_run (argc, argv, "/tracker/registry/", tests, G_N_ELEMENTS (tests));
 }

@@ -1,35 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whom a registry names, and what it tells stores: peers at places, asked for by others. */
 #include "peer/tracker/record.h"
-#include "peer/tracker/registry.h"
-#include "tests/random.h"
+#include "tests/suite.h"
+#include "tests/tracker/scene.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define SECOND ((int64_t)G_USEC_PER_SEC)
-
-typedef struct {
-  TrackerRegistry *registry;
-  int64_t now;
-  unsigned transactions;
-  uint64_t state;
-} World;
-
-static void
-world_init (World *w, TrackerRegistryOptions options)
-{
-  *w = (World){.now = 1000 * SECOND, .state = RANDOM_SEED};
-  options.random = random_bytes;
-  options.random_data = &w->state;
-  w->registry = tracker_registry_new (&options);
-}
-
-static void
-world_clear (World *w)
-{
-  tracker_registry_free (w->registry);
-}
 
 static TrackerRequest *
 connect_new (World *w, const char *peer_id, const char *where, TrackerMode mode)
@@ -538,10 +514,7 @@ bad_records_are_refused (void)
 int
 main (int argc, char **argv)
 {
-  static const struct {
-    const char *path;
-    GTestFunc test;
-  } tests[] = {
+  static const SuiteTest tests[] = {
       {"select/own-region-comes-first", own_region_comes_first},
       {"select/own-super-nodes-come-first", own_super_nodes_come_first},
       {"select/seeders-are-spread", seeders_are_spread},
@@ -558,10 +531,5 @@ main (int argc, char **argv)
       {"record/records-have-an-age", records_have_an_age},
       {"record/bad-records-are-refused", bad_records_are_refused},
   };
-  g_test_init (&argc, &argv, NULL);
-  for (unsigned i = 0; i < G_N_ELEMENTS (tests); i++) {
-    g_autofree char *path = g_strconcat ("/tracker/", tests[i].path, NULL);
-    g_test_add_func (path, tests[i].test);
-  }
-  return g_test_run ();
+  return suite_run (argc, argv, "/tracker/", tests, G_N_ELEMENTS (tests));
 }

@@ -4,6 +4,7 @@
 #include "peer/tracker/registry.h"
 #include "peer/tracker/session.h"
 #include "tests/random.h"
+#include "tests/suite.h"
 
 #include <string.h>
 
@@ -497,10 +498,7 @@ an_outage_ends_without_a_storm (void)
 int
 main (int argc, char **argv)
 {
-  static const struct {
-    const char *path;
-    GTestFunc test;
-  } tests[] = {
+  static const SuiteTest tests[] = {
       {"joins-and-reports", joins_and_reports},
       {"silence-is-answered-by-the-same-request", silence_is_answered_by_the_same_request},
       {"answers-to-others-count-as-none", answers_to_others_count_as_none},
@@ -518,10 +516,5 @@ main (int argc, char **argv)
       {"a-day-together", a_day_together},
       {"an-outage-ends-without-a-storm", an_outage_ends_without_a_storm},
   };
-  g_test_init (&argc, &argv, NULL);
-  for (unsigned i = 0; i < G_N_ELEMENTS (tests); i++) {
-    g_autofree char *path = g_strconcat ("/tracker/session/", tests[i].path, NULL);
-    g_test_add_func (path, tests[i].test);
-  }
-  return g_test_run ();
+  return suite_run (argc, argv, "/tracker/session/", tests, G_N_ELEMENTS (tests));
 }
