@@ -177,23 +177,24 @@ trackerd_atlas_new (const char *table, const char *alto, TrackerdAtlasFunc func,
                  "--alto %s: expected the http: or https: URI of an ALTO server's directory", alto);
     return NULL;
   }
-  if (table != NULL && !trackerd_atlas_reload (self, error))
+  TrackerPlaces *places;
+  if (!trackerd_atlas_read (self, &places, error))
     return NULL;
+  if (places != NULL)
+    func (places, data);
   if (alto != NULL)
     ask (self, alto, STEP_DIRECTORY);
   return g_steal_pointer (&self);
 }
 
 bool
-trackerd_atlas_reload (TrackerdAtlas *self, GError **error)
+trackerd_atlas_read (TrackerdAtlas *self, TrackerPlaces **out, GError **error)
 {
+  *out = NULL;
   if (self->table == NULL)
     return true;
-  TrackerPlaces *places = build (self, self->network, self->costs, error);
-  if (places == NULL)
-    return false;
-  self->func (places, self->data);
-  return true;
+  *out = build (self, self->network, self->costs, error);
+  return *out != NULL;
 }
 
 void

@@ -18,7 +18,8 @@ typedef void (*TrackerdAtlasFunc) (TrackerPlaces *places, void *data);
 TrackerdAtlas *trackerd_atlas_new (const char *table, const char *alto, TrackerdAtlasFunc func,
                                    void *data, GError **error);
 void trackerd_atlas_free (TrackerdAtlas *self);
-/* The table is read again; false = as before. */
-bool trackerd_atlas_reload (TrackerdAtlas *self, GError **error);
+/* All that is known, with the table as it is now, for the caller to use and free; *out = NULL if there is no
+ * table. False = the table cannot be read. */
+bool trackerd_atlas_read (TrackerdAtlas *self, TrackerPlaces **out, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TrackerdAtlas, trackerd_atlas_free)

@@ -260,11 +260,14 @@ reload (Tracker *self, GError **error)
   if (self->tls_cert != NULL && (certificate = load_certificate (self, error)) == NULL)
     return false;
   g_autoptr (TrackerdAccess) access = load_access (self, error);
-  if (access == NULL || !trackerd_server_reload_places (self->server, error) ||
+  g_autoptr (TrackerPlaces) places = NULL;
+  if (access == NULL || !trackerd_server_read_places (self->server, &places, error) ||
       !load_users (self, error))
     return false;
   if (certificate != NULL)
     trackerd_server_set_certificate (self->server, certificate);
+  if (places != NULL)
+    trackerd_server_set_places (self->server, g_steal_pointer (&places));
   trackerd_server_set_access (self->server, g_steal_pointer (&access));
   return true;
 }

@@ -310,9 +310,7 @@ on_sample (gpointer data)
 static void
 on_places (TrackerPlaces *places, void *data)
 {
-  TrackerdServer *self = data;
-  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
-  tracker_registry_set_places (self->registry, places);
+  trackerd_server_set_places (data, places);
 }
 
 static bool
@@ -472,9 +470,16 @@ trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access)
 }
 
 bool
-trackerd_server_reload_places (TrackerdServer *self, GError **error)
+trackerd_server_read_places (TrackerdServer *self, TrackerPlaces **out, GError **error)
 {
-  return trackerd_atlas_reload (self->atlas, error);
+  return trackerd_atlas_read (self->atlas, out, error);
+}
+
+void
+trackerd_server_set_places (TrackerdServer *self, TrackerPlaces *places)
+{
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
+  tracker_registry_set_places (self->registry, places);
 }
 
 TrackerdEvents *

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "peer/tracker/digest.h"
+#include "peer/tracker/places.h"
 #include "peer/trackerd/access.h"
 #include "peer/trackerd/authority.h"
 #include "peer/trackerd/events.h"
@@ -35,8 +36,10 @@ void trackerd_server_set_certificate (TrackerdServer *self, GTlsCertificate *cer
 /* In place of the lists before, which are freed. Who is in a swarm and may not be is so no more; all
  * connections stay. access is taken. */
 void trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access);
-/* The table of places is read again. */
-bool trackerd_server_reload_places (TrackerdServer *self, GError **error);
+/* The table of places, as it is now; *out = NULL if there is none. The caller frees, or sets them. */
+bool trackerd_server_read_places (TrackerdServer *self, TrackerPlaces **out, GError **error);
+/* places are taken. */
+void trackerd_server_set_places (TrackerdServer *self, TrackerPlaces *places);
 /* What the operator should hear of. */
 TrackerdEvents *trackerd_server_events (TrackerdServer *self);
 

@@ -214,6 +214,19 @@ class Program(unittest.TestCase):
         self.refuse(1, 'line 1', '--places', self.path('bad', 'here 127.0.0.0/8\n'))
         self.refuse(1, '/nonexistent', '--places', '/nonexistent')
 
+    def test_all_is_read_again_or_nothing(self):
+        table = self.path('places', '127.1.0.0/16 here\n127.3.0.0/16 here\n')
+        access = self.path('access', '[tracker]\nswarms=open\n')
+        users = self.path('users', 'alice:ppsp:' + 32 * '0' + '\n')
+        process, port = self.start('--listen', '127.0.0.1:0', '--management', '', '--places', table,
+                                   '--users', users, '--access', access)
+        self.assertGreaterEqual(self.near(port), 8)
+        self.path('users', 'rubbish\n')
+        self.path('places', '127.2.0.0/16 there\n127.3.0.0/16 there\n')
+        process.send_signal(signal.SIGHUP)
+        self.assertIn('what was loaded before stays', self.line(process))
+        self.assertGreaterEqual(self.near(port), 8)
+
     def test_maps_of_an_alto_server_decide_who_is_named(self):
         """RFC 7285: from the directory to the maps, at relative URIs."""
         resources = {
