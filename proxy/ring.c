@@ -688,14 +688,14 @@ slice (ProxyRing *self, ProxyPlace *place, size_t max)
   uint64_t chunk = place->chunk;
   size_t begin = (size_t)(chunk - first) * self->chunk_size + place->offset;
   size_t n = 0;
-  while (chunk < end.chunk && n < max) {
+  bool is_short = false; /* memory is not contiguous behind such a chunk */
+  while (chunk < end.chunk && n < max && !is_short) {
     size_t size = slab->sizes[chunk - first];
     n += size;
+    is_short = size < self->chunk_size;
     chunk++;
-    if (size < self->chunk_size)
-      break; /* memory is not contiguous behind a short chunk */
   }
-  uint32_t offset = chunk == end.chunk ? end.offset : 0;
+  uint32_t offset = chunk == end.chunk && !is_short ? end.offset : 0;
   n += offset;
   if (n <= place->offset)
     return NULL;

@@ -244,6 +244,41 @@ test_any_order (void)
   world_clear (&world);
 }
 
+/* Chunks of any size, as some sources send them: the memory between two of them is nobody's. */
+static void
+test_short_chunks (void)
+{
+  World world;
+  world_init (&world, CHUNK, 1 << 20);
+  ts_tables (&world.maker);
+  size_t first = ts_picture (&world.maker, true, 61);
+  ts_picture (&world.maker, false, 200);
+  g_autoptr (GByteArray) out = NULL;
+  ProxyPlace place;
+  size_t at = 0;
+  for (uint64_t chunk = 1; at < world.maker.bytes->len; chunk++) {
+    size_t n = MIN ((size_t)g_test_rand_int_range (1, CHUNK + 1), world.maker.bytes->len - at);
+    g_assert_cmpint (
+        world.store->class->write (world.store, chunk, world.maker.bytes->data + at, n), ==,
+        PEER_STORE_OK);
+    proxy_ring_deliver (world.ring, (PeerRange){chunk, chunk + 1});
+    at += n;
+    GBytes *tables;
+    if (!out && proxy_ring_start (world.ring, true, &place, &tables)) {
+      out = g_byte_array_new ();
+      g_bytes_unref (tables);
+    }
+    if (!out)
+      continue;
+    g_autoptr (GByteArray) piece = read_all (&world, &place, NULL);
+    g_byte_array_append (out, piece->data, piece->len);
+    g_assert_cmpuint (out->len, ==, at / 188 * 188 - first);
+  }
+  g_assert_nonnull (out);
+  g_assert_cmpmem (out->data, out->len, world.maker.bytes->data + first, out->len);
+  world_clear (&world);
+}
+
 /* Behind a gap a viewer reads on with the first whole packet, and its decoder is told: the bytes
  * before end with a whole packet, no counter jumps without a mark, and no byte is missing or twice. */
 static void
@@ -477,6 +512,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/ring/tables-inside-a-key-frame", test_tables_inside);
   g_test_add_func ("/proxy/ring/damaged-packet-inside-a-key-frame", test_damaged_inside);
   g_test_add_func ("/proxy/ring/packets-across-chunks", test_torn_packets);
+  g_test_add_func ("/proxy/ring/chunks-of-any-size", test_short_chunks);
   g_test_add_func ("/proxy/ring/same-bytes-in-any-order", test_any_order);
   g_test_add_func ("/proxy/ring/viewer-crosses-a-gap", test_gap);
   g_test_add_func ("/proxy/ring/slow-viewer-jumps-and-costs-nothing", test_slow_viewer);
