@@ -306,10 +306,8 @@ keep_climb (PeerIntegrity *self, PeerPendingHashes *pending, const Climb *plan)
     const PeerHash *uncle = &plan->uncles[height];
     write_node (self, plan->path[height].chunks, plan->path[height].hash);
     peer_pending_hashes_remove (pending, plan->path[height].chunks);
-    if (self->is_live || uncle->chunks.first < self->n_chunks) {
+    if (self->is_live || uncle->chunks.first < self->n_chunks)
       write_node (self, uncle->chunks, uncle->hash);
-      peer_pending_hashes_remove (pending, uncle->chunks);
-    }
   }
   peer_pending_hashes_prune (pending, plan->chunk);
   /* Section 5.6.1: zeros stand for what is past the end. */

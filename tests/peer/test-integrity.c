@@ -793,6 +793,30 @@ test_prune (void)
   }
 }
 
+/* Nor does what a climb has made waste the place of others: neither its way nor what is beside it. */
+static void
+test_believed_waits_no_longer (void)
+{
+  static const PeerRange way[] = {{0, 1}, {0, 2}};
+  Film film;
+  PeerHash proof[PEER_PROOF_MAX];
+  PeerPendingHashes pending = {0};
+  uint8_t lie[32] = {7};
+  size_t size;
+  film_init (&film, 1024, 7162);
+  g_autoptr (PeerIntegrity) receiver = film_receiver (&film, true);
+  for (unsigned i = 0; i < G_N_ELEMENTS (way); i++)
+    peer_pending_hashes_add (&pending, way[i], lie, sizeof lie);
+  int n = peer_integrity_proof (film.source, 0, NULL, NULL, proof);
+  add_hashes (&pending, proof, n, 32);
+  const uint8_t *bytes = chunk_of (&film, 0, &size);
+  g_assert_cmpint (peer_integrity_check (receiver, &pending, 0, bytes, size), ==,
+                   PEER_INTEGRITY_GOOD);
+  for (unsigned i = 0; i < pending.n; i++)
+    g_assert_cmpuint (pending.hashes[i].chunks.first, >=, 4);
+  film_clear (&film);
+}
+
 /* --- what is lacking --- */
 
 static void
@@ -885,6 +909,8 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/integrity/what-passes-is-the-content", test_random_hashes);
   g_test_add_func ("/peer/integrity/pending-is-bounded", test_pending_is_bounded);
   g_test_add_func ("/peer/integrity/hashes-that-came-again-are-pruned", test_prune);
+  g_test_add_func ("/peer/integrity/what-is-believed-waits-no-longer",
+                   test_believed_waits_no_longer);
   g_test_add_func ("/peer/integrity/large-tree-is-sparse", test_large_tree_is_sparse);
   g_test_add_func ("/peer/integrity/what-lacks-is-what-proves", test_lacks);
   return g_test_run ();
