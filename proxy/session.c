@@ -499,12 +499,12 @@ proxy_session_event (ProxySession *self, const PeerEvent *event)
                          event->time);
     schedule_tick (self);
     break;
-  case PEER_EVENT_LOST:
   case PEER_EVENT_LATE:
     if (self->tracker)
       net_tracker_late (self->tracker, peer_range_size (event->chunks));
     schedule_tick (self);
     break;
+  case PEER_EVENT_LOST:
   case PEER_EVENT_SIZE:
     schedule_tick (self);
     break;

@@ -402,11 +402,13 @@ on_event (const PeerEvent *event, gpointer data)
   if (event->swarm != self->swarm)
     return;
   switch (event->type) {
-  case PEER_EVENT_CHUNKS:
-  case PEER_EVENT_LOST:
   case PEER_EVENT_LATE:
     if (self->tracker != NULL)
       net_tracker_late (self->tracker, peer_range_size (event->chunks));
+    pump_soon (self);
+    break;
+  case PEER_EVENT_CHUNKS:
+  case PEER_EVENT_LOST:
     pump_soon (self);
     break;
   case PEER_EVENT_EDGE:

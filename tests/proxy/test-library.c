@@ -28,6 +28,16 @@ typedef struct {
   PeerContent film_content;
 } World;
 
+static uint64_t late; /* chunks, that trackers were told of (linked with --wrap) */
+
+void __wrap_net_tracker_late (NetTracker *self, uint64_t chunks);
+
+void
+__wrap_net_tracker_late (NetTracker *self, uint64_t chunks)
+{
+  late += chunks;
+}
+
 static void
 no_event (const PeerEvent *event, gpointer data)
 {
@@ -688,6 +698,33 @@ test_warm_choice (void)
   world_clear (&world);
 }
 
+/* What left the window had come (RFC 6972, OAM.REQ-3). */
+static void
+test_late (void)
+{
+  static const char *const trackers[] = {"http://127.0.0.1:9/", NULL};
+  static const struct {
+    PeerEventType type;
+    uint64_t late;
+  } rows[] = {{PEER_EVENT_CHUNKS, 0}, {PEER_EVENT_LOST, 0}, {PEER_EVENT_LATE, 50}};
+  g_autoptr (GError) error = NULL;
+  World world;
+  world_init (&world);
+  start_live (&world);
+  world.options.trackers = trackers;
+  PeerLink *link = peer_link_new ();
+  link->content = world.live_content;
+  ProxySession *session = proxy_session_new (&world.options, "live", "", link, false, &error);
+  g_assert_no_error (error);
+  for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
+    PeerEvent event = {.type = rows[i].type, .chunks = {0, 50}};
+    proxy_session_event (session, &event);
+    g_assert_cmpuint (late, ==, rows[i].late);
+  }
+  proxy_session_free (session);
+  world_clear (&world);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -701,5 +738,6 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/library/browse", test_browse);
   g_test_add_func ("/proxy/library/warm-channels-are-joined-and-not-fetched", test_warm);
   g_test_add_func ("/proxy/library/warm-channels-are-chosen", test_warm_choice);
+  g_test_add_func ("/proxy/library/late-chunks-are-those-that-did-not-come", test_late);
   return g_test_run ();
 }
