@@ -138,6 +138,103 @@ test_pusher_is_left (void)
   net_clear (&net);
 }
 
+/* --- signatures without end --- */
+
+#define PAIR 2 /* chunks of a munro */
+
+typedef struct {
+  PeerContent content;
+  PeerWireFormat format;
+  PeerIntegrity *source;
+  PeerKey *key;
+  uint64_t next;
+} Signer;
+
+static void
+signer_init (Signer *self)
+{
+  self->key = make_live (&self->content);
+  self->content.chunks_per_signature = PAIR;
+  self->format = peer_wire_format (&self->content);
+  self->source = peer_integrity_new (&self->content, 4 * PAIR, NULL, NULL);
+  self->next = 0;
+  g_assert_nonnull (self->source);
+}
+
+static void
+signer_clear (Signer *self)
+{
+  peer_integrity_free (self->source);
+  peer_key_free (self->key);
+}
+
+/* n new munros, signed well, in datagrams of engine from to engine to. */
+static void
+say_munros (Signer *self, Net *net, unsigned from, unsigned to, unsigned n)
+{
+  uint8_t bytes[CHUNK];
+  PeerMunro munro;
+  while (n-- > 0) {
+    PeerWriter writer = {bytes, 0, sizeof bytes};
+    for (unsigned i = 0; i < PAIR; i++, self->next++) {
+      chunk_bytes (self->next, bytes);
+      peer_integrity_append (self->source, bytes, CHUNK);
+    }
+    g_assert_true (
+        peer_integrity_sign (self->source, self->key, peer_ntp_from_us (WALL + net->now)));
+    g_assert_true (peer_integrity_newest_munro (self->source, &munro));
+    PeerMessage hash = {.type = PEER_MESSAGE_INTEGRITY, .chunks = munro.chunks};
+    PeerMessage signature = {
+        .type = PEER_MESSAGE_SIGNED_INTEGRITY, .chunks = munro.chunks, .time = munro.time};
+    hash.bytes = (PeerReader){munro.hash, self->format.hash_size};
+    signature.bytes = (PeerReader){munro.signature, munro.signature_size};
+    peer_writer_u32 (&writer, channel_of (net, from, to));
+    g_assert_true (peer_wire_write (&writer, &self->format, &hash));
+    g_assert_true (peer_wire_write (&writer, &self->format, &signature));
+    net_send (net, from, to, bytes, writer.used);
+  }
+  net_run (net, net->now + 2 * DELAY);
+}
+
+/* 12.6.5, INTEGRITY.1: one peer makes us check a hundred signatures a second and all together five
+ * hundred, even if each is good; who said more is not banned, since the source has signed them. */
+static void
+test_signatures_are_rationed (void)
+{
+  const unsigned peers = 7;
+  Net net;
+  Signer signer;
+  net_init (&net, peers + 1);
+  signer_init (&signer);
+  PeerSwarm *viewer = NULL;
+  for (unsigned i = 0; i < peers; i++) {
+    PeerAddress address = address_of (i);
+    go_live (&net, i, &signer.content, 64);
+    if (i == 0)
+      viewer = leech (&net, peers, &signer.content, 64);
+    else
+      peer_engine_add_peer (net.engines[peers], viewer, &address);
+  }
+  net_run (&net, net.now + 2000000);
+  const PeerCounters *counters = peer_engine_counters (net.engines[peers]);
+  g_assert_cmpuint (counters->channels_opened, ==, peers);
+  say_munros (&signer, &net, 0, peers, 150);
+  g_assert_cmpuint (counters->signatures_checked, ==, 100);
+  g_assert_cmpuint (counters->signatures_limited, ==, 50);
+  net_run (&net, net.now + 1500000); /* as many more, later */
+  say_munros (&signer, &net, 0, peers, 150);
+  g_assert_cmpuint (counters->signatures_checked, ==, 200);
+  net_run (&net, net.now + 1500000);
+  for (unsigned i = 0; i < peers; i++)
+    say_munros (&signer, &net, i, peers, 90);
+  g_assert_cmpuint (counters->signatures_checked, >=, 700);
+  g_assert_cmpuint (counters->signatures_checked, <=, 700 + 500 * peers * 2 * DELAY / 1000000);
+  g_assert_cmpuint (counters->signatures_bad, ==, 0);
+  g_assert_cmpuint (count_events (&net, peers, PEER_EVENT_BAD_PEER), ==, 0);
+  signer_clear (&signer);
+  net_clear (&net);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -145,5 +242,6 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/defence/fork-is-not-given-on-and-nobody-blamed", test_fork);
   g_test_add_func ("/peer/defence/polluter-is-banned-twice-as-long-each-time", test_ban_doubles);
   g_test_add_func ("/peer/defence/who-pushes-too-much-is-left", test_pusher_is_left);
+  g_test_add_func ("/peer/defence/signatures-are-rationed", test_signatures_are_rationed);
   return g_test_run ();
 }
