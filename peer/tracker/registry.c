@@ -143,8 +143,9 @@ hear (TrackerRegistry *self, CrowdPeer *peer, bool moved)
   tracker_changes_note (&self->changes, peer, moved);
 }
 
+/* needed: it is worth more than any that is only said, and takes the place of one. */
 static unsigned
-keep_address (TrackerAddress *kept, unsigned n, const TrackerAddress *address)
+keep_address (TrackerAddress *kept, unsigned n, const TrackerAddress *address, bool needed)
 {
   for (unsigned i = 0; i < n; i++) {
     if (peer_address_equal (&kept[i].address, &address->address)) {
@@ -152,8 +153,9 @@ keep_address (TrackerAddress *kept, unsigned n, const TrackerAddress *address)
       return n;
     }
   }
-  if (n == CROWD_MAX_ADDRESSES)
+  if (n == CROWD_MAX_ADDRESSES && !needed)
     return n;
+  n = MIN (n, CROWD_MAX_ADDRESSES - 1);
   kept[n] = *address;
   return n + 1;
 }
@@ -181,8 +183,8 @@ keep_addresses (TrackerRegistry *self, CrowdPeer *peer, const TrackerRequest *re
     if (!peer_address_is_usable (&address->address)) {
       self->stats.foreign++;
     } else if (same || (private && peer_address_is_private (&address->address))) {
+      n = keep_address (kept, n, address, same && !confirmed);
       confirmed |= same;
-      n = keep_address (kept, n, address);
     } else {
       self->stats.foreign++;
     }
@@ -191,9 +193,7 @@ keep_addresses (TrackerRegistry *self, CrowdPeer *peer, const TrackerRequest *re
     TrackerAddress seen = *best;
     seen.type = TRACKER_ADDRESS_REFLEXIVE;
     memcpy (seen.address.ip, peer->from, sizeof seen.address.ip);
-    if (n == CROWD_MAX_ADDRESSES) /* it is worth more than any that is only said */
-      n--;
-    n = keep_address (kept, n, &seen);
+    n = keep_address (kept, n, &seen, true);
   }
   tracker_crowd_set_addresses (peer, kept, n);
 }
