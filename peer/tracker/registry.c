@@ -133,12 +133,19 @@ peer_end (TrackerRegistry *self, CrowdPeer *peer, TrackerRecordKind kind)
   peer_forget (self, peer);
 }
 
+/* It is in TRACKING, and where the places of now say. */
+static void
+track (TrackerRegistry *self, CrowdPeer *peer)
+{
+  tracker_crowd_hear (&self->crowd, peer, true, self->now);
+  tracker_crowd_move (&self->crowd, peer, tracker_places_find (self->places, peer->from));
+}
+
 /* It speaks, and to us. */
 static void
 hear (TrackerRegistry *self, CrowdPeer *peer, bool moved)
 {
-  tracker_crowd_hear (&self->crowd, peer, true, self->now);
-  tracker_crowd_move (&self->crowd, peer, tracker_places_find (self->places, peer->from));
+  track (self, peer);
   peer->remote = false;
   tracker_changes_note (&self->changes, peer, moved);
 }
@@ -724,7 +731,7 @@ tracker_registry_apply (TrackerRegistry *self, int64_t now, const uint8_t *bytes
   keep_addresses (self, peer, record);
   keep_families (peer, record, &from);
   keep_status (self, peer, record);
-  tracker_crowd_hear (&self->crowd, peer, true, now);
+  track (self, peer);
   peer->heard -= age;
   peer->remote = true;
   tracker_changes_forget (&self->changes, peer);

@@ -83,6 +83,15 @@ fill (World *w, const char *prefix, const char *network, unsigned n, TrackerMode
   }
 }
 
+static void
+set_two_regions (World *w)
+{
+  TrackerPlaces *places = tracker_places_new ();
+  g_assert_true (tracker_places_read_table (places, "20.1.0.0/16 here\n20.2.0.0/15 there\n", NULL));
+  tracker_places_settle (places);
+  tracker_registry_set_places (w->registry, places);
+}
+
 /* Two regions, of which each is most of a list for its own, and yet not all of it. */
 static void
 own_region_comes_first (void)
@@ -91,11 +100,7 @@ own_region_comes_first (void)
   for (unsigned i = 0; i < G_N_ELEMENTS (populations); i++) {
     World w;
     world_init (&w, (TrackerRegistryOptions){0});
-    TrackerPlaces *places = tracker_places_new ();
-    g_assert_true (
-        tracker_places_read_table (places, "20.1.0.0/16 here\n20.2.0.0/15 there\n", NULL));
-    tracker_places_settle (places);
-    tracker_registry_set_places (w.registry, places);
+    set_two_regions (&w);
     fill (&w, "near", "20.1", populations[i] / 4, TRACKER_MODE_LEECH);
     fill (&w, "far", "20.2", populations[i], TRACKER_MODE_LEECH);
     join (&w, "asker", "20.1.99.1:7574", TRACKER_MODE_LEECH);
@@ -428,6 +433,32 @@ what_one_knows_the_other_names (void)
   world_clear (&b);
 }
 
+/* A table that is read again is for those of the other tracker, too. */
+static void
+who_is_told_of_is_placed_anew (void)
+{
+  World a, b;
+  world_init (&a, (TrackerRegistryOptions){.changes = true});
+  world_init (&b, (TrackerRegistryOptions){0});
+  fill (&a, "near", "20.1", 100, TRACKER_MODE_LEECH);
+  fill (&a, "far", "20.2", 400, TRACKER_MODE_LEECH);
+  carry (&a, &b);
+  set_two_regions (&b);
+  for (unsigned i = 0; i < 100; i++) {
+    g_autofree char *id = g_strdup_printf ("near%u", i);
+    g_autofree char *where = g_strdup_printf ("20.1.0.%u:1", 1 + i);
+    tracker_response_free (send (&a, request_new (&a, TRACKER_REQUEST_STAT_REPORT, id), where));
+  }
+  g_assert_cmpuint (carry (&a, &b), ==, 100);
+  join (&b, "asker", "20.1.99.1:7574", TRACKER_MODE_LEECH);
+  for (unsigned round = 0; round < 20; round++) {
+    g_autoptr (TrackerResponse) response = find (&b, "asker", "20.1.99.1:1", 10);
+    g_assert_cmpuint (named (response, "near"), >=, 8); /* and a fifth by chance */
+  }
+  world_clear (&a);
+  world_clear (&b);
+}
+
 /* That one of them has not heard of a peer for long does not end it where it is heard. */
 static void
 only_who_leaves_is_gone_everywhere (void)
@@ -527,6 +558,7 @@ main (int argc, char **argv)
       {"registry/totals-outlive-their-peers", totals_outlive_their_peers},
       {"registry/sweep-is-done-in-pieces", sweep_is_done_in_pieces},
       {"record/what-one-knows-the-other-names", what_one_knows_the_other_names},
+      {"record/who-is-told-of-is-placed-anew", who_is_told_of_is_placed_anew},
       {"record/only-who-leaves-is-gone-everywhere", only_who_leaves_is_gone_everywhere},
       {"record/records-have-an-age", records_have_an_age},
       {"record/bad-records-are-refused", bad_records_are_refused},
