@@ -12,7 +12,7 @@
 #include "peer/tracker/table.h"
 #include "peer/tracker/tree.h"
 
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #define NONE UINT16_MAX
@@ -280,7 +280,7 @@ tracker_places_read_directory (const char *text, size_t n, char **network, char 
   return true;
 }
 
-/* A cost is any JSON number; NAN = none. */
+/* A cost is any JSON number from 0 on; -1 = none. */
 static double
 cost_of (const TrackerNode *node)
 {
@@ -289,7 +289,8 @@ cost_of (const TrackerNode *node)
     return -1;
   memcpy (text, node->text, node->n);
   text[node->n] = 0;
-  return g_ascii_strtod (text, NULL);
+  double cost = g_ascii_strtod (text, NULL);
+  return cost >= 0 && isfinite (cost) ? cost : -1;
 }
 
 static uint16_t

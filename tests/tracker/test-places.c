@@ -222,6 +222,10 @@ bad_maps_are_refused (void)
       read_costs (places, "{\"cost-map\":{\"P\":{\"Q\":\"1\"},\"Q\":[1,2],\"R\":null}}"));
   tracker_places_settle (places);
   g_assert_cmpuint (tracker_places_distance (places, 0, 1), ==, TRACKER_PLACES_FAR);
+  /* A cost beyond all numbers is none, and the others keep theirs. */
+  g_assert_true (read_costs (places, "{\"cost-map\":{\"P\":{\"Q\":1e999},\"Q\":{\"P\":7}}}"));
+  g_assert_cmpuint (tracker_places_distance (places, 0, 1), ==, TRACKER_PLACES_FAR);
+  g_assert_cmpuint (tracker_places_distance (places, 1, 0), ==, TRACKER_PLACES_FAR - 1);
 }
 
 /* A directory as in RFC 7285, 9.2.3: two network maps, and maps of more than one cost. */
