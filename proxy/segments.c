@@ -302,7 +302,7 @@ proxy_segments_target (const ProxySegments *self)
 static size_t
 bytes_before (ProxyPlace from, ProxyPlace to, ProxyPlace end, uint32_t chunk_size, size_t n)
 {
-  if (to.chunk <= end.chunk)
+  if (!is_before (end, to))
     return n;
   return (size_t)(end.chunk - from.chunk) * chunk_size + end.offset - from.offset;
 }

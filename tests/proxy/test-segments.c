@@ -196,6 +196,34 @@ test_clock_that_jumps_is_a_discontinuity (void)
   world_clear (&world);
 }
 
+/* A segment that is asked for as soon as it is there: of the chunk in which it ends the packets
+ * behind belong to the next, also while the last of them is not whole. */
+static void
+test_ends_inside_a_chunk (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  static const uint8_t torn[100] = {0};
+  g_byte_array_append (world.maker.bytes, torn, sizeof torn);
+  for (unsigned i = 0; i < 21; i++) {
+    ts_tables (&world.maker);
+    size_t begin = ts_picture (&world.maker, true, 20 + i);
+    g_array_append_val (world.keys, begin);
+    for (unsigned p = 1; p < GOP; p++)
+      ts_picture (&world.maker, false, 4);
+  }
+  guint n = 0;
+  for (guint all = world.maker.bytes->len, len = 0; len <= all; len += CHUNK) {
+    world.maker.bytes->len = len;
+    flow (&world);
+    world.maker.bytes->len = all;
+    for (; n < proxy_segments_count (world.segments); n++)
+      assert_segment (&world, 1000 + n, key (&world, 2 * n), key (&world, 2 * n + 2));
+  }
+  g_assert_cmpuint (n, ==, 10);
+  world_clear (&world);
+}
+
 static void
 test_end_is_told (void)
 {
@@ -321,6 +349,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/segments/gap-is-a-discontinuity", test_gap_is_a_discontinuity);
   g_test_add_func ("/proxy/segments/clock-that-jumps-is-a-discontinuity",
                    test_clock_that_jumps_is_a_discontinuity);
+  g_test_add_func ("/proxy/segments/ends-inside-a-chunk", test_ends_inside_a_chunk);
   g_test_add_func ("/proxy/segments/end-is-told", test_end_is_told);
   g_test_add_func ("/proxy/segments/target-duration-holds", test_target_duration_holds);
   g_test_add_func ("/proxy/segments/target-duration-never-changes",
