@@ -103,7 +103,27 @@ end_peer (NetSipServer *self, NetSipPeer *peer)
   net_sip_peers_remove (self->peers, peer);
 }
 
-/* As many peers as there is room for; the registry has put them in an order that is by chance. */
+/* As many peers as there is room for. The registry's list begins with seeders and ends with those who were drawn
+ * by chance: what is left out is left out evenly. */
+static void
+put_peers (const GPtrArray *peers, gsize room, GString *out)
+{
+  g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
+  gsize sum = 0;
+  for (guint i = 0; i < peers->len; i++) {
+    g_autofree char *peer = tracker_headers_write_peer (g_ptr_array_index (peers, i));
+    char *line = g_strdup_printf (TRACKER_HEADER_PEER ": %s\n", peer);
+    g_ptr_array_add (lines, line);
+    sum += strlen (line);
+  }
+  gsize n = sum > room ? MAX (1, lines->len * room / sum) : lines->len, start = out->len;
+  for (gsize i = 0; i < n; i++) {
+    const char *line = g_ptr_array_index (lines, i * lines->len / n);
+    if (i == 0 || out->len - start + strlen (line) <= room)
+      g_string_append (out, line);
+  }
+}
+
 static void
 put_result (const NetSipCall *call, const TrackerResponse *response, GString *out)
 {
@@ -119,13 +139,8 @@ put_result (const NetSipCall *call, const TrackerResponse *response, GString *ou
     g_autofree char *text = tracker_headers_write_certificate (result->certificate);
     g_string_append_printf (out, TRACKER_HEADER_CERTIFICATE ": %s\n", text);
   }
-  gsize start = out->len;
-  for (guint i = 0; result->peers != NULL && i < result->peers->len; i++) {
-    g_autofree char *peer = tracker_headers_write_peer (g_ptr_array_index (result->peers, i));
-    if (out->len > start && out->len - start + strlen (peer) > room)
-      return;
-    g_string_append_printf (out, TRACKER_HEADER_PEER ": %s\n", peer);
-  }
+  if (result->peers != NULL)
+    put_peers (result->peers, room, out);
 }
 
 static bool

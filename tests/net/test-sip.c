@@ -125,6 +125,44 @@ test_http_and_sip (void)
   sip_wire_clear (&wire);
 }
 
+/* A datagram has room for a part of the registry's list, which begins with the seeders: leeches, and who was
+ * drawn by chance at its end, are not what is left out. */
+static void
+test_long_lists (void)
+{
+  SipWire wire;
+  sip_wire_init (&wire, NULL, NULL);
+  for (unsigned i = 0; i < 50; i++) {
+    g_autofree char *id = g_strdup_printf ("%s-%026u", i < 10 ? "seeder" : "leech", i);
+    g_autofree char *where = g_strdup_printf ("127.0.0.1:%u", 8000 + i);
+    g_autoptr (TrackerRequest) request = tracker_request_new (TRACKER_REQUEST_CONNECT, id, id);
+    TrackerAddress address = {.type = TRACKER_ADDRESS_HOST};
+    g_assert_true (peer_address_parse (where, &address.address));
+    g_array_append_val (request->addresses, address);
+    tracker_request_add_swarm (request, SWARM)->mode =
+        i < 10 ? TRACKER_MODE_SEEDER : TRACKER_MODE_LEECH;
+    tracker_response_free (tracker_registry_answer (wire.registry, g_get_monotonic_time (), request,
+                                                    &address.address));
+  }
+  g_autofree char *tag = sip_wire_join (&wire, "ann", 7574, SWARM, "LEECH");
+  unsigned named = 0, leeches = 0;
+  for (unsigned i = 0; i < 20; i++) {
+    g_autofree char *found =
+        ask_in_dialog (&wire, "200", "INFO", "ann", tag, i + 2, "PPSP-Peer-Num: 30\n");
+    g_assert_cmpuint (strlen (found), <=, 1500);
+    for (unsigned j = 0;; j++) {
+      g_autofree char *peer = sip_wire_header (found, "PPSP-Peer", j);
+      if (peer == NULL)
+        break;
+      named++;
+      leeches += strstr (peer, "peer-id=leech-") != NULL;
+    }
+  }
+  g_assert_cmpuint (named, >=, 20 * 8);
+  g_assert_cmpuint (leeches, >, named / 2);
+  sip_wire_clear (&wire);
+}
+
 /* --- REGISTER ------------------------------------------------------------------------------------ */
 
 static void
@@ -655,6 +693,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/net/sip/a-peer-s-life", test_life);
   g_test_add_func ("/net/sip/peers-by-http-and-sip-see-each-other", test_http_and_sip);
+  g_test_add_func ("/net/sip/long-lists-are-cut-evenly", test_long_lists);
   g_test_add_func ("/net/sip/registrations", test_registrations);
   g_test_add_func ("/net/sip/old-requests-are-refused", test_old_requests_are_refused);
   g_test_add_func ("/net/sip/a-repetition-does-nothing", test_repetition);
