@@ -65,6 +65,7 @@ test_late (void)
   g_assert_no_error (error);
   g_autoptr (CliSession) session = cli_session_new (options, on_end, NULL, &error);
   g_assert_no_error (error);
+  g_assert_nonnull (session);
   g_assert_nonnull (swarm);
   tell (PEER_EVENT_CHUNKS, 0, 100);
   tell (PEER_EVENT_LOST, 0, 50);
