@@ -177,8 +177,11 @@ wanted_expires (const sip_t *sip)
   int64_t seconds = sip->sip_expires != NULL ? (int64_t)sip->sip_expires->ex_delta : -1;
   if (contact->m_url->url_type == url_any)
     return contact->m_next == NULL && seconds == 0 ? 0 : -1;
-  if (contact->m_expires != NULL)
-    seconds = (int64_t)MIN (strtoul (contact->m_expires, NULL, 10), NET_SIP_MAX_EXPIRES);
+  guint64 said = NET_SIP_MAX_EXPIRES; /* what is no number stands for an hour (10.2) */
+  if (contact->m_expires != NULL) {
+    g_ascii_string_to_unsigned (contact->m_expires, 10, 0, G_MAXUINT32, &said, NULL);
+    seconds = (int64_t)said;
+  }
   return seconds < 0 ? NET_SIP_MAX_EXPIRES : MIN (seconds, NET_SIP_MAX_EXPIRES);
 }
 

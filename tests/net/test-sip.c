@@ -176,6 +176,10 @@ test_registrations (void)
       {"200", "ann", "Contact: <sip:a@127.0.0.1:@P>;expires=61\nExpires: 100\n", "61"},
       {"200", "ann", "Contact: <sip:a@127.0.0.1:@P>\n", "180"},
       {"200", "ann", "Contact: <sip:a@127.0.0.1:@P>\nExpires: 99999999\n", "180"},
+      /* What is no number stands for an hour (RFC 3261, 10.2), and never for the end. */
+      {"200", "ann", "Contact: <sip:a@127.0.0.1:@P>;expires=soon\nExpires: 100\n", "180"},
+      {"200", "ann", "Contact: <sip:a@127.0.0.1:@P>;expires=0s\n", "180"},
+      {"200", "ann", "Contact: <sip:a@127.0.0.1:@P>;expires=99999999999999999999\n", "180"},
       {"423", "ann", "Contact: <sip:a@127.0.0.1:@P>\nExpires: 59\n", NULL},
       {"400", "ann", "Contact: *\nExpires: 5\n", NULL},
       {"400", "ann", "Contact: *\n", NULL},
