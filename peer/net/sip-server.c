@@ -262,10 +262,11 @@ connect_peer (NetSipCall *call, NetSipPeer *peer, bool is_new)
   reply_registered (call, peer, response);
 }
 
+/* One that comes again may be late: the peer that is there has come after it. */
 static void
 disconnect_peer (NetSipCall *call, NetSipPeer *peer)
 {
-  if (peer != NULL)
+  if (peer != NULL && !call->repeated)
     end_peer (call->server, peer);
   net_sip_call_remember (call);
   net_sip_call_reply (call, SIP_200_OK, NULL);

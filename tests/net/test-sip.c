@@ -268,6 +268,29 @@ test_repetition (void)
     g_free (texts[i]);
 }
 
+/* One that is late, when the peer has come back, is not carried out either. */
+static void
+test_late_disconnect (void)
+{
+  SipWire wire;
+  sip_wire_init (&wire, NULL, NULL);
+  sip_wire_join (&wire, "ann", 7574, NULL, NULL);
+  g_autofree char *gone =
+      sip_wire_request ("REGISTER", TRACKER, "ann", "", "c1", 2, "Contact: *\nExpires: 0\n");
+  g_autofree char *bytes = sip_wire_text (&wire, gone);
+  sip_wire_send (&wire, bytes, -1);
+  g_free (sip_wire_receive (&wire));
+  g_assert_cmpuint (stats_of (&wire).peers, ==, 0);
+  g_free (sip_wire_join (&wire, "ann", 7574, SWARM, "LEECH"));
+  sip_wire_send (&wire, bytes, -1);
+  g_autofree char *reply = sip_wire_receive (&wire);
+  g_assert_true (g_str_has_prefix (reply, "SIP/2.0 200"));
+  g_assert_cmpuint (stats_of (&wire).repeated, ==, 1);
+  g_assert_cmpuint (stats_of (&wire).peers, ==, 1);
+  g_assert_cmpuint (stats_of (&wire).dialogs, ==, 1);
+  sip_wire_clear (&wire);
+}
+
 /* --- who may ------------------------------------------------------------------------------------- */
 
 static char *
@@ -701,6 +724,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/sip/registrations", test_registrations);
   g_test_add_func ("/net/sip/old-requests-are-refused", test_old_requests_are_refused);
   g_test_add_func ("/net/sip/a-repetition-does-nothing", test_repetition);
+  g_test_add_func ("/net/sip/a-late-disconnect-ends-nothing", test_late_disconnect);
   g_test_add_func ("/net/sip/who-registers-is-challenged", test_challenge);
   g_test_add_func ("/net/sip/who-joins-has-registered", test_who_may_join);
   g_test_add_func ("/net/sip/strangers-have-no-part-in-a-dialog", test_strangers_in_dialogs);
