@@ -429,14 +429,16 @@ on_outlet_ended (gpointer data)
   viewer_close (data);
 }
 
-/* A live stream goes past libsoup. */
+/* A live stream goes past libsoup, and its connection ends with it, which has to be said of chunks too
+ * (RFC 9112, section 9.6). */
 static void
 begin_live (Viewer *viewer)
 {
   static const DlnaOutletEvents events = {.wrote = on_wrote, .ended = on_outlet_ended};
-  bool chunked = soup_message_headers_get_encoding (soup_server_message_get_response_headers (
-                     viewer->message)) == SOUP_ENCODING_CHUNKED;
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (viewer->message);
+  bool chunked = soup_message_headers_get_encoding (headers) == SOUP_ENCODING_CHUNKED;
 
+  soup_message_headers_replace (headers, "Connection", "close");
   if (viewer->watch != NULL) {
     g_source_destroy (viewer->watch);
     g_clear_pointer (&viewer->watch, g_source_unref);
