@@ -155,8 +155,10 @@ read_response (const xmlNode *body, const char *action)
   if (response == NULL)
     return NULL;
   out = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  for (const xmlNode *node = response->children; node != NULL; node = node->next)
-    if (node->type == XML_ELEMENT_NODE && g_hash_table_size (out) < MAX_ARGUMENTS)
+  /* The first of a name counts, and is copied once: an answer may have it ten thousand times. */
+  for (const xmlNode *node = response->children;
+       node != NULL && g_hash_table_size (out) < MAX_ARGUMENTS; node = node->next)
+    if (node->type == XML_ELEMENT_NODE && !g_hash_table_contains (out, node->name))
       g_hash_table_insert (out, g_strdup ((const char *)node->name),
                            dlna_xml_text (response, (const char *)node->name));
   return out;
