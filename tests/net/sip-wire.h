@@ -15,9 +15,10 @@ typedef struct {
   NetSipServer *server;
   uint16_t port; /* the tracker's */
   uint16_t mine;
-  GSocket *socket; /* datagrams, of loopback */
-  GSocket *stream; /* NULL until sip_wire_connect() */
-  unsigned n;      /* makes each branch another */
+  GSocket *socket;      /* datagrams, of loopback */
+  GSocket *stream;      /* NULL until sip_wire_connect() */
+  unsigned n;           /* makes each branch another */
+  GHashTable *received; /* what was the answer to sip_wire_ask() */
 } SipWire;
 
 /* limits: without answer, data and digest, which are set here. accounts: as tracker_digest_load() takes them, or
@@ -31,8 +32,8 @@ char *sip_wire_text (SipWire *self, const char *text);
 void sip_wire_send (SipWire *self, const char *bytes, gssize n);
 /* The next datagram; ends the test if there is none. The caller frees. */
 char *sip_wire_receive (SipWire *self);
-/* sip_wire_text(), sent, and what comes back: its status line is asserted to begin with status, such as "200". The
- * caller frees. */
+/* sip_wire_text(), sent, and what comes back, unless it is an old answer once more: its status line is asserted to
+ * begin with status, such as "200". The caller frees. */
 char *sip_wire_ask (SipWire *self, const char *status, const char *text);
 /* Sends, and asserts that nothing comes back. */
 void sip_wire_ask_nothing (SipWire *self, const char *text);
