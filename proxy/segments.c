@@ -3,9 +3,10 @@
  * behind, or where its run of chunks ends. Each carries its tables in front, so that a player can
  * begin with any. A new run, and a clock that jumps, make a discontinuity (4.3.2.3).
  *
- * No segment is longer than the target duration (4.3.3.1), and that never changes once it is told
- * (6.2.1): it is what the longest segment took by then. Where a key frame is late, a segment ends
- * before another picture, so the list does not promise that segments are independent of each other.
+ * No segment is longer, rounded, than the target duration (4.3.3.1), and that never changes once it
+ * is told (6.2.1): it is what the longest segment took by then. Where a key frame is late, a segment
+ * ends before another picture, so the list does not promise that segments are independent of each
+ * other.
  *
  * The ring may let go of a segment at any moment, so the oldest third is served to those who know
  * of it but named to nobody new: a player has the time that it takes to fetch what it was told. */
@@ -17,6 +18,7 @@ enum {
   KEPT = 64,
 };
 
+#define ROUNDED (G_USEC_PER_SEC / 2)  /* less is no part of a duration, as 4.3.3.1 compares them */
 #define LONGEST (10 * G_USEC_PER_SEC) /* a segment, as long as no target duration is told */
 
 typedef struct {
@@ -134,6 +136,29 @@ cut (ProxySegments *self, const ProxyPicture *picture)
   begin_segment (self, picture, begin + duration, false);
 }
 
+/* Ends the open segment before the newest picture, if there is one behind its first. */
+static void
+cut_late (ProxySegments *self)
+{
+  g_autoptr (GBytes) tables = g_steal_pointer (&self->late.tables);
+  ProxyPicture late = self->late;
+  late.tables = tables;
+  if (tables)
+    cut (self, &late);
+}
+
+/* The open segment goes on with picture. */
+static void
+go_on (ProxySegments *self, const ProxyPicture *picture)
+{
+  Segment *segment = open_segment (self);
+  segment->last = picture->place;
+  segment->last_pts = picture->pts;
+  g_clear_pointer (&self->late.tables, g_bytes_unref);
+  self->late = *picture;
+  g_bytes_ref (self->late.tables);
+}
+
 static bool
 is_before (ProxyPlace a, ProxyPlace b)
 {
@@ -143,7 +168,7 @@ is_before (ProxyPlace a, ProxyPlace b)
 static void
 take_key (ProxySegments *self, const ProxyPicture *key, int64_t wall)
 {
-  Segment *segment = open_segment (self);
+  const Segment *segment = open_segment (self);
   if (!segment) {
     begin_segment (self, key, wall, self->segments->len > 0);
     return;
@@ -157,11 +182,13 @@ take_key (ProxySegments *self, const ProxyPicture *key, int64_t wall)
   } else if (!told_late && (step < 0 || step > limit (self))) {
     close_broken (self, key->place);
     begin_segment (self, key, wall, true);
-  } else if (key->pts - segment->pts >= PROXY_SEGMENT_TIME) {
-    cut (self, key);
-  } else if (!told_late) {
-    segment->last = key->place;
-    segment->last_pts = key->pts;
+  } else {
+    if (!told_late && key->pts - segment->pts >= limit (self) + ROUNDED)
+      cut_late (self);
+    if (key->pts - open_segment (self)->pts >= PROXY_SEGMENT_TIME)
+      cut (self, key);
+    else if (!told_late)
+      go_on (self, key);
   }
 }
 
@@ -169,22 +196,13 @@ take_key (ProxySegments *self, const ProxyPicture *key, int64_t wall)
 static void
 take_picture (ProxySegments *self, const ProxyPicture *picture)
 {
-  Segment *segment = open_segment (self);
+  const Segment *segment = open_segment (self);
   if (!segment || picture->run != segment->run || picture->pts <= segment->last_pts ||
       picture->pts - segment->last_pts > limit (self))
     return;
-  if (picture->pts - segment->pts > limit (self)) {
-    g_autoptr (GBytes) tables = g_steal_pointer (&self->late.tables);
-    ProxyPicture late = self->late;
-    late.tables = tables;
-    cut (self, tables ? &late : picture);
-    segment = open_segment (self);
-  }
-  segment->last = picture->place;
-  segment->last_pts = picture->pts;
-  g_clear_pointer (&self->late.tables, g_bytes_unref);
-  self->late = *picture;
-  g_bytes_ref (self->late.tables);
+  if (picture->pts - segment->pts > limit (self))
+    cut_late (self);
+  go_on (self, picture);
 }
 
 static void

@@ -288,6 +288,32 @@ test_target_duration_never_changes (void)
   world_clear (&world);
 }
 
+/* One picture a second, and every third a key frame: none of them comes when a segment should end. */
+static void
+test_target_duration_of_few_pictures (void)
+{
+  World world;
+  world_init (&world, 8 << 20);
+  make_gops (&world, 5);
+  g_autoptr (GString) before = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (before->str, "#EXT-X-TARGETDURATION:2\n"));
+  world.maker.step = 90000;
+  for (unsigned i = 0; i < 10; i++) {
+    ts_tables (&world.maker);
+    for (unsigned p = 0; p < 3; p++)
+      ts_picture (&world.maker, p == 0, 20);
+  }
+  flow (&world);
+  g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (list->str, "#EXT-X-TARGETDURATION:2\n"));
+  g_assert_null (strstr (list->str, "#EXT-X-DISCONTINUITY\n"));
+  unsigned n = 0;
+  for (const char *at = list->str; (at = strstr (at, "#EXTINF:")); at++, n++)
+    g_assert_cmpfloat (g_ascii_strtod (at + strlen ("#EXTINF:"), NULL), <, 2.5);
+  g_assert_cmpuint (n, >=, 10);
+  world_clear (&world);
+}
+
 /* A stream with one key frame at its beginning (or that refreshes its picture bit by bit). */
 static void
 test_no_key_frame_no_matter (void)
@@ -354,6 +380,8 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/segments/target-duration-holds", test_target_duration_holds);
   g_test_add_func ("/proxy/segments/target-duration-never-changes",
                    test_target_duration_never_changes);
+  g_test_add_func ("/proxy/segments/target-duration-of-few-pictures",
+                   test_target_duration_of_few_pictures);
   g_test_add_func ("/proxy/segments/no-key-frame-no-matter", test_no_key_frame_no_matter);
   g_test_add_func ("/proxy/segments/target-duration-outlives-the-ring",
                    test_target_duration_outlives_the_ring);
