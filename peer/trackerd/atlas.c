@@ -45,7 +45,12 @@ build (TrackerdAtlas *self, GBytes *network, GBytes *costs, GError **error)
       g_prefix_error (error, "cannot read --places: ");
       return NULL;
     }
-    if (n > MAX_TABLE || !tracker_places_read_table (places, text, error)) {
+    if (n > MAX_TABLE) {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s: a table of more than 256 MiB",
+                   self->table);
+      return NULL;
+    }
+    if (!tracker_places_read_table (places, text, error)) {
       g_prefix_error (error, "%s: ", self->table);
       return NULL;
     }

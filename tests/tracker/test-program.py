@@ -213,6 +213,9 @@ class Program(unittest.TestCase):
         self.assertLessEqual(self.near(port), 2)  # all have been heard again
         self.refuse(1, 'line 1', '--places', self.path('bad', 'here 127.0.0.0/8\n'))
         self.refuse(1, '/nonexistent', '--places', '/nonexistent')
+        huge = self.path('huge', '')
+        os.truncate(huge, (256 << 20) + 1)
+        self.refuse(1, 'more than 256 MiB', '--places', huge)
 
     def test_all_is_read_again_or_nothing(self):
         table = self.path('places', '127.1.0.0/16 here\n127.3.0.0/16 here\n')
