@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/tracker/changes.h"
 
-#define MAX_GONE 100000
-#define TOLD 16384u
-
 void
 tracker_changes_init (TrackerChanges *self, bool wanted)
 {
@@ -26,15 +23,18 @@ tracker_changes_note (TrackerChanges *self, CrowdPeer *peer, bool moved)
   if (peer->pending)
     return;
   peer->pending = true;
-  peer->change = self->first + self->peers->len;
+  peer->change = self->peers->len;
   g_ptr_array_add (self->peers, peer);
 }
 
 void
 tracker_changes_forget (TrackerChanges *self, CrowdPeer *peer)
 {
-  if (peer->pending)
-    self->peers->pdata[peer->change - self->first] = NULL;
+  if (peer->pending) {
+    g_ptr_array_remove_index_fast (self->peers, peer->change);
+    if (peer->change < self->peers->len) /* the last one has its place now */
+      ((CrowdPeer *)g_ptr_array_index (self->peers, peer->change))->change = peer->change;
+  }
   peer->pending = peer->moved = false;
 }
 
@@ -47,10 +47,8 @@ tracker_changes_end (TrackerChanges *self, CrowdPeer *peer, TrackerRecordKind ki
   GByteArray *record = g_byte_array_new ();
   tracker_record_write (record, kind, peer, 0);
   g_queue_push_tail (&self->gone, g_byte_array_free_to_bytes (record));
-  if (self->gone.length <= MAX_GONE)
-    return;
-  g_bytes_unref (g_queue_pop_head (&self->gone));
-  self->dropped++;
+  if (self->gone.length > TRACKER_CHANGES_GONE)
+    g_bytes_unref (g_queue_pop_head (&self->gone));
 }
 
 bool
@@ -64,23 +62,13 @@ tracker_changes_next (TrackerChanges *self, int64_t now, GByteArray *out)
     g_byte_array_append (out, bytes, (guint)n);
     return true;
   }
-  while (self->next < self->peers->len) {
-    CrowdPeer *peer = g_ptr_array_index (self->peers, self->next++);
-    bool moved = peer != NULL && peer->moved;
-    if (peer != NULL)
-      tracker_changes_forget (self, peer);
-    if (self->next == TOLD) { /* their room is given back, though more come all the time */
-      g_ptr_array_remove_range (self->peers, 0, self->next);
-      self->first += self->next;
-      self->next = 0;
-    }
-    if (peer == NULL)
-      continue;
-    tracker_record_write (out, moved ? TRACKER_RECORD_HERE : TRACKER_RECORD_HEARD, peer, now);
-    return true;
-  }
-  self->first += self->peers->len;
-  g_ptr_array_set_size (self->peers, 0);
-  self->next = 0;
-  return false;
+  if (self->peers->len == 0)
+    return false;
+  if (self->next >= self->peers->len)
+    self->next = 0;
+  CrowdPeer *peer = g_ptr_array_index (self->peers, self->next++);
+  bool moved = peer->moved;
+  tracker_changes_forget (self, peer);
+  tracker_record_write (out, moved ? TRACKER_RECORD_HERE : TRACKER_RECORD_HEARD, peer, now);
+  return true;
 }

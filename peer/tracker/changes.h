@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What stores are still to be told: each peer once, however often it has changed, so that this never
- * grows beyond the peers; and the keys of those that are gone, of which there is a limit. */
+/* What stores are still to be told: each peer once, however often it has changed, and none that is
+ * gone, so that this never grows beyond the peers; and the keys of those that are gone, of which there
+ * is a limit. */
 #pragma once
 
 #include "peer/tracker/record.h"
 
 typedef struct {
   bool wanted;      /* false = nobody is to be told */
-  GPtrArray *peers; /* CrowdPeer; NULL where one is gone */
-  guint next;       /* of peers, not told yet */
-  uint32_t first;   /* the number of the first of them; it wraps */
+  GPtrArray *peers; /* CrowdPeer, each knows its index */
+  guint next;       /* of them: it goes round, so that each has its turn however many come */
   GQueue gone;      /* GBytes: records */
-  uint64_t dropped; /* ends that nobody was told of */
 } TrackerChanges;
+
+#define TRACKER_CHANGES_GONE 100000 /* at most; the oldest are dropped, and end by their timers */
 
 void tracker_changes_init (TrackerChanges *self, bool wanted);
 void tracker_changes_clear (TrackerChanges *self);

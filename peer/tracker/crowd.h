@@ -63,7 +63,7 @@ struct CrowdPeer {
   CrowdMember *members;
   CrowdMore *more;    /* NULL = none */
   int64_t heard;      /* us */
-  uint32_t change;    /* pending: its number among the changes */
+  uint32_t change;    /* pending: its index among the changes */
   uint32_t connected; /* s of the registry's time: registered */
   uint32_t priority;
   uint8_t n_members;                           /* at most 64 */

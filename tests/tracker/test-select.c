@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whom a registry names, and what it tells stores: peers at places, asked for by others. */
-#include "peer/tracker/record.h"
+#include "peer/tracker/changes.h"
 #include "tests/suite.h"
 #include "tests/tracker/scene.h"
 
@@ -542,6 +542,73 @@ bad_records_are_refused (void)
   world_clear (&b);
 }
 
+static CrowdPeer *
+add_noted (TrackerCrowd *crowd, TrackerChanges *changes, unsigned number)
+{
+  uint8_t from[16] = {[10] = 0xff, [11] = 0xff, [12] = 20, [15] = 1};
+  g_autofree char *id = g_strdup_printf ("p%u", number);
+  CrowdPeer *peer = tracker_crowd_add (crowd, id, from, 0, 0);
+  tracker_changes_note (changes, peer, true);
+  tracker_changes_note (changes, peer, false); /* once is enough */
+  return peer;
+}
+
+/* The store is away for long, and all come and go: what waits for it does not grow. */
+static void
+who_is_gone_does_not_wait (void)
+{
+  TrackerCrowd crowd;
+  TrackerChanges changes;
+  CrowdPeer *peers[10];
+  g_autoptr (GByteArray) record = g_byte_array_new ();
+  unsigned told = 0;
+  tracker_crowd_init (&crowd);
+  tracker_changes_init (&changes, true);
+  for (unsigned i = 0; i < G_N_ELEMENTS (peers); i++)
+    peers[i] = add_noted (&crowd, &changes, i);
+  for (unsigned i = 0; i < TRACKER_CHANGES_GONE + 10; i++) {
+    CrowdPeer *peer = add_noted (&crowd, &changes, 100 + i);
+    tracker_changes_end (&changes, peer, TRACKER_RECORD_LEFT);
+    tracker_crowd_remove (&crowd, peer);
+  }
+  g_assert_cmpuint (changes.peers->len, ==, G_N_ELEMENTS (peers));
+  g_assert_cmpuint (changes.gone.length, ==, TRACKER_CHANGES_GONE);
+  for (unsigned i = 0; i < G_N_ELEMENTS (peers); i += 3) /* the first and the last among them */
+    tracker_changes_forget (&changes, peers[i]);
+  while (tracker_changes_next (&changes, 0, record))
+    told++;
+  g_assert_cmpuint (told, ==, TRACKER_CHANGES_GONE + 6);
+  for (unsigned i = 0; i < G_N_ELEMENTS (peers); i++)
+    g_assert_false (peers[i]->pending);
+  tracker_changes_clear (&changes);
+  tracker_crowd_clear (&crowd);
+}
+
+/* More changes than a store takes: each has its turn. */
+static void
+nobody_waits_for_ever (void)
+{
+  TrackerCrowd crowd;
+  TrackerChanges changes;
+  CrowdPeer *peers[40];
+  g_autoptr (GByteArray) record = g_byte_array_new ();
+  tracker_crowd_init (&crowd);
+  tracker_changes_init (&changes, true);
+  for (unsigned i = 0; i < G_N_ELEMENTS (peers); i++)
+    peers[i] = add_noted (&crowd, &changes, i);
+  unsigned waiting = G_N_ELEMENTS (peers);
+  for (unsigned i = 0; i < 3 * G_N_ELEMENTS (peers) && waiting > 0; i++) {
+    g_assert_true (tracker_changes_next (&changes, 0, record));
+    add_noted (&crowd, &changes, 100 + i);
+    waiting = 0;
+    for (unsigned j = 0; j < G_N_ELEMENTS (peers); j++)
+      waiting += peers[j]->pending;
+  }
+  g_assert_cmpuint (waiting, ==, 0);
+  tracker_changes_clear (&changes);
+  tracker_crowd_clear (&crowd);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -562,6 +629,8 @@ main (int argc, char **argv)
       {"record/only-who-leaves-is-gone-everywhere", only_who_leaves_is_gone_everywhere},
       {"record/records-have-an-age", records_have_an_age},
       {"record/bad-records-are-refused", bad_records_are_refused},
+      {"record/who-is-gone-does-not-wait", who_is_gone_does_not_wait},
+      {"record/nobody-waits-for-ever", nobody_waits_for_ever},
   };
   return suite_run (argc, argv, "/tracker/", tests, G_N_ELEMENTS (tests));
 }
