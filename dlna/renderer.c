@@ -8,9 +8,10 @@
  * they have looked into what they were given.
  *
  * While it is followed its state comes by events, and by a question now and then for those that send
- * none. An event may be late, so one that would end the wish only makes us ask. A set that stops was stopped by its remote, and one that shows another's address was taken
- * over: the wish ends. One that no longer answers has lost its power or its network: the wish stays
- * for two minutes, and when the set is heard of again it goes on. */
+ * none. An event may be late, so one that would end the wish only makes us ask. A set that stops was
+ * stopped by its remote, and one that shows another's address was taken over: the wish ends. One that
+ * no longer answers has lost its power or its network: the wish stays for two minutes, and when the
+ * set is heard of again it goes on. */
 
 #include "dlna/renderer.h"
 #include "dlna/didl.h"
@@ -54,7 +55,7 @@ struct DlnaRenderer {
   int64_t deadline, due, until; /* of the step; of the next question; of a wish that waits */
   bool asking;
   GCancellable *operation; /* of what serves the wish */
-  GCancellable *life;
+  GCancellable *life;      /* of what it says of itself, as long as it is present */
   /* its events */
   char *sid;
   bool subscribing;
@@ -117,13 +118,20 @@ set_text (char **field, const char *text)
   *field = copy;
 }
 
+/* What is under way is no longer waited for. */
+static void
+cancel (GCancellable **cancellable)
+{
+  g_cancellable_cancel (*cancellable);
+  g_object_unref (*cancellable);
+  *cancellable = g_cancellable_new ();
+}
+
 /* Whatever serves the wish is no longer waited for. */
 static void
 break_off (DlnaRenderer *self)
 {
-  g_cancellable_cancel (self->operation);
-  g_object_unref (self->operation);
-  self->operation = g_cancellable_new ();
+  cancel (&self->operation);
   self->asking = false;
   self->step = IDLE;
 }
@@ -141,6 +149,8 @@ static void
 is_away (DlnaRenderer *self)
 {
   break_off (self);
+  cancel (&self->life);
+  self->describing = self->subscribing = false;
   self->present = false;
   self->described = false;
   self->state = DLNA_RENDERER_AWAY;
@@ -291,10 +301,6 @@ dlna_renderer_seen (DlnaRenderer *self, const char *location, const char *ip, co
 
   self->seen = g_get_monotonic_time ();
   if (moved) {
-    g_cancellable_cancel (self->life); /* what was asked at its old address */
-    g_object_unref (self->life);
-    self->life = g_cancellable_new ();
-    self->describing = self->subscribing = false;
     if (self->present)
       is_away (self);
     set_text (&self->location, location);

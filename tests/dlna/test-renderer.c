@@ -2,6 +2,7 @@
 /* What strangers of the LAN send to a control point. */
 #include "dlna/discovery.h"
 #include "dlna/renderer.h"
+#include "dlna/soap.h"
 #include "dlna/xml.h"
 #include <string.h>
 
@@ -127,6 +128,81 @@ test_xml (void)
   g_assert_null (dlna_xml_parse ("\0\0", 2));
 }
 
+#define UDN "uuid:1234"
+#define DESCRIPTION                                                                                \
+  "<root><device><UDN>" UDN "</UDN><friendlyName>TV</friendlyName><serviceList><service>"          \
+  "<serviceType>urn:schemas-upnp-org:service:AVTransport:1</serviceType>"                          \
+  "<controlURL>/av</controlURL></service></serviceList></device></root>"
+
+typedef struct {
+  DlnaRenderer *renderer;
+  bool leaves; /* it says byebye before it answers */
+  unsigned answered;
+} Set;
+
+static void
+on_description (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
+                gpointer data)
+{
+  Set *self = data;
+
+  if (self->leaves)
+    dlna_renderer_gone (self->renderer);
+  soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
+  soup_server_message_set_response (message, "text/xml", SOUP_MEMORY_STATIC, DESCRIPTION,
+                                    strlen (DESCRIPTION));
+}
+
+static void
+on_answered (SoupServer *server, SoupServerMessage *message, gpointer data)
+{
+  ((Set *)data)->answered++;
+}
+
+/* What a set still says of itself when it has said byebye does not make it be there. */
+static void
+test_byebye (void)
+{
+  DlnaRendererHouse house = {.session = dlna_soap_session_new ()};
+  g_autoptr (DlnaRenderer) renderer = dlna_renderer_new (&house, UDN);
+  g_autoptr (SoupServer) server = soup_server_new (NULL, NULL);
+  g_autofree char *location = NULL;
+  g_autoptr (GError) error = NULL;
+  Set set = {.renderer = renderer, .leaves = true};
+  DlnaRendererStatus status;
+  GSList *uris;
+
+  soup_server_add_handler (server, NULL, on_description, &set, NULL);
+  g_signal_connect (server, "request-finished", G_CALLBACK (on_answered), &set);
+  g_signal_connect (server, "request-aborted", G_CALLBACK (on_answered), &set);
+  soup_server_listen_local (server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
+  g_assert_no_error (error);
+  uris = soup_server_get_uris (server);
+  location = g_uri_to_string (uris->data);
+  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  dlna_renderer_seen (renderer, location, "127.0.0.1", "127.0.0.1");
+  while (set.answered == 0)
+    g_main_context_iteration (NULL, TRUE);
+  while (g_main_context_iteration (NULL, FALSE)) /* what it has sent is there to be read */
+    ;
+  dlna_renderer_status (renderer, &status);
+  g_assert_cmpint (status.state, ==, DLNA_RENDERER_AWAY);
+  g_assert_false (status.described);
+  /* and it is asked anew when it is back */
+  set.leaves = false;
+  dlna_renderer_seen (renderer, location, "127.0.0.1", "127.0.0.1");
+  while (!status.described) {
+    g_main_context_iteration (NULL, TRUE);
+    dlna_renderer_status (renderer, &status);
+  }
+  g_assert_cmpint (status.state, ==, DLNA_RENDERER_STOPPED);
+  g_assert_cmpstr (status.name, ==, "TV");
+  g_clear_pointer (&renderer, dlna_renderer_free);
+  soup_session_abort (house.session);
+  g_object_unref (house.session);
+  soup_server_disconnect (server);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -135,5 +211,6 @@ main (int argc, char **argv)
   g_test_add_func ("/dlna/renderer/cut-and-long-packets", test_cut_packets);
   g_test_add_func ("/dlna/renderer/events-are-read", test_events);
   g_test_add_func ("/dlna/renderer/xml-of-strangers", test_xml);
+  g_test_add_func ("/dlna/renderer/who-has-said-byebye-is-away", test_byebye);
   return g_test_run ();
 }
