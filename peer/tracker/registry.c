@@ -675,7 +675,8 @@ tracker_registry_change_all (TrackerRegistry *self)
       tracker_changes_note (&self->changes, peer, true);
 }
 
-/* Its swarms are those of the record, and no others. */
+/* Its swarms are those of the record, and no others; its numbers are not below what we have heard: a
+ * store keeps those of the join, and what was counted since is not to be counted again. */
 static void
 set_members (TrackerRegistry *self, CrowdPeer *peer, const TrackerRequest *record)
 {
@@ -694,7 +695,9 @@ set_members (TrackerRegistry *self, CrowdPeer *peer, const TrackerRequest *recor
     CrowdMember *member = join (self, peer, swarm->swarm_id, swarm->mode);
     if (member == NULL)
       continue;
-    tracker_crowd_count (&self->crowd, member, swarm->uploaded, swarm->downloaded, swarm->late);
+    tracker_crowd_count (&self->crowd, member, MAX (member->uploaded, swarm->uploaded),
+                         MAX (member->downloaded, swarm->downloaded),
+                         MAX (member->late, swarm->late));
     keep_chunks (self, member, swarm->chunks);
   }
 }
@@ -717,7 +720,8 @@ tracker_registry_apply (TrackerRegistry *self, int64_t now, const uint8_t *bytes
       peer_forget (self, peer);
     return true;
   }
-  if (record->swarms->len == 0)
+  /* What it told us since then is newer than what a store has kept, and is still to be told. */
+  if (record->swarms->len == 0 || (peer != NULL && peer->moved))
     return true;
   if (peer == NULL)
     peer = peer_new (self, record->peer_id, &from, now);

@@ -507,6 +507,68 @@ records_have_an_age (void)
   world_clear (&b);
 }
 
+static void
+take_change (World *w, GByteArray *out)
+{
+  g_byte_array_set_size (out, 0);
+  g_assert_true (tracker_registry_next_change (w->registry, w->now, out));
+}
+
+static void
+apply (World *w, const GByteArray *record)
+{
+  g_assert_true (tracker_registry_apply (w->registry, w->now, record->data, record->len, 0));
+}
+
+/* A store that was away is read again: it knows less than we have heard since. */
+static void
+what_is_not_told_yet_is_kept (void)
+{
+  World w;
+  TrackerRegistryStats stats;
+  g_autoptr (GByteArray) before = g_byte_array_new (), record = g_byte_array_new ();
+  world_init (&w, (TrackerRegistryOptions){.changes = true});
+  join (&w, "p", "20.1.1.1:7574", TRACKER_MODE_LEECH);
+  take_change (&w, before);
+  TrackerRequest *further = connect_new (&w, "p", "20.1.1.1:7574", TRACKER_MODE_LEECH);
+  tracker_request_add_swarm (further, "another")->mode = TRACKER_MODE_LEECH;
+  tracker_response_free (send (&w, further, "20.1.1.1:1"));
+  apply (&w, before);
+  tracker_registry_stats (w.registry, &stats);
+  g_assert_cmpuint (stats.swarms, ==, 2);
+  take_change (&w, record);
+  g_assert_cmpuint (record->data[1], ==, TRACKER_RECORD_HERE);
+  g_assert_cmpuint (record->len, >, before->len);
+  world_clear (&w);
+}
+
+/* Its numbers are those of the join: what was counted since is not counted again. */
+static void
+nothing_is_counted_twice (void)
+{
+  World w;
+  TrackerRegistryStats stats;
+  g_autoptr (GByteArray) before = g_byte_array_new (), record = g_byte_array_new ();
+  world_init (&w, (TrackerRegistryOptions){.changes = true});
+  join (&w, "p", "20.1.1.1:7574", TRACKER_MODE_LEECH);
+  take_change (&w, before);
+  for (unsigned i = 1; i <= 2; i++) {
+    TrackerRequest *request = request_new (&w, TRACKER_REQUEST_STAT_REPORT, "p");
+    TrackerSwarm *stat = g_ptr_array_index (request->swarms, 0);
+    stat->uploaded = 100 * i;
+    stat->downloaded = 1000 * i;
+    stat->late = i;
+    tracker_response_free (send (&w, request, "20.1.1.1:1"));
+    take_change (&w, record);
+    apply (&w, before);
+  }
+  tracker_registry_stats (w.registry, &stats);
+  g_assert_cmpuint (stats.uploaded, ==, 200);
+  g_assert_cmpuint (stats.downloaded, ==, 2000);
+  g_assert_cmpuint (stats.late, ==, 2);
+  world_clear (&w);
+}
+
 /* Each byte of a record set to each value, and each cut: refused, or taken, and nothing worse. */
 static void
 bad_records_are_refused (void)
@@ -628,6 +690,8 @@ main (int argc, char **argv)
       {"record/who-is-told-of-is-placed-anew", who_is_told_of_is_placed_anew},
       {"record/only-who-leaves-is-gone-everywhere", only_who_leaves_is_gone_everywhere},
       {"record/records-have-an-age", records_have_an_age},
+      {"record/what-is-not-told-yet-is-kept", what_is_not_told_yet_is_kept},
+      {"record/nothing-is-counted-twice", nothing_is_counted_twice},
       {"record/bad-records-are-refused", bad_records_are_refused},
       {"record/who-is-gone-does-not-wait", who_is_gone_does_not_wait},
       {"record/nobody-waits-for-ever", nobody_waits_for_ever},
