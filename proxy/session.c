@@ -37,6 +37,7 @@ struct ProxySession {
   bool warm;
   uint64_t skipped;
   uint64_t edge, unsigned_chunks; /* an origin that restarts leaves numbers out */
+  int64_t edge_wall;              /* us, Unix time: the munro before edge was signed */
   uint64_t waiting;               /* bytes that came since the last turn */
   uint64_t unfitted;              /* bytes that came since the cache made room */
 
@@ -464,16 +465,22 @@ turn (ProxySession *self)
     turn_probe (self, now);
 }
 
-/* Numbers that were never signed are not missed by anybody; a munro that we did not see is next to
- * the last one, those of a restart are far from it. */
+/* Numbers that were never signed are not missed by anybody. A munro that we did not see is next to the
+ * last one, or as far from it as what was made in the time between; those of a restart are farther. */
 static void
-note_edge (ProxySession *self, PeerRange munro)
+note_edge (ProxySession *self, PeerRange munro, int64_t wall)
 {
+  int64_t chunk_time = self->playout ? peer_playout_chunk_time (self->playout) : 0;
   uint64_t near =
       self->edge + (uint64_t)MAX (self->link->content.chunks_per_signature, LEAST_MUNRO) * 16;
+  if (chunk_time > 0)
+    near += 2 * (uint64_t)(MAX (wall - self->edge_wall, 0) / chunk_time);
   if (self->edge > 0 && munro.first > near)
     self->unsigned_chunks += munro.first - self->edge;
-  self->edge = MAX (self->edge, munro.end);
+  if (munro.end <= self->edge)
+    return;
+  self->edge = munro.end;
+  self->edge_wall = wall;
 }
 
 /* No more than that came. */
@@ -493,7 +500,7 @@ proxy_session_event (ProxySession *self, const PeerEvent *event)
     schedule_tick (self);
     break;
   case PEER_EVENT_EDGE:
-    note_edge (self, event->chunks);
+    note_edge (self, event->chunks, event->time);
     if (self->playout)
       peer_playout_edge (self->playout, net_udp_now (self->options->udp), event->chunks,
                          event->time);

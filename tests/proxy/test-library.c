@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way of the data, from an origin's engine to a viewer's bytes, over loopback, in one process. */
+#include "peer/playout.h"
 #include "proxy/library.h"
 #include "proxy/warm.h"
 #include "tests/lib/wait.h"
@@ -36,6 +37,22 @@ void
 __wrap_net_tracker_late (NetTracker *self, uint64_t chunks)
 {
   late += chunks;
+}
+
+static uint64_t given_up; /* chunks, that playout tells of next (linked with --wrap) */
+
+PeerRange __real_peer_playout_next (PeerPlayout *self, int64_t now, const PeerChunks *have,
+                                    uint64_t *skipped);
+PeerRange __wrap_peer_playout_next (PeerPlayout *self, int64_t now, const PeerChunks *have,
+                                    uint64_t *skipped);
+
+PeerRange
+__wrap_peer_playout_next (PeerPlayout *self, int64_t now, const PeerChunks *have, uint64_t *skipped)
+{
+  PeerRange run = __real_peer_playout_next (self, now, have, skipped);
+  *skipped += given_up;
+  given_up = 0;
+  return run;
 }
 
 static void
@@ -725,6 +742,51 @@ test_late (void)
   world_clear (&world);
 }
 
+static bool
+is_given_up (gpointer data)
+{
+  return given_up == 0;
+}
+
+/* Chunks that were made while nothing came are missed; numbers that an origin left out when it began
+ * anew are not. */
+static void
+test_skipped (void)
+{
+  static const struct {
+    int64_t seconds; /* without a munro */
+    uint64_t leap, missed;
+  } rows[] = {{20, 20000, 20000}, {20, 29000, 29000}, {3, 65536, 0}, {0, 640, 640}, {0, 65536, 0}};
+  for (unsigned row = 0; row < G_N_ELEMENTS (rows); row++) {
+    g_autoptr (GError) error = NULL;
+    World world;
+    world_init (&world);
+    start_live (&world);
+    PeerLink *link = peer_link_new ();
+    link->content = world.live_content;
+    ProxySession *session = proxy_session_new (&world.options, "live", "", link, false, &error);
+    g_assert_no_error (error);
+    uint64_t per_munro = world.live_content.chunks_per_signature;
+    PeerEvent event = {.type = PEER_EVENT_EDGE, .time = INT64_C (1700000000000000)};
+    for (unsigned i = 1; i <= 4; i++) { /* a thousand chunks a second */
+      event.chunks = (PeerRange){i * per_munro, (i + 1) * per_munro};
+      event.time += (int64_t)per_munro * 1000;
+      proxy_session_event (session, &event);
+    }
+    event.chunks.first += rows[row].leap + per_munro;
+    event.chunks.end += rows[row].leap + per_munro;
+    event.time += rows[row].seconds * G_USEC_PER_SEC + (int64_t)per_munro * 1000;
+    proxy_session_event (session, &event);
+    given_up = rows[row].leap;
+    g_assert_true (wait_until (is_given_up, NULL));
+    ProxySessionStats stats;
+    proxy_session_stats (session, &stats);
+    g_assert_cmpuint (stats.skipped, ==, rows[row].missed);
+    proxy_session_free (session);
+    world_clear (&world);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -739,5 +801,6 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/library/warm-channels-are-joined-and-not-fetched", test_warm);
   g_test_add_func ("/proxy/library/warm-channels-are-chosen", test_warm_choice);
   g_test_add_func ("/proxy/library/late-chunks-are-those-that-did-not-come", test_late);
+  g_test_add_func ("/proxy/library/skipped-chunks-are-those-that-were-made", test_skipped);
   return g_test_run ();
 }
