@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+import urllib.error
 import urllib.request
 
 import control_point
@@ -18,8 +19,29 @@ PAGE = f'http://{LAN["gw"]}:8574/'
 ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'  # W3C WebDriver, section 12
 
 
+class Refused(Exception):
+    """An error of WebDriver: its name (section 6.6), and what the driver says of it."""
+
+    def __init__(self, error, message):
+        super().__init__(f'{error}: {message}')
+        self.error = error
+
+
 class Browser:
     """As much of the WebDriver protocol as is needed."""
+    # The page draws itself anew when it likes: who finds an element, and uses it in a second call,
+    # may hold one that has gone, or press what has moved to its place. So this is one call; it
+    # presses only what a finger could.
+    PRESS = """
+        const e = document.querySelector(arguments[0]);
+        if (!e || e.disabled) return false;
+        e.scrollIntoView({ block: 'center', behavior: 'instant' });
+        const at = e.getBoundingClientRect();
+        if (!e.contains(document.elementFromPoint(at.left + at.width / 2, at.top + at.height / 2))) return false;
+        e.focus();
+        e.click();
+        return true;
+        """
 
     def __init__(self, here, at='tv'):
         for tool in ('chromedriver', 'chromium'):
@@ -28,15 +50,15 @@ class Browser:
         self.here, self.at = here, at
         self.driver = here.run('chromedriver', ['chromedriver', '--port=9515'], at,
                                env={'HOME': here.folder, 'XDG_CONFIG_HOME': here.folder})
-        wait_until('chromedriver answers', 15, lambda: here.get(
-            at, 'http://127.0.0.1:9515/status', quiet=True))
+        here.wait_healthy(at, 'http://127.0.0.1:9515/status', self.driver)
         self.base = 'http://127.0.0.1:9515/session'
         arguments = ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run',
                      '--disable-background-networking', '--disable-component-update',
                      '--disable-sync', '--disable-dev-shm-usage', '--no-proxy-server',
                      f'--user-data-dir={os.path.join(here.folder, "browser")}']
         session = self.call('POST', '', capabilities={'alwaysMatch': {
-            'goog:chromeOptions': {'args': arguments}, 'goog:loggingPrefs': {'browser': 'ALL'}}})
+            'unhandledPromptBehavior': 'ignore', 'goog:chromeOptions': {'args': arguments},
+            'goog:loggingPrefs': {'browser': 'ALL'}}})
         self.base += '/' + session['sessionId']
         here.closers.append(self.quit)
 
@@ -44,28 +66,42 @@ class Browser:
         data = json.dumps(body).encode() if method == 'POST' else None
         request = urllib.request.Request(self.base + path, data=data, method=method,
                                          headers={'Content-Type': 'application/json'})
-        with self.here.at(self.at), urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)['value']
+        try:
+            with self.here.at(self.at), urllib.request.urlopen(request, timeout=2 * PATIENCE) as answer:
+                return json.load(answer)['value']
+        except urllib.error.HTTPError as error:
+            value = json.load(error)['value']
+            raise Refused(value['error'], value['message']) from None
 
     def script(self, text, *arguments):
         return self.call('POST', '/execute/sync', script=text, args=list(arguments))
 
-    def find(self, selector):
-        return self.call('POST', '/element', using='css selector', value=selector)[ELEMENT]
-
     def type(self, selector, text):
-        self.call('POST', f'/element/{self.find(selector)}/value', text=text)
+        """Into a field that the page never draws anew."""
+        element = self.call('POST', '/element', using='css selector', value=selector)[ELEMENT]
+        self.call('POST', f'/element/{element}/value', text=text)
 
     def click(self, selector):
-        self.call('POST', f'/element/{self.find(selector)}/click')
+        def pressed():
+            try:
+                return self.script(self.PRESS, selector)
+            except Refused as error:
+                if error.error != 'unexpected alert open':  # the page asks something: so it was
+                    raise
+                return True
+        wait_until(f'{selector} can be clicked', PATIENCE, pressed)
 
     def text(self, selector):
-        return self.call('GET', f'/element/{self.find(selector)}/text')
+        """What of it can be seen; nothing where there is no such element."""
+        return self.script('const e = document.querySelector(arguments[0]); return e ? e.innerText : "";', selector)
+
+    def wait_text(self, selector, text):
+        wait_until(f'{selector} says {text}', PATIENCE, lambda: text in self.text(selector))
 
     def quit(self):
         try:
             self.call('DELETE', '')
-        except OSError:
+        except (OSError, Refused):
             pass
 
 
@@ -82,33 +118,38 @@ def the_page_shows_and_does_what_it_says(here):
     names = 'return Array.from(document.querySelectorAll("#channels .title")).map(e => e.textContent)'
     name = json.loads(here.get('tv', PAGE + 'api/v1/channels'))['channels'][0]['name']
     assert '<img src=x onerror=' in name, name
-    wait_until('the channel is on the page', 10, lambda: browser.script(names) == [name])
+    wait_until('the channel is on the page', PATIENCE, lambda: browser.script(names) == [name])
     assert browser.text('h1') == '<b>Home</b>'
-    state = 'return document.querySelector("#channels .state").textContent'
-    assert browser.script(state) == 'idle', browser.script(state)
+    assert browser.text('#channels .state') == 'idle'
     # Somebody watches: the page says who, and at what rate.
-    viewer = media.Viewer(here, url, at='tv2')
-    viewer.wait_key()
+    viewer = media.Viewer(here, url, at='tv2', timeout=PATIENCE)
+    viewer.wait_key(seconds=PATIENCE)
     rows = 'return Array.from(document.querySelectorAll("#viewers tbody tr")).map(e => e.innerText)'
-    wait_until('the viewer is on the page', 10, lambda: [
-        row for row in browser.script(rows) if LAN['tv2'] in row and 'Mbit/s' in row])
-    print('    ' + browser.script(rows)[0].replace('\t', '  '))
-    wait_until('the state is playing', 10, lambda: browser.script(state) == 'playing')
+    seen = []
+
+    def watched():
+        seen[:] = [row for row in browser.script(rows) if LAN['tv2'] in row and 'Mbit/s' in row]
+        return seen
+    wait_until('the viewer is on the page', PATIENCE, watched)
+    print('    ' + seen[0].replace('\t', '  '))
+    browser.wait_text('#channels .state', 'playing')
     # The row opens: the address for players is the one that plays.
     browser.click('#channels .row')
+    wait_until('the row is open', PATIENCE, lambda: browser.text('#channels .details'))
     assert browser.text('#channels .address') == url, browser.text('#channels .address')
     # A star, and the television has it among the favourites.
     browser.click('#channels .favourite')
-    wait_until('the star is set', PATIENCE, lambda: '★' in browser.text('#channels .favourite'))
+    browser.wait_text('#channels .favourite', '★')
     with here.at('tv'):
-        server = control_point.find('lan0', seconds=10)
+        server = control_point.find('lan0', seconds=PATIENCE)
         assert [i['title'] for i in server.items('favourites:')] == [name], server.items()
     # A television is there, and is told to play it and to stop.
     tv = test_play.Set(here, name='<b>Set</b>')
     tv.announce()
-    wait_until('the television is on the page', PATIENCE, lambda: '<b>Set</b>' in browser.text('#renderers'))
-    browser.click('#channels .row')
+    browser.wait_text('#renderers', '<b>Set</b>')
     browser.click('#channels .row')  # shut and open: with a button for it now
+    wait_until('the row is shut', PATIENCE, lambda: not browser.text('#channels .details'))
+    browser.click('#channels .row')
     browser.click('#channels .play')
     wait_until('it plays', PATIENCE, lambda: tv.uri == url and 'playing' in browser.text('#renderers'))
     browser.click('#renderers .stop')
@@ -123,21 +164,21 @@ def the_page_shows_and_does_what_it_says(here):
                 .splitlines() if line.startswith('ppsp:'))
     browser.type('#link', 'ppsp:nonsense')
     browser.click('#add button')
-    wait_until('a sentence about the wrong link', 5, lambda: browser.text('#added'))
+    wait_until('a sentence about the wrong link', PATIENCE, lambda: browser.text('#added'))
     print('    ' + browser.text('#added'))
     assert 'added' not in browser.text('#added')
     browser.script('document.getElementById("link").value = ""')
     browser.type('#link', link)
     browser.type('#title', 'Pasted <i>')
     browser.click('#add button')
-    wait_until('the pasted channel is on the page', 5,
-               lambda: 'Pasted <i>' in browser.script(names), every=0.1)
+    wait_until('the pasted channel is on the page', PATIENCE, lambda: 'Pasted <i>' in browser.script(names))
     # It goes again, after a question.
-    browser.script('Array.from(document.querySelectorAll("#channels .row")).find('
-                   'e => e.textContent.includes("Pasted")).click()')
+    wait_until('its row is opened', PATIENCE, lambda: browser.script(
+        'const e = Array.from(document.querySelectorAll("#channels .row")).find('
+        'e => e.textContent.includes("Pasted")); if (e) e.click(); return !!e;'))
     browser.click('#channels .danger')
     browser.call('POST', '/alert/accept')
-    wait_until('it is gone', 5, lambda: 'Pasted <i>' not in browser.script(names), every=0.1)
+    wait_until('it is gone', PATIENCE, lambda: 'Pasted <i>' not in browser.script(names))
     # What was loaded, from where, how large; and nothing ran that should not.
     loaded = browser.script('return performance.getEntriesByType("resource").map('
                             'e => [e.name, e.encodedBodySize])')
