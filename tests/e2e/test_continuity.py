@@ -140,8 +140,8 @@ def an_encoder_with_other_tables(here):
 
 
 if __name__ == '__main__':
-    world.main(__file__, [
+    raise SystemExit(world.main(__file__, [
         a_line_that_was_cut,
         an_origin_that_was_killed,
         an_encoder_with_another_picture,
-        an_encoder_with_other_tables])
+        an_encoder_with_other_tables]))
