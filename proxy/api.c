@@ -357,10 +357,8 @@ proxy_api_limit (const ProxyParts *with, const char *id, GHashTable *query,
   const char *method = soup_server_message_get_method (message);
   bool removes = g_str_equal (method, "DELETE");
   if (!removes && !g_str_equal (method, "PUT")) {
-    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
-                                  "PUT, DELETE");
-    proxy_respond_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED,
-                         "limits are set with PUT, and taken back with DELETE");
+    proxy_respond_not_allowed (message, "PUT, DELETE",
+                               "limits are set with PUT, and taken back with DELETE");
     return;
   }
   if (!proxy_respond_may_change (message))
@@ -384,10 +382,8 @@ proxy_api_favourite (const ProxyParts *with, const char *id, SoupServerMessage *
   const char *method = soup_server_message_get_method (message);
   bool wanted = g_str_equal (method, "PUT");
   if (!wanted && !g_str_equal (method, "DELETE")) {
-    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
-                                  "PUT, DELETE");
-    proxy_respond_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED,
-                         "a favourite is made with PUT, and no more with DELETE");
+    proxy_respond_not_allowed (message, "PUT, DELETE",
+                               "a favourite is made with PUT, and no more with DELETE");
     return;
   }
   if (!proxy_respond_may_change (message))
@@ -513,9 +509,7 @@ proxy_api_renderers (const ProxyParts *with, const char *rest, SoupServerMessage
     if (proxy_respond_reads_only (message, "GET, HEAD"))
       list_renderers (with, message);
   } else if (!g_str_equal (soup_server_message_get_method (message), "POST")) {
-    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
-                                  "POST");
-    proxy_respond_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "televisions are told by POST");
+    proxy_respond_not_allowed (message, "POST", "televisions are told by POST");
   } else if (proxy_respond_may_change (message))
     command_renderer (with, rest + 1, message);
 }

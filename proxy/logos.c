@@ -5,6 +5,7 @@
 #include "proxy/logos.h"
 #include "peer/net/fetch.h"
 #include "proxy/picture.h"
+#include "proxy/respond.h"
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -260,17 +261,12 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
             gpointer data)
 {
   ProxyLogos *self = data;
-  const char *method = soup_server_message_get_method (message);
   const char *name = g_str_has_prefix (path, PATH) ? path + strlen (PATH) : "";
   g_autofree char *id =
       g_str_has_suffix (name, ".jpg") ? g_strndup (name, strlen (name) - strlen (".jpg")) : NULL;
   const ProxyChannel *channel = id ? proxy_catalog_lookup (self->catalog, id) : NULL;
-  if (!g_str_equal (method, "GET") && !g_str_equal (method, "HEAD")) {
-    soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
-                                  "GET, HEAD");
-    soup_server_message_set_status (message, SOUP_STATUS_METHOD_NOT_ALLOWED, NULL);
+  if (!proxy_respond_reads_only (message, "GET, HEAD"))
     return;
-  }
   if (!channel || !channel->logo) {
     soup_server_message_set_status (message, SOUP_STATUS_NOT_FOUND, NULL);
     return;

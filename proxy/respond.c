@@ -66,14 +66,20 @@ proxy_respond_static (SoupServerMessage *message, const char *type, GBytes *byte
     respond_bytes (message, SOUP_STATUS_OK, type, bytes);
 }
 
+void
+proxy_respond_not_allowed (SoupServerMessage *message, const char *allow, const char *text)
+{
+  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow", allow);
+  proxy_respond_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED, text);
+}
+
 bool
 proxy_respond_reads_only (SoupServerMessage *message, const char *allow)
 {
   const char *method = soup_server_message_get_method (message);
   if (g_str_equal (method, "GET") || g_str_equal (method, "HEAD"))
     return true;
-  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow", allow);
-  proxy_respond_error (message, SOUP_STATUS_METHOD_NOT_ALLOWED, "this address does not take that");
+  proxy_respond_not_allowed (message, allow, "this address does not take that");
   return false;
 }
 

@@ -14,6 +14,8 @@ void proxy_respond_error (SoupServerMessage *message, unsigned status, const cha
 /* Bytes that do not change while the program runs; answers 304 to who has them. */
 void proxy_respond_static (SoupServerMessage *message, const char *type, GBytes *bytes);
 
+/* 405; allow: the methods that it takes, as RFC 9110, 15.5.6 wants them told. */
+void proxy_respond_not_allowed (SoupServerMessage *message, const char *allow, const char *text);
 /* GET or HEAD; else answers 405 and returns false. */
 bool proxy_respond_reads_only (SoupServerMessage *message, const char *allow);
 /* May this request change something? Only a page of ours can send it: a header and a media type
