@@ -289,6 +289,17 @@ proxy_guide_xml_feed (ProxyGuideXml *self, const char *bytes, size_t n)
   return !self->bad;
 }
 
+/* All that is known of a channel: the guide has it no more, or we have not. */
+static gboolean
+is_over (gpointer id, gpointer programmes, gpointer from)
+{
+  const GPtrArray *all = programmes;
+  for (guint i = 0; i < all->len; i++)
+    if (((const ProxyProgramme *)all->pdata[i])->stop > *(const int64_t *)from)
+      return FALSE;
+  return TRUE;
+}
+
 void
 proxy_guide_xml_free (ProxyGuideXml *self)
 {
@@ -301,6 +312,7 @@ proxy_guide_xml_free (ProxyGuideXml *self)
     g_ptr_array_sort (value, compare);
     g_hash_table_insert (self->programmes->channels, g_strdup (key), g_ptr_array_ref (value));
   }
+  g_hash_table_foreach_remove (self->programmes->channels, is_over, &self->from);
   g_markup_parse_context_free (self->context);
   g_clear_object (&self->unzip);
   g_hash_table_unref (self->aliases);

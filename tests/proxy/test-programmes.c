@@ -193,12 +193,39 @@ test_bad (void)
   g_assert_false (read_guide (&world, "\x1f\x8bnot so", 8, 8));
   for (size_t cut = 0; cut < sizeof guide; cut += 7) /* what was whole is kept */
     g_assert_true (read_guide (&world, guide, cut, 64));
-  /* A bomb of gzip: 300 MB of nothing in 300 kB. */
+  /* A bomb of gzip: 16 MB without a tag in 16 kB. */
   g_autofree char *nothing = g_strnfill (16 << 20, ' ');
   g_autoptr (GBytes) part = zip (nothing, 16 << 20);
   gsize n;
   const char *bytes = g_bytes_get_data (part, &n);
   g_assert_false (read_guide (&world, bytes, n, 65536));
+  world_clear (&world);
+}
+
+/* A channel that no guide names any more is forgotten, and of one not more is kept than a day has. */
+static void
+test_bounds (void)
+{
+  World world;
+  world_init (&world);
+  g_assert_true (read_guide (&world, guide, sizeof guide - 1, 100));
+  world.now = NOON + 3 * 86400;
+  g_assert_true (read_guide (&world, "<tv></tv>", 9, 9));
+  world.now = NOON;
+  check (&world, "ard.de", NULL, NULL);
+  g_autoptr (GString) all = g_string_new ("<tv>");
+  for (unsigned i = 0; i < 200; i++)
+    g_string_append_printf (all,
+                            "<programme start=\"20261121%02u%02u\" stop=\"20261121%02u%02u\" "
+                            "channel=\"ARD.de\"><title>%u</title></programme>",
+                            12 + i / 60, i % 60, 12 + (i + 1) / 60, (i + 1) % 60, i);
+  g_string_append (all, "</tv>");
+  g_assert_true (read_guide (&world, all->str, all->len, 4096));
+  check (&world, "ard.de", "0", "1");
+  world.now = NOON + 94 * 60;
+  check (&world, "ard.de", "94", "95");
+  world.now = NOON + 96 * 60;
+  check (&world, "ard.de", NULL, NULL);
   world_clear (&world);
 }
 
@@ -238,6 +265,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/programmes/times-with-zones", test_times);
   g_test_add_func ("/proxy/programmes/compressed", test_zipped);
   g_test_add_func ("/proxy/programmes/bad-guides", test_bad);
+  g_test_add_func ("/proxy/programmes/bounds", test_bounds);
   g_test_add_func ("/proxy/programmes/guides-are-fetched", test_follow);
   return g_test_run ();
 }
