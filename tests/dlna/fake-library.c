@@ -293,6 +293,16 @@ fake_library_streams (FakeLibrary *self)
 }
 
 unsigned
+fake_library_taken (FakeLibrary *self)
+{
+  guint least = self->pushed->len;
+
+  for (guint i = 0; i < self->streams->len; i++)
+    least = MIN (least, ((FakeStream *)g_ptr_array_index (self->streams, i))->cursor);
+  return least;
+}
+
+unsigned
 fake_library_cancelled (FakeLibrary *self)
 {
   return self->cancelled;

@@ -29,6 +29,8 @@ void fake_library_set_break (FakeLibrary *self, int64_t bytes);
 
 unsigned fake_library_opened (FakeLibrary *self);
 unsigned fake_library_streams (FakeLibrary *self); /* alive now */
+/* Of what was pushed, how many pieces the one that is slowest of these has taken. */
+unsigned fake_library_taken (FakeLibrary *self);
 unsigned fake_library_cancelled (FakeLibrary *self);
 /* The position of the last open; its viewer is a copy. */
 const DlnaPosition *fake_library_position (FakeLibrary *self);
