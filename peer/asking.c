@@ -240,6 +240,15 @@ peer_swarm_sound_out (PeerSwarm *self, PeerChannel *channel)
   }
 }
 
+static bool
+is_asked (const PeerSwarm *self, uint64_t chunk)
+{
+  for (guint i = 0; i < self->channels->len; i++)
+    if (peer_channel_has_ask (g_ptr_array_index (self->channels, i), chunk))
+      return true;
+  return false;
+}
+
 /* Asks that were not answered in time go to somebody else, or are said again: the REQUEST may have
  * been lost. Who answers nothing at all is slow, and is left alone for a while (12.6.2, HAVE.1). */
 static void
@@ -251,7 +260,8 @@ expire_asks (PeerSwarm *self, PeerChannel *channel)
   int64_t now = may_be_gone (self, channel) ? PEER_NEVER : core->now;
   while (peer_channel_expired_ask (channel, now, &chunk)) {
     PeerRange run = {chunk, chunk + 1};
-    peer_chunks_remove (self->requested, run);
+    if (!is_asked (self, chunk)) /* it may have been asked for twice */
+      peer_chunks_remove (self->requested, run);
     g_array_append_val (channel->to_cancel, run);
     any = true;
   }
