@@ -60,14 +60,6 @@ clamped_node (uint64_t first, uint64_t width)
 }
 
 PeerRange
-peer_range_parent (PeerRange node)
-{
-  uint64_t width = peer_range_size (node) << 1;
-
-  return clamped_node (width == 0 ? 0 : node.first & ~(width - 1), width);
-}
-
-PeerRange
 peer_range_sibling (PeerRange node)
 {
   uint64_t width = peer_range_size (node);

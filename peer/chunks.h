@@ -38,8 +38,6 @@ PeerRange peer_range_intersection (PeerRange a, PeerRange b);
 
 /* Is it the range of a node of a binary tree: a power of two wide and aligned to its width? */
 bool peer_range_is_node (PeerRange self);
-/* The parent node and the sibling of a node. */
-PeerRange peer_range_parent (PeerRange node);
 PeerRange peer_range_sibling (PeerRange node);
 /* Height above the leaves: log2 of the width of a node. */
 unsigned peer_range_height (PeerRange node);

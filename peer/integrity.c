@@ -89,14 +89,6 @@ node_at (unsigned height, uint64_t chunk)
   return (PeerRange){first, first + (UINT64_C (1) << height)};
 }
 
-static PeerRange
-next_to (PeerRange node)
-{
-  uint64_t width = peer_range_size (node);
-  uint64_t first = node.first ^ width;
-  return (PeerRange){first, first + width};
-}
-
 /* Of the lowest node that covers n chunks, from the left edge on. */
 static unsigned
 tree_height (uint64_t n_chunks)
@@ -270,7 +262,7 @@ plan_climb (const PeerIntegrity *self, const PeerPendingHashes *pending, uint64_
       return false;
     PeerHash *uncle = &out->uncles[height];
     out->path[height].chunks = node;
-    uncle->chunks = next_to (node);
+    uncle->chunks = peer_range_sibling (node);
     if (read_node (self, uncle->chunks, uncle->hash))
       continue;
     const uint8_t *hash = peer_pending_hashes_find (pending, uncle->chunks);
@@ -481,7 +473,7 @@ peer_integrity_lacks (const PeerIntegrity *self, uint64_t chunk, PeerRange out[P
   for (unsigned height = 0; height < top; height++) {
     if (read_node (self, node_at (height, chunk), hash))
       break;
-    PeerRange uncle = next_to (node_at (height, chunk));
+    PeerRange uncle = peer_range_sibling (node_at (height, chunk));
     if (!read_node (self, uncle, hash))
       out[n++] = uncle;
   }
@@ -662,7 +654,7 @@ peer_integrity_proof (const PeerIntegrity *self, uint64_t chunk, const PeerChunk
     stop++;
   /* Section 5.4: heights descending. */
   for (unsigned height = stop; height-- > 0;)
-    if (!put_node (self, next_to (node_at (height, chunk)), &out[n++]))
+    if (!put_node (self, peer_range_sibling (node_at (height, chunk)), &out[n++]))
       return -1;
   return n;
 }
