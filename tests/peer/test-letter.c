@@ -354,6 +354,41 @@ test_given_up (void)
 }
 
 static void
+say_seven_without_hashes (Net *net)
+{
+  uint8_t bytes[CHUNK];
+  chunk_bytes (7, bytes);
+  PeerMessage data = of (PEER_MESSAGE_DATA, 7, 8);
+  data.bytes = (PeerReader){bytes, sizeof bytes};
+  put (net, NULL, &data, 1);
+  net_run (net, net->now + DELAY + 1);
+}
+
+/* 5.3: it waits for its hashes, but not for long, and is asked for once more; not again, as long as there
+ * may be others who send them. */
+static void
+test_held (void)
+{
+  Net net;
+  Film film;
+  ask_for_seven (&net, &film);
+  const PeerCounters *counters = peer_engine_counters (net.engines[0]);
+  for (unsigned i = 1; i <= 2; i++) {
+    say_seven_without_hashes (&net);
+    net_run (&net, net.now + 59000);
+    g_assert_cmpuint (counters->chunks_unproven, ==, i - 1);
+    net_run (&net, net.now + 100000);
+    g_assert_cmpuint (counters->chunks_unproven, ==, i);
+    g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 2);
+  }
+  net_run (&net, net.now + 120000); /* 200 ms after the second time */
+  g_assert_cmpuint (count (PEER_MESSAGE_REQUEST), ==, 3);
+  g_assert_cmpuint (count (PEER_MESSAGE_ACK), ==, 0);
+  film_clear (&film);
+  scene_end (&net);
+}
+
+static void
 test_came_from_elsewhere (void)
 {
   Net net;
@@ -828,6 +863,7 @@ main (int argc, char **argv)
   ADD ("messages-are-taken-in-their-order", test_order);
   ADD ("have-cancels-requests", test_have_cancels);
   ADD ("what-is-given-up-is-cancelled", test_given_up);
+  ADD ("what-waits-in-vain-for-hashes-is-asked-for-once-more", test_held);
   ADD ("what-came-from-elsewhere-is-cancelled", test_came_from_elsewhere);
   ADD ("what-follows-an-invalid-message-is-discarded", test_invalid);
   ADD ("invalid-first-datagram-is-not-answered", test_invalid_first);
