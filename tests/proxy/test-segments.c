@@ -124,7 +124,10 @@ test_window_slides (void)
 {
   World world;
   world_init (&world, 8 << 20);
-  make_gops (&world, 61);
+  make_gops (&world, 19); /* nine segments, of which the oldest third is named to nobody new */
+  g_autoptr (GString) few = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (few->str, "#EXT-X-MEDIA-SEQUENCE:1003\n"));
+  make_gops (&world, 42);
   guint n = proxy_segments_count (world.segments);
   g_assert_cmpuint (n, ==, 30);
   g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
@@ -132,6 +135,21 @@ test_window_slides (void)
   g_assert_null (strstr (list->str, "one/1019.ts"));
   g_assert_nonnull (strstr (list->str, "one/1029.ts"));
   assert_segment (&world, 1000, key (&world, 0), key (&world, 2));
+  world_clear (&world);
+}
+
+/* However large the ring is. */
+static void
+test_no_more_than_a_number (void)
+{
+  World world;
+  world_init (&world, 64 << 20);
+  make_gops (&world, 201);
+  guint n = proxy_segments_count (world.segments);
+  g_assert_cmpuint (n, >=, 60);
+  g_assert_cmpuint (n, <=, 64);
+  g_assert_null (proxy_segments_read (world.segments, 1000));
+  assert_segment (&world, 1099, key (&world, 198), key (&world, 200));
   world_clear (&world);
 }
 
@@ -371,6 +389,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/segments/cut-at-key-frames", test_cut_at_key_frames);
   g_test_add_func ("/proxy/segments/window-slides", test_window_slides);
+  g_test_add_func ("/proxy/segments/no-more-than-a-number", test_no_more_than_a_number);
   g_test_add_func ("/proxy/segments/what-left-the-ring-is-gone", test_what_left_the_ring_is_gone);
   g_test_add_func ("/proxy/segments/gap-is-a-discontinuity", test_gap_is_a_discontinuity);
   g_test_add_func ("/proxy/segments/clock-that-jumps-is-a-discontinuity",
