@@ -42,6 +42,22 @@ test_silence (void)
   g_assert_true (go_on (&world, 1000000, 0, 0, world.now));
 }
 
+/* One that gives a reader something to do for most of the time. */
+static void
+test_short_waits (void)
+{
+  World world;
+  world_init (&world);
+  for (unsigned i = 0; i < 100; i++) {
+    g_assert_false (go_on (&world, STEP, 100000, 0, -1));
+    g_assert_false (go_on (&world, 2 * STEP, 100000, 0, 0));
+  }
+  bool late = false;
+  for (unsigned i = 0; i < 100 && !late; i++)
+    late = go_on (&world, 2 * STEP, 100000, 0, -1) || go_on (&world, STEP, 100000, 0, 0);
+  g_assert_true (late);
+}
+
 static void
 test_nobody_waits (void)
 {
@@ -98,6 +114,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/late/a-silent-swarm-is-late", test_silence);
+  g_test_add_func ("/proxy/late/short-waits-are-none", test_short_waits);
   g_test_add_func ("/proxy/late/nothing-is-late-for-nobody", test_nobody_waits);
   g_test_add_func ("/proxy/late/a-greedy-reader-is-served-by-a-fast-swarm", test_greed);
   g_test_add_func ("/proxy/late/one-chunk-that-does-not-come-is-late", test_stuck);
