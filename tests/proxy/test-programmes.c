@@ -239,12 +239,15 @@ test_follow (void)
   g_autofree char *uri = g_filename_to_uri (path, NULL, NULL);
   g_autofree char *two = g_strconcat ("nonsense, ", uri, NULL);
   g_assert_true (g_file_set_contents (path, guide, -1, NULL));
-  /* A list of elsewhere cannot name a file. */
-  proxy_programmes_follow (world.programmes, "https://lists.example/a.m3u", uri);
-  for (int i = 0; i < 100; i++)
-    g_main_context_iteration (NULL, FALSE);
-  check (&world, "ard.de", NULL, NULL);
-  proxy_programmes_follow (world.programmes, "https://lists.example/a.m3u", NULL);
+  add (&world, "Three", NULL);
+  static const char secret[] =
+      "<tv><programme start=\"20261121113000\" stop=\"20261121123000\" channel=\"Three\">"
+      "<title>Secret</title></programme></tv>";
+  g_autofree char *secret_path = g_build_filename (folder, "secret.xml", NULL);
+  g_autofree char *secret_uri = g_filename_to_uri (secret_path, NULL, NULL);
+  g_assert_true (g_file_set_contents (secret_path, secret, -1, NULL));
+  /* A list of elsewhere cannot name a file. Guides are fetched one after the other. */
+  proxy_programmes_follow (world.programmes, "https://lists.example/a.m3u", secret_uri);
   proxy_programmes_follow (world.programmes, "file:///lists/a.m3u", two);
   const ProxyProgramme *now = NULL, *next;
   while (!now) {
@@ -252,6 +255,7 @@ test_follow (void)
     proxy_programmes_now (world.programmes, "ard.de", &now, &next);
   }
   check (&world, "ard.de", "Tagesschau & Wetter", "Film");
+  check (&world, "three", NULL, NULL);
   scratch_free (folder);
   world_clear (&world);
 }
