@@ -163,6 +163,26 @@ test_long_lists (void)
   sip_wire_clear (&wire);
 }
 
+/* What the registry has forgotten, as others may end it there, is no dialog any more (RFC 5057, 5.1). */
+static void
+test_forgotten (void)
+{
+  SipWire wire;
+  sip_wire_init (&wire, NULL, NULL);
+  g_autofree char *tag = sip_wire_join (&wire, "ann", 7574, SWARM, "LEECH");
+  g_autoptr (TrackerRequest) request = tracker_request_new (TRACKER_REQUEST_CONNECT, "t1", "ann");
+  PeerAddress from = {.port = 0};
+  g_assert_true (peer_address_parse ("127.0.0.1:9999", &from));
+  tracker_request_add_swarm (request, SWARM)->action = TRACKER_ACTION_LEAVE;
+  tracker_response_free (
+      tracker_registry_answer (wire.registry, g_get_monotonic_time (), request, &from));
+  g_assert_cmpuint (registered (&wire), ==, 0);
+  g_assert_cmpuint (stats_of (&wire).dialogs, ==, 1);
+  g_free (ask_in_dialog (&wire, "481", "INFO", "ann", tag, 2, ""));
+  g_assert_cmpuint (stats_of (&wire).dialogs, ==, 0);
+  sip_wire_clear (&wire);
+}
+
 /* --- REGISTER ------------------------------------------------------------------------------------ */
 
 static void
@@ -333,14 +353,24 @@ some_bytes (void *data, uint8_t *out, size_t n)
   }
 }
 
+static unsigned n_wrong;
+
+static void
+count_wrong (void *data, const PeerAddress *from)
+{
+  n_wrong += peer_address_is_loopback (from);
+}
+
 static void
 test_challenge (void)
 {
+  NetSipServerOptions limits = {.wrong = count_wrong};
   static const char *const users[] = {"ann", "eve", NULL};
   static const char contact[] = "Contact: <sip:a@127.0.0.1:@P>\n";
   g_autofree char *accounts = accounts_of (users, true, true);
   SipWire wire;
-  sip_wire_init (&wire, NULL, accounts);
+  n_wrong = 0;
+  sip_wire_init (&wire, &limits, accounts);
   g_autoptr (TrackerDigestClient) ann =
       tracker_digest_client_new ("ann", "right", some_bytes, NULL);
   g_autofree char *bare = sip_wire_request ("REGISTER", TRACKER, "p1", "", "c1", 1, contact);
@@ -382,6 +412,7 @@ test_challenge (void)
   g_autofree char *refused = sip_wire_ask (&wire, "401", guessed);
   g_assert_null (strstr (refused, "stale=true"));
   g_assert_cmpuint (stats_of (&wire).wrong, ==, 1);
+  g_assert_cmpuint (n_wrong, ==, 1);
   g_assert_cmpuint (stats_of (&wire).challenged, ==, 4);
   sip_wire_clear (&wire);
 }
@@ -430,6 +461,13 @@ test_strangers_in_dialogs (void)
   g_free (ask_in_dialog (&wire, "481", "BYE", "ann", "", 9, ""));
   g_autofree char *call = sip_wire_request ("BYE", TARGET, "ann", tag, "another-call", 9, "");
   g_free (sip_wire_ask (&wire, "481", call));
+  /* Both tags and the Call-ID name a dialog (RFC 3261, 12): with one of them wrong it is none. */
+  static const char *const parts[] = {"From: <sip:ann@127.0.0.1>;tag=d-", "Call-ID: d-"};
+  for (unsigned i = 0; i < G_N_ELEMENTS (parts); i++) {
+    g_autofree char *other = in_dialog ("BYE", "ann", tag, 10 + i, "");
+    strstr (other, parts[i])[strlen (parts[i]) - 1] = 'x';
+    g_free (sip_wire_ask (&wire, "481", other));
+  }
   g_assert_cmpuint (stats_of (&wire).dialogs, ==, 2);
   /* Nobody registers somebody else (RFC 3261, 10.2). */
   g_autofree char *third =
@@ -569,6 +607,95 @@ test_many_peers (void)
   sip_wire_clear (&wire);
 }
 
+/* What a peer says of itself has a size, and what is remembered of it a number. */
+static void
+test_sizes (void)
+{
+  static const char contact[] = "Contact: <sip:a@127.0.0.1:@P>\n";
+  static const char address[] = "PPSP-Addr: 127.0.0.1:7574;prio=1\n";
+  g_autofree char *name = g_strnfill (257, 'x');
+  g_autofree char *far = g_strdup_printf ("Contact: <sip:%s@127.0.0.1:@P>\n", name);
+  GString *many = g_string_new (contact);
+  for (unsigned i = 0; i < 8; i++)
+    g_string_append (many, address);
+  g_autofree char *eight = g_string_free (many, FALSE);
+  g_autofree char *nine = g_strconcat (eight, address, NULL);
+  g_autofree char *star = g_strconcat ("Contact: *\n", contact, "Expires: 0\n", NULL);
+  const struct {
+    const char *status, *call_id, *headers;
+  } rows[] = {{"400", "c1", far},
+              {"400", "c2", nine},
+              {"400", name, contact},
+              {"200", name + 1, contact},
+              {"200", "c3", eight},
+              {"400", "c4", star},
+              {"400", "c5", "Contact: *\nExpires: 1\n"}};
+  SipWire wire;
+  sip_wire_init (&wire, NULL, NULL);
+  for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *request =
+        sip_wire_request ("REGISTER", TRACKER, "ann", "", rows[i].call_id, i + 1, rows[i].headers);
+    g_free (sip_wire_ask (&wire, rows[i].status, request));
+    g_assert_cmpuint (stats_of (&wire).peers, ==, i < 3 ? 0 : 1);
+  }
+  sip_wire_clear (&wire);
+}
+
+static void
+test_few_are_remembered (void)
+{
+  NetSipServerOptions limits = {.max_answers = 2};
+  static const char *const users[] = {"ann", "bob", "cat"};
+  SipWire wire;
+  char *bytes[G_N_ELEMENTS (users)];
+  sip_wire_init (&wire, &limits, NULL);
+  for (unsigned i = 0; i < G_N_ELEMENTS (users); i++) {
+    g_autofree char *request = sip_wire_request ("REGISTER", TRACKER, users[i], "", users[i], 1,
+                                                 "Contact: <sip:a@127.0.0.1:@P>\n");
+    bytes[i] = sip_wire_text (&wire, request);
+    sip_wire_send (&wire, bytes[i], -1);
+    g_free (sip_wire_receive (&wire));
+  }
+  for (unsigned i = 0; i < G_N_ELEMENTS (users); i++) { /* the first is forgotten: 10.3, step 7 */
+    sip_wire_send (&wire, bytes[i], -1);
+    g_autofree char *again = sip_wire_receive (&wire);
+    g_assert_true (g_str_has_prefix (again, i == 0 ? "SIP/2.0 500" : "SIP/2.0 200"));
+    g_assert_cmpuint (stats_of (&wire).repeated, ==, i);
+    g_free (bytes[i]);
+  }
+  sip_wire_clear (&wire);
+}
+
+/* --- who is over the tracker's limits -------------------------------------------------------------- */
+
+static unsigned n_asked;
+
+static bool
+admit_two (void *data, const PeerAddress *from)
+{
+  g_assert_true (peer_address_is_loopback (from));
+  return ++n_asked <= 2;
+}
+
+static void
+test_not_admitted (void)
+{
+  NetSipServerOptions limits = {.admit = admit_two};
+  SipWire wire;
+  n_asked = 0;
+  sip_wire_init (&wire, &limits, NULL);
+  for (unsigned i = 0; i < 4; i++) {
+    g_autofree char *user = g_strdup_printf ("p%u", i);
+    g_autofree char *request = sip_wire_request ("REGISTER", TRACKER, user, "", user, 1,
+                                                 "Contact: <sip:a@127.0.0.1:@P>\n");
+    g_free (sip_wire_ask (&wire, i < 2 ? "200" : "503", request));
+  }
+  g_assert_cmpuint (n_asked, ==, 4);
+  g_assert_cmpuint (stats_of (&wire).peers, ==, 2);
+  g_assert_cmpuint (stats_of (&wire).refused, ==, 2);
+  sip_wire_clear (&wire);
+}
+
 /* INVITEs whose ACK never comes hold no more than their number; who has joined goes on as ever. */
 static void
 test_half_open_joins (void)
@@ -687,6 +814,14 @@ test_registrations_end (void)
   g_assert_null (net_sip_peers_add (peers, "c", &home));
   NetSipPeer *c = net_sip_peers_add (peers, "a", &away); /* the same name elsewhere is another */
   g_assert_true (net_sip_peers_find (peers, "a", &away) == c);
+  PeerAddress near = away, far = away;
+  near.ip[15] = 2; /* in the /64 of away */
+  far.ip[7] = 1;
+  g_assert_nonnull (net_sip_peers_add (peers, "b", &near));
+  g_assert_null (net_sip_peers_add (peers, "c", &near));
+  g_assert_nonnull (net_sip_peers_add (peers, "c", &far));
+  net_sip_peers_remove (peers, net_sip_peers_find (peers, "b", &near));
+  net_sip_peers_remove (peers, net_sip_peers_find (peers, "c", &far));
   net_sip_peers_prolong (peers, a, 60, now);
   net_sip_peers_prolong (peers, b, 180, now);
   net_sip_peers_prolong (peers, c, 60, now);
@@ -721,6 +856,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/sip/a-peer-s-life", test_life);
   g_test_add_func ("/net/sip/peers-by-http-and-sip-see-each-other", test_http_and_sip);
   g_test_add_func ("/net/sip/long-lists-are-cut-evenly", test_long_lists);
+  g_test_add_func ("/net/sip/who-is-forgotten-has-no-dialog", test_forgotten);
   g_test_add_func ("/net/sip/registrations", test_registrations);
   g_test_add_func ("/net/sip/old-requests-are-refused", test_old_requests_are_refused);
   g_test_add_func ("/net/sip/a-repetition-does-nothing", test_repetition);
@@ -734,6 +870,9 @@ main (int argc, char **argv)
   g_test_add_func ("/net/sip/a-200-comes-again-until-its-ack", test_200_comes_again);
   g_test_add_func ("/net/sip/invited-again", test_invited_again);
   g_test_add_func ("/net/sip/peers-are-bounded", test_many_peers);
+  g_test_add_func ("/net/sip/sizes-are-bounded", test_sizes);
+  g_test_add_func ("/net/sip/what-is-remembered-is-bounded", test_few_are_remembered);
+  g_test_add_func ("/net/sip/who-is-not-admitted-is-told", test_not_admitted);
   g_test_add_func ("/net/sip/half-open-joins-are-bounded", test_half_open_joins);
   g_test_add_func ("/net/sip/a-flood-leaves-nothing", test_flood_leaves_nothing);
   g_test_add_func ("/net/sip/big-bodies-are-refused", test_big_bodies);
