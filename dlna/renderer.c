@@ -731,6 +731,8 @@ dlna_renderer_status (const DlnaRenderer *self, DlnaRendererStatus *out)
                               .name = self->name != NULL ? self->name : self->udn,
                               .model = self->model,
                               .ip = self->ip,
+                              .location = self->location,
+                              .here = self->here,
                               .state = self->state,
                               .item_id = self->wish,
                               .error = self->error,

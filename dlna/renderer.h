@@ -45,6 +45,7 @@ unsigned dlna_renderer_event (DlnaRenderer *self, const char *ip, const char *si
 
 typedef struct {
   const char *udn, *name, *model, *ip;
+  const char *location, *here; /* as it was heard of; NULL = not yet */
   DlnaRendererState state;
   const char *item_id; /* that we have it play, or are about to; NULL = none */
   const char *error;   /* why it does not, in a sentence; NULL = all is well */

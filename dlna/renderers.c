@@ -76,12 +76,24 @@ make_room (DlnaRenderers *self)
   return oldest != NULL && g_ptr_array_remove (self->renderers, oldest);
 }
 
+static bool
+is_address_of_ours (const DlnaRenderers *self, const char *ip)
+{
+  for (guint i = 0; i < self->watches->len; i++) {
+    const Watch *watch = self->watches->pdata[i];
+    if (watch->discovery != NULL && strcmp (dlna_discovery_link (watch->discovery)->ip, ip) == 0)
+      return true;
+  }
+  return false;
+}
+
 static void
 on_found (const char *udn, const char *location, const char *ip, gpointer data)
 {
   Watch *watch = data;
   DlnaRenderers *self = watch->renderers;
   DlnaRenderer *renderer = find (self, udn);
+  DlnaRendererStatus status;
 
   if (renderer == NULL && location != NULL && make_room (self)) {
     renderer = dlna_renderer_new (&self->house, udn);
@@ -89,13 +101,15 @@ on_found (const char *udn, const char *location, const char *ip, gpointer data)
   }
   if (renderer == NULL)
     return;
-  if (location == NULL) {
-    DlnaRendererStatus status;
-    dlna_renderer_status (renderer, &status);
-    if (g_strcmp0 (status.ip, ip) == 0) /* nobody says goodbye for another */
-      dlna_renderer_gone (renderer);
-  } else {
-    dlna_renderer_seen (renderer, location, ip, dlna_discovery_link (watch->discovery)->ip);
+  dlna_renderer_status (renderer, &status);
+  if (location != NULL) {
+    /* Two interfaces of one network both hear it: it keeps the address of ours that it knows. */
+    bool known =
+        g_strcmp0 (status.location, location) == 0 && is_address_of_ours (self, status.here);
+    dlna_renderer_seen (renderer, location, ip,
+                        known ? status.here : dlna_discovery_link (watch->discovery)->ip);
+  } else if (g_strcmp0 (status.ip, ip) == 0) { /* nobody says goodbye for another */
+    dlna_renderer_gone (renderer);
   }
 }
 

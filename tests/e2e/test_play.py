@@ -57,11 +57,11 @@ def watched(here, address):
     return sum(v['bytes'] for v in status['viewers'] if v['viewer'].startswith(address + ' '))
 
 
-def home(here):
+def home(here, *more):
     here.build_network()
     here.tracker()
     here.origin('--channel', 'one=Channel One', '--channel', 'two=Channel & <Two>')
-    here.gateway()
+    here.gateway(*more)
     media.Encoder(here, 'one')
     media.Encoder(here, 'two')
     here.wait_channels(2)
@@ -121,6 +121,7 @@ class Set:
         self.here, self.at, self.name, self.sinks = here, at, name, sinks
         self.calls, self.uri, self.metadata, self.state = [], '', '', 'STOPPED'
         self.refuse_play, self.refuse_set, self.locked = 0, [], False
+        self.described = 0
         self.callback = self.sid = None
         owner = self
 
@@ -139,6 +140,7 @@ class Set:
                 self.wfile.write(body)
 
             def do_GET(self):
+                owner.described += 1
                 self.answer(200, owner.description().encode())
 
             def do_SUBSCRIBE(self):
@@ -276,6 +278,42 @@ def a_stubborn_set_plays_in_the_end(here):
     assert tv.uri.endswith('/media/one.ts'), tv.uri
 
 
+def a_set_that_two_interfaces_hear_plays_on(here):
+    """Cable and Wi-Fi of one network: what is heard on the second is not another set, or a move of it."""
+    home(here, '--interface', 'lan1')
+    with here.at('tv'):
+        group = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    here.closers.append(group.close)
+    group.bind(GROUP)
+    group.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                     socket.inet_aton(GROUP[0]) + socket.inet_aton(LAN['tv']))
+    group.settimeout(PATIENCE)
+    second = '192.168.77.9'
+    here.ip('-n', here.names['lan'], 'link', 'add', 'gw1', 'type', 'veth', 'peer', 'name', 'lan1',
+            'netns', here.names['gw'])
+    here.ip('-n', here.names['lan'], 'link', 'set', 'gw1', 'master', 'br0', 'up')
+    here.ip('-n', here.names['gw'], 'addr', 'add', f'{second}/24', 'brd', '+', 'dev', 'lan1')
+    here.ip('-n', here.names['gw'], 'link', 'set', 'lan1', 'up')
+    while True:  # it looks for televisions there too
+        packet, sender = group.recvfrom(4096)
+        if sender[0] == second and packet.startswith(b'M-SEARCH') and RENDERER.encode() in packet:
+            break
+    tv = Set(here)
+    tv.announce()
+    state_is(here, 'Stubborn', 'stopped')
+    tell(here, tv.UDN, 'play', channel='one')
+    state_is(here, 'Stubborn', 'playing', channel='one')
+    for _ in range(3):
+        tv.announce()
+    # Who speaks after it is known: so all that it said was heard.
+    late = Set(here, at='tv2', name='Late')
+    late.UDN = 'uuid:late'
+    late.announce()
+    state_is(here, 'Late', 'stopped')
+    assert renderer(here, 'Stubborn')['state'] == 'playing', renderer(here, 'Stubborn')
+    assert tv.described == 1 and tv.calls.count('SetAVTransportURI') == 1, (tv.described, tv.calls)
+
+
 def what_a_set_cannot_do_is_said(here):
     home(here)
     tv = Set(here, name='Radio', sinks='http-get:*:audio/mpeg:*,http-get:*:audio/L16:*')
@@ -333,4 +371,5 @@ if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
         a_renderer_of_others_plays_and_is_followed,
         a_stubborn_set_plays_in_the_end,
+        a_set_that_two_interfaces_hear_plays_on,
         what_a_set_cannot_do_is_said]))
