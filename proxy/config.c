@@ -5,6 +5,7 @@
  * for the reader's eye; the key alone counts. */
 #include "proxy/config.h"
 #include "peer/net/options.h"
+#include "peer/net/tracker.h"
 #include "proxy/warm.h"
 #include <stdio.h>
 #include <string.h>
@@ -293,16 +294,17 @@ default_state (void)
 }
 
 static bool
-check_uris (const char *option, char **uris, const char *const *schemes, GError **error)
+check_lists (char **uris, GError **error)
 {
+  static const char *const schemes[] = {"http", "https", "file", NULL};
   for (size_t i = 0; uris[i]; i++) {
     g_autofree char *scheme = g_uri_parse_scheme (uris[i]);
     if (scheme && g_strv_contains (schemes, scheme))
       continue;
-    g_autofree char *known = g_strjoinv (":, ", (char **)schemes);
     g_set_error (error, PROXY_ERROR, PROXY_ERROR_BAD_OPTION,
-                 "--%s %s: no address that we can use; it begins with one of %s:", option, uris[i],
-                 known);
+                 "--channels %s: no address that we can use; it begins with one of http:, https:, "
+                 "file:",
+                 uris[i]);
     return false;
   }
   return true;
@@ -311,15 +313,15 @@ check_uris (const char *option, char **uris, const char *const *schemes, GError 
 static bool
 check (const ProxyConfig *config, GError **error)
 {
-  static const char *const list_schemes[] = {"http", "https", "file", NULL};
-  static const char *const tracker_schemes[] = {"http", "https", NULL};
   if (config->memory < 1024 * 1024 || config->memory > 1024 * 1024 * 1024) {
     g_set_error (error, PROXY_ERROR, PROXY_ERROR_BAD_OPTION,
                  "--memory: from 1M to 1G, 12M is usual");
     return false;
   }
-  return check_uris ("channels", config->channels, list_schemes, error) &&
-         check_uris ("tracker", config->trackers, tracker_schemes, error);
+  for (size_t i = 0; config->trackers[i]; i++)
+    if (!net_tracker_check (config->trackers[i], config->allow_plain_tracker, error))
+      return false;
+  return check_lists (config->channels, error);
 }
 
 ProxyConfigResult

@@ -87,6 +87,25 @@ test_file (void)
   scratch_free (folder);
 }
 
+/* What a link may name, the option may: by HTTP and by SIP, in the plain on private addresses. */
+static void
+test_trackers (void)
+{
+  static const char *const trackers[] = {"https://t.example:7846/", "http://10.0.0.1:7846/",
+                                         "sips:t.example:5061", "sip:10.0.0.1:5060;transport=tcp"};
+  for (size_t i = 0; i < G_N_ELEMENTS (trackers); i++) {
+    g_auto (ProxyConfig) config = {0};
+    g_autoptr (GError) error = NULL;
+    ProxyConfigResult result = READ (&config, &error, "--tracker", trackers[i]);
+    if (error && strstr (error->message, "this build has no SIP"))
+      g_assert_cmpint (trackers[i][0], ==, 's');
+    else {
+      g_assert_no_error (error);
+      g_assert_cmpint (result, ==, PROXY_CONFIG_RUN);
+    }
+  }
+}
+
 /* Each mistake gives one line that names it. */
 static void
 test_mistakes (void)
@@ -104,6 +123,7 @@ test_mistakes (void)
       {"--channels", "gopher://x/", "gopher://x/"},
       {"--channels", "list.m3u", "list.m3u"},
       {"--tracker", "udp://x/", "udp://x/"},
+      {"--tracker", "http://8.8.8.8/", "--allow-plain-tracker"},
       {"--config", "/nowhere/proxy.conf", "/nowhere/proxy.conf"},
       {"--peer", "", "--peer"},
   };
@@ -146,6 +166,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/config/defaults-are-the-contract", test_defaults);
   g_test_add_func ("/proxy/config/reads-all-options", test_options);
   g_test_add_func ("/proxy/config/command-line-wins-over-file", test_file);
+  g_test_add_func ("/proxy/config/trackers-by-http-and-sip", test_trackers);
   g_test_add_func ("/proxy/config/mistakes-are-named", test_mistakes);
   g_test_add_func ("/proxy/config/mistakes-in-the-file-are-named", test_file_mistakes);
   return g_test_run ();
