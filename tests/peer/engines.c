@@ -269,6 +269,30 @@ put_handshake (PeerWriter *writer, uint32_t channel, const PeerOptions *options)
   g_assert_true (peer_wire_write (writer, NULL, &message));
 }
 
+void
+put_munro (PeerWriter *writer, const PeerContent *content, PeerIntegrity *source, PeerKey *key,
+           int64_t now)
+{
+  uint8_t bytes[CHUNK];
+  PeerMunro munro;
+  PeerWireFormat format = peer_wire_format (content);
+  for (uint32_t i = 0; i < content->chunks_per_signature; i++) {
+    chunk_bytes (i, bytes);
+    peer_integrity_append (source, bytes, CHUNK);
+  }
+  g_assert_true (peer_integrity_sign (source, key, peer_ntp_from_us (WALL + now)));
+  g_assert_true (peer_integrity_newest_munro (source, &munro));
+  PeerMessage hash = {.type = PEER_MESSAGE_INTEGRITY,
+                      .chunks = munro.chunks,
+                      .bytes = {munro.hash, format.hash_size}};
+  PeerMessage signature = {.type = PEER_MESSAGE_SIGNED_INTEGRITY,
+                           .chunks = munro.chunks,
+                           .time = munro.time,
+                           .bytes = {munro.signature, munro.signature_size}};
+  g_assert_true (peer_wire_write (writer, &format, &hash));
+  g_assert_true (peer_wire_write (writer, &format, &signature));
+}
+
 uint32_t
 channel_of (const Net *net, unsigned from, unsigned to)
 {

@@ -76,6 +76,9 @@ PeerSwarm *go_live (Net *net, unsigned i, const PeerContent *content, uint64_t w
 PeerOptions options_of (const PeerContent *content);
 /* A HANDSHAKE; channel: the sender's. */
 void put_handshake (PeerWriter *writer, uint32_t channel, const PeerOptions *options);
+/* The next munro of a source's, which signs it now, with its signature. */
+void put_munro (PeerWriter *writer, const PeerContent *content, PeerIntegrity *source, PeerKey *key,
+                int64_t now);
 /* The ID of the channel between them as from writes it, by the first datagram on it. */
 uint32_t channel_of (const Net *net, unsigned from, unsigned to);
 /* All of the window, at once. */

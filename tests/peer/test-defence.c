@@ -144,10 +144,8 @@ test_pusher_is_left (void)
 
 typedef struct {
   PeerContent content;
-  PeerWireFormat format;
   PeerIntegrity *source;
   PeerKey *key;
-  uint64_t next;
 } Signer;
 
 static void
@@ -155,9 +153,7 @@ signer_init (Signer *self)
 {
   self->key = make_live (&self->content);
   self->content.chunks_per_signature = PAIR;
-  self->format = peer_wire_format (&self->content);
   self->source = peer_integrity_new (&self->content, 4 * PAIR, NULL, NULL);
-  self->next = 0;
   g_assert_nonnull (self->source);
 }
 
@@ -172,25 +168,11 @@ signer_clear (Signer *self)
 static void
 say_munros (Signer *self, Net *net, unsigned from, unsigned to, unsigned n)
 {
-  uint8_t bytes[CHUNK];
-  PeerMunro munro;
+  uint8_t bytes[PEER_DATAGRAM_MAX];
   while (n-- > 0) {
     PeerWriter writer = {bytes, 0, sizeof bytes};
-    for (unsigned i = 0; i < PAIR; i++, self->next++) {
-      chunk_bytes (self->next, bytes);
-      peer_integrity_append (self->source, bytes, CHUNK);
-    }
-    g_assert_true (
-        peer_integrity_sign (self->source, self->key, peer_ntp_from_us (WALL + net->now)));
-    g_assert_true (peer_integrity_newest_munro (self->source, &munro));
-    PeerMessage hash = {.type = PEER_MESSAGE_INTEGRITY, .chunks = munro.chunks};
-    PeerMessage signature = {
-        .type = PEER_MESSAGE_SIGNED_INTEGRITY, .chunks = munro.chunks, .time = munro.time};
-    hash.bytes = (PeerReader){munro.hash, self->format.hash_size};
-    signature.bytes = (PeerReader){munro.signature, munro.signature_size};
     peer_writer_u32 (&writer, channel_of (net, from, to));
-    g_assert_true (peer_wire_write (&writer, &self->format, &hash));
-    g_assert_true (peer_wire_write (&writer, &self->format, &signature));
+    put_munro (&writer, &self->content, self->source, self->key, net->now);
     net_send (net, from, to, bytes, writer.used);
   }
   net_run (net, net->now + 2 * DELAY);

@@ -848,6 +848,48 @@ test_munro_once_tuned_in (void)
   scene_end (&net);
 }
 
+/* The stranger says a munro. */
+static void
+say_munro (Net *net, const PeerContent *content, PeerIntegrity *source, PeerKey *key)
+{
+  uint8_t bytes[PEER_DATAGRAM_MAX];
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  peer_writer_u32 (&writer, theirs);
+  put_munro (&writer, content, source, key, net->now);
+  net_send (net, 1, 0, bytes, writer.used);
+  net_run (net, net->now + 2 * DELAY);
+}
+
+/* Nor of one that it has said itself. */
+static void
+test_munro_known (void)
+{
+  Net net;
+  PeerContent content;
+  g_autoptr (PeerKey) key = make_live (&content);
+  PeerIntegrity *source = peer_integrity_new (&content, 4 * MUNRO, NULL, NULL);
+  PeerMessage have = of (PEER_MESSAGE_HAVE, 0, 1);
+  scene_begin (&net, &content);
+  join (&net, &content);
+  say (&net, &content, NULL, 0);
+  keep_alive (&net);
+  say_munro (&net, &content, source, key);
+  keep_alive (&net);
+  net_run (&net, net.now + SECOND);
+  g_assert_cmpuint (count_signed_since (0), >, 0); /* that it knows one is not shown */
+  say (&net, NULL, &have, 1);                      /* now it is */
+  unsigned before = n_datagrams;
+  say_munro (&net, &content, source, key);
+  for (unsigned i = 0; i < 4; i++) {
+    net_run (&net, net.now + SECOND);
+    keep_alive (&net);
+  }
+  g_assert_cmpuint (n_datagrams, >=, before + 4);
+  g_assert_cmpuint (count_signed_since (before), ==, 0);
+  peer_integrity_free (source);
+  scene_end (&net);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -883,5 +925,6 @@ main (int argc, char **argv)
   ADD ("what-is-sent-again-has-all-its-hashes", test_all_hashes_again);
   ADD ("newest-munro-of-who-begins", test_munro_of_who_begins);
   ADD ("newest-munro-to-who-has-tuned-in", test_munro_once_tuned_in);
+  ADD ("munro-is-not-said-to-who-said-it", test_munro_known);
   return g_test_run ();
 }
