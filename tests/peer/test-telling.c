@@ -256,6 +256,75 @@ test_many_hashes (void)
   many_hashes (narrow_way);
 }
 
+/* --- what the peers of a live swarm say to each other, and not to its source --- */
+
+static struct {
+  unsigned haves, munros;
+} said;
+
+static bool
+count_said (Net *net, Datagram *datagram)
+{
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  while (datagram->from != 0 && datagram->to != 0 &&
+         peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE) {
+    said.haves += message.type == PEER_MESSAGE_HAVE;
+    said.munros += message.type == PEER_MESSAGE_SIGNED_INTEGRITY;
+  }
+  return net != NULL;
+}
+
+/* Engine 0 is the source, all know all. */
+static void
+open_crowd (Net *net, const PeerContent *content, PeerSwarm **swarms, uint64_t n)
+{
+  net_init (net, MAX_NODES);
+  format = peer_wire_format (content);
+  swarms[0] = go_live (net, 0, content, n);
+  peer_engine_start (net->engines[0], swarms[0], 0);
+  for (unsigned i = 1; i < MAX_NODES; i++) {
+    PeerWant all = {{0, n}, net->now + 2 * SECOND, 2000};
+    swarms[i] = leech (net, i, content, n);
+    for (unsigned k = 1; k < i; k++) {
+      PeerAddress other = address_of (k);
+      peer_engine_add_peer (net->engines[i], swarms[i], &other);
+    }
+    peer_engine_want (net->engines[i], swarms[i], &all, 1);
+  }
+  net->tamper = count_said;
+}
+
+/* Of 16 chunks they tell by one HAVE, if these come about together, and of a munro (D9) each at another
+ * time, so that most have shown by then that they know it. */
+static void
+test_crowd (void)
+{
+  const unsigned n = 200, pairs = (MAX_NODES - 1) * (MAX_NODES - 2);
+  Net net;
+  PeerContent content;
+  PeerSwarm *swarms[MAX_NODES];
+  uint8_t bytes[CHUNK];
+  g_autoptr (PeerKey) key = make_live (&content);
+  open_crowd (&net, &content, swarms, n * MUNRO);
+  for (uint64_t chunk = 0; chunk < n * MUNRO; chunk++) {
+    chunk_bytes (chunk, bytes);
+    g_assert_cmpuint (peer_engine_append (net.engines[0], swarms[0], bytes, CHUNK), ==, chunk);
+    if ((chunk + 1) % MUNRO != 0)
+      continue;
+    g_assert_true (peer_engine_sign (net.engines[0], swarms[0], key, net.now));
+    net_run (&net, net.now + MUNRO * 2000);
+    if (chunk + 1 == n / 4 * MUNRO) /* all have tuned in */
+      said.haves = said.munros = 0;
+  }
+  g_test_message ("%u HAVE, %u munros", said.haves, said.munros);
+  for (unsigned i = 1; i < MAX_NODES; i++)
+    g_assert_cmpuint (peer_chunks_count (peer_swarm_chunks (swarms[i])), >=, (n - 4) * MUNRO);
+  g_assert_cmpuint (said.haves, <=, n * 3 / 4 * pairs);
+  g_assert_cmpuint (said.munros, <=, n * 3 / 4 * pairs * 2 / 5);
+  net_clear (&net);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -267,5 +336,6 @@ main (int argc, char **argv)
   ADD ("an-ack-that-was-lost-costs-nothing", test_lost_ack);
   ADD ("many-hashes-go-first-in-several-datagrams", test_many_hashes);
   ADD ("datagrams-are-well-formed", test_datagrams);
+  ADD ("peers-of-a-crowd-say-little", test_crowd);
   return g_test_run ();
 }
