@@ -190,6 +190,12 @@ class Systemd(unittest.TestCase):
             done = self.exposure(name, text)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_each_unit_is_as_the_readme_says(self):
+        for name, text in self.units():
+            for line in ('Restart=always', 'DynamicUser=yes', 'StateDirectory=' + name.split('.')[0],
+                         'ProtectSystem=strict', 'ProtectHome=yes', 'CapabilityBoundingSet='):
+                self.assertIn(line, text.split('\n'), name)
+
     def test_a_lax_unit_is_seen(self):
         name, text = next(iter(self.units()))
         lax = '\n'.join(line for line in text.split('\n') if not line.startswith('SystemCallFilter'))
