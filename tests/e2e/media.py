@@ -11,6 +11,7 @@ import time
 import urllib.parse
 
 import ts
+from world import PATIENCE
 
 RATE = 25
 
@@ -247,7 +248,7 @@ def make_film(path, seconds=20, bitrate=3_700_000):
 class Viewer:
     """A player in a namespace: reads a stream as fast as it comes, and notes when what came."""
 
-    def __init__(self, world, url, at='tv', headers=None, timeout=15):
+    def __init__(self, world, url, at='tv', headers=None, timeout=PATIENCE):
         self.world, self.url, self.at = world, url, at
         self.data = bytearray()
         self.times = []       # (monotonic, bytes so far)
@@ -300,11 +301,11 @@ class Viewer:
                                      f'{len(self.data)} bytes, {len(self.keys)} key frames)')
             time.sleep(0.01)
 
-    def wait_key(self, n=1, seconds=10):
+    def wait_key(self, n=1, seconds=PATIENCE):
         self.wait(f'{n} key frames', seconds, lambda: len(self.keys) >= n)
         return self.keys[n - 1][0] - self.asked
 
-    def wait_key_after(self, moment, seconds=10):
+    def wait_key_after(self, moment, seconds=PATIENCE):
         """Seconds from that moment to the first key frame that came after it."""
         def late():
             return next((t for t, _ in self.keys if t > moment), None)

@@ -11,7 +11,7 @@ import urllib.parse
 import media
 import ts
 import world
-from world import wait_until
+from world import PATIENCE, wait_until
 
 NUMBERS = {'sha1': '0', 'sha224': '1', 'sha384': '3', 'sha512': '4',
            'bins32': '0', 'bytes64': '1', 'chunks32': '2', 'bins64': '3', 'chunks64': '4'}
@@ -44,18 +44,18 @@ def carry(here, options=(), **algorithms):
         file.write(film)
     words = [word for name, value in algorithms.items() for word in (f'--{name}', value)]
     origin = here.origin('--file', f'film=A film,{path}', '--channel', 'one', *words, *options)
-    wait_until('both have links', 30, lambda: len(here.links()) == 2, every=0.1)
+    wait_until('both have links', PATIENCE, lambda: len(here.links()) == 2, every=0.1)
     links = sorted(here.links(), key=lambda link: 'ci=' in link)
     for link, live in zip(links, (False, True)):
         check_link(link, live, algorithms)
     peer = here.peer('p1', links[0], '--output', copy)
-    assert peer.wait(60) == 0, peer.output()
+    assert peer.wait() == 0, peer.output()
     with open(copy, 'rb') as file:
         assert file.read() == film, 'the file is another one'
 
     encoder = media.Encoder(here, 'one', bitrate=1_500_000)
     viewer = here.peer('p2', links[1], '--output', stream)
-    wait_until('a megabyte of the stream is here', 60,
+    wait_until('a megabyte of the stream is here', PATIENCE,
                lambda: os.path.exists(stream) and os.path.getsize(stream) > 1_000_000)
     viewer.stop()
     with open(stream, 'rb') as file:
@@ -100,7 +100,7 @@ def sign_all_needs_the_operators_word(here):
     peer = here.peer('p1', link, '--output', '/dev/null')
     assert peer.wait() != 0 and '--benign-network' in peer.output(), peer.output()
     viewer = here.peer('p2', link, '--benign-network', '--output', stream)
-    wait_until('a megabyte of the stream is here', 60,
+    wait_until('a megabyte of the stream is here', PATIENCE,
                lambda: os.path.exists(stream) and os.path.getsize(stream) > 1_000_000)
     viewer.stop()
     with open(stream, 'rb') as file:

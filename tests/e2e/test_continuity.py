@@ -10,7 +10,7 @@ import media
 import ts
 import world
 from test_faults import on_air
-from world import figure, wait_until
+from world import PATIENCE, figure, wait_until
 
 
 def cut_the_line(here, seconds):
@@ -67,7 +67,7 @@ def a_line_that_was_cut(here):
     time.sleep(2)
     cut_the_line(here, 9)
     back = time.monotonic()
-    figure('from the line\'s return to a picture, same connection', viewer.wait_key_after(back, 30))
+    figure('from the line\'s return to a picture, same connection', viewer.wait_key_after(back))
     time.sleep(4)
     judge(here, viewer, [back], 'line')
 
@@ -80,7 +80,7 @@ def an_origin_that_was_killed(here):
     time.sleep(2)
     here.origin('--channel', 'air=On air')
     back = time.monotonic()
-    viewer.wait_key_after(back, 30)
+    viewer.wait_key_after(back)
     time.sleep(4)
     judge(here, viewer, [back], 'origin')
 
@@ -98,9 +98,9 @@ def an_encoder_with_another_picture(here):
                          encoder.relay.url('air')]
         sent = len(encoder.sent)
         encoder.start()
-        wait_until('the encoder sends again', 20, lambda n=sent: len(encoder.sent) > n)
+        wait_until('the encoder sends again', PATIENCE, lambda n=sent: len(encoder.sent) > n)
         breaks.append(time.monotonic())
-        viewer.wait_key_after(breaks[-1], 20)
+        viewer.wait_key_after(breaks[-1])
         time.sleep(4)
     judge(here, viewer, breaks, 'size')
 
@@ -120,9 +120,9 @@ def an_encoder_with_other_tables(here):
                      '-flush_packets', '1', '-method', 'PUT', encoder.relay.url('air')]
     sent = len(encoder.sent)
     encoder.start()
-    wait_until('the encoder sends again', 20, lambda: len(encoder.sent) > sent)
+    wait_until('the encoder sends again', PATIENCE, lambda: len(encoder.sent) > sent)
     before = len(viewer.data)
-    viewer.wait('bytes of the new encoder', 20, lambda: len(viewer.data) > before + 2_000_000)
+    viewer.wait('bytes of the new encoder', PATIENCE, lambda: len(viewer.data) > before + 2_000_000)
     got = viewer.stop()
     whole = got[:len(got) // ts.SIZE * ts.SIZE]
     jumps, marks = ts.counter_jumps(whole)
@@ -135,7 +135,7 @@ def an_encoder_with_other_tables(here):
     assert len(shown) >= 50, len(shown)
     # A new viewer is given the new tables.
     late = media.Viewer(here, viewer.url)
-    late.wait('a start', 20, lambda: len(late.data) > 500_000)
+    late.wait('a start', PATIENCE, lambda: len(late.data) > 500_000)
     assert len(frames(write(here, 'late.ts', late.stop()))) >= 5
 
 

@@ -8,7 +8,7 @@ import signal
 import time
 
 import world
-from world import figure, wait_until
+from world import PATIENCE, figure, wait_until
 
 DEMO = os.path.join(world.ROOT, 'packaging', 'demo')
 
@@ -36,7 +36,7 @@ def children(pid):
 
 
 def gone(here, pids):
-    wait_until('all children are gone', 8, lambda: not any(os.path.exists(f'/proc/{p}') for p in pids))
+    wait_until('all children are gone', PATIENCE, lambda: not any(os.path.exists(f'/proc/{p}') for p in pids))
     assert os.listdir(here.scratch) == [], os.listdir(here.scratch)
 
 
@@ -44,10 +44,10 @@ def it_shows_a_picture_and_leaves_nothing_behind(here):
     here.build_network()
     for number in (signal.SIGINT, signal.SIGTERM):
         demo = start(here)
-        took = wait_until('the demo is on the air', 60,
+        took = wait_until('the demo is on the air', PATIENCE,
                           lambda: not demo.alive() or 'on the air' in demo.output())
         assert demo.alive(), 'the demo has ended by itself'
-        figure('from the start to the picture', took, 60)
+        figure('from the start to the picture', took, PATIENCE)
         said = demo.output()
         for word in (r'Page\s+http://127\.0\.0\.1:8574/', r'VLC\s+http://127\.0\.0\.1:8574/media/\S+\.ts',
                      r'Television\s+"[^"]+"', 'Ctrl-C'):
@@ -66,10 +66,10 @@ def it_shows_a_picture_and_leaves_nothing_behind(here):
 def it_says_which_port_is_taken(here):
     here.build_network()
     busy = here.run('busy', ['python3', '-c', 'import socket,time\ns=socket.create_server('
-                             '("127.0.0.1",7575))\nprint("up",flush=True)\ntime.sleep(60)'], 'p1')
-    wait_until('the port is taken', 5, lambda: 'up' in busy.output())
+                             '("127.0.0.1",7575))\nprint("up",flush=True)\ntime.sleep(600)'], 'p1')
+    wait_until('the port is taken', PATIENCE, lambda: 'up' in busy.output())
     demo = start(here)
-    assert demo.wait(20) == 1, demo.output()
+    assert demo.wait() == 1, demo.output()
     line = demo.output().strip().splitlines()[-1]
     print('    ' + line)
     assert '7575' in line and '--origin-port' in line and str(busy.pid) in line, line
@@ -79,13 +79,13 @@ def it_says_which_port_is_taken(here):
 def a_program_that_dies_ends_it_with_its_last_words(here):
     here.build_network()
     demo = start(here)
-    wait_until('the demo is on the air', 60,
+    wait_until('the demo is on the air', PATIENCE,
                lambda: not demo.alive() or 'on the air' in demo.output())
     assert demo.alive(), 'the demo has ended by itself'
     pids = children(demo.pid)
     victim = next(p for p in pids if 'ppsp-origin' in open(f'/proc/{p}/cmdline').read())
     os.kill(victim, signal.SIGKILL)
-    assert demo.wait(15) == 1, demo.output()
+    assert demo.wait() == 1, demo.output()
     assert 'origin has ended by itself' in demo.output(), demo.output()
     gone(here, pids)
 

@@ -10,10 +10,9 @@ import threading
 
 import media
 import world
-from world import INTERNET, figure, wait_until
+from world import INTERNET, PATIENCE, figure, wait_until
 
 ETH_P_IP = 0x0800
-PATIENCE = 60
 
 
 class Ears:

@@ -11,7 +11,7 @@ import time
 import media
 import ts
 import world
-from world import INTERNET, figure, wait_until
+from world import INTERNET, PATIENCE, figure, wait_until
 
 MEDIA_GATEWAY = 'http://127.0.0.1:8574'
 JSON = {'Content-Type': 'application/json', 'X-PPSP': '1'}
@@ -25,7 +25,7 @@ def on_air(here, keep=False):
     gateway = here.gateway()
     encoder = media.Encoder(here, 'air', keep=keep)
     url = here.wait_channels(1)[0]
-    viewer = media.Viewer(here, url, timeout=60)
+    viewer = media.Viewer(here, url)
     viewer.wait_key(2)
     return tracker, origin, gateway, encoder, viewer
 
@@ -45,7 +45,7 @@ def the_origin_dies_and_comes_back(here):
     figure('from the origin\'s return to a picture, same connection', took, 3.0)
     assert took <= 3.0
     time.sleep(3)
-    viewer.wait_key_after(time.monotonic(), 3)
+    viewer.wait_key_after(time.monotonic())
     got = viewer.stop()
     # What comes after the break is again a contiguous part of what the encoders sent.
     first = next(at for moment, at in viewer.keys if moment > back)
@@ -93,7 +93,7 @@ def the_encoder_dies_and_comes_back(here):
     answers = len(encoder.relay.answers)
     sent = len(encoder.sent)
     encoder.start()
-    wait_until('the encoder sends again', 5, lambda: len(encoder.sent) > sent)
+    wait_until('the encoder sends again', PATIENCE, lambda: len(encoder.sent) > sent)
     back = time.monotonic()
     took = viewer.wait_key_after(back, 10)
     figure('from the encoder\'s first byte to a picture, same connection', took, 2.0)
@@ -124,7 +124,7 @@ def the_gateway_dies_and_comes_back(here):
         file.write(here.get('origin', 'http://127.0.0.1:7575/channels.m3u'))
     words = ('--channels', f'file://{listed}')
     gateway = here.gateway(*words, lists=False)
-    viewer = media.Viewer(here, here.wait_channels(1)[0], timeout=60)
+    viewer = media.Viewer(here, here.wait_channels(1)[0])
     viewer.wait_key(2)
     # A channel that is in no list: pasted by somebody of the household.
     other = here.run('origin2', [world.program('ppsp-origin'), '--http', '127.0.0.1:7575', '--peer',
@@ -150,7 +150,7 @@ def the_gateway_dies_and_comes_back(here):
         assert took <= 1.0
         assert catalog(here) == before, f'{catalog(here)} instead of {before}'
     again = media.Viewer(here, viewer.url)
-    figure('a new request plays', again.wait_key(), 5.0)
+    figure('a new request plays', again.wait_key(seconds=5), 5)
     time.sleep(3)
     ts.place_in(bytes(encoder.sent), again.stop())
     assert viewer.ended, 'the old connection should have ended'
@@ -222,7 +222,7 @@ def all_end_cleanly_when_asked(here):
         figure(f'the {process.name} ends', time.monotonic() - start, 5.0)
         assert code == 0, f'{process.name}: exit code {code}\n{process.output()[-2000:]}'
         assert time.monotonic() - start < 5.0
-    wait_until('the viewer\'s stream ends', 5, lambda: viewer.ended)
+    wait_until('the viewer\'s stream ends', PATIENCE, lambda: viewer.ended)
 
 
 if __name__ == '__main__':

@@ -330,7 +330,7 @@ def what_is_on_and_the_logo_are_shown(here):
     programmes = json.loads(here.get('tv', f'{page}/api/v1/now'))['news.tv']
     assert programmes['now']['title'] == 'On & now' and programmes['next']['title'] == 'Next', programmes
     with here.at('tv'):
-        server = control_point.find('lan0', 'Home')
+        server = control_point.find('lan0', 'Home', PATIENCE)
         element = server.browse('all:')[0][0]
     about = element.findtext(f'{control_point.DC}description')
     print(f'    {about}')

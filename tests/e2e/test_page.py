@@ -122,8 +122,8 @@ def the_page_shows_and_does_what_it_says(here):
     assert browser.text('h1') == '<b>Home</b>'
     assert browser.text('#channels .state') == 'idle'
     # Somebody watches: the page says who, and at what rate.
-    viewer = media.Viewer(here, url, at='tv2', timeout=PATIENCE)
-    viewer.wait_key(seconds=PATIENCE)
+    viewer = media.Viewer(here, url, at='tv2')
+    viewer.wait_key()
     rows = 'return Array.from(document.querySelectorAll("#viewers tbody tr")).map(e => e.innerText)'
     seen = []
 

@@ -94,7 +94,7 @@ def accounts_open_a_closed_swarm(here):
     here.origin('--channel', 'air=On air', '--credentials', f'{here.folder}/studio')
     here.gateway('--credentials', f'{here.folder}/home')
     media.Encoder(here, 'air')
-    viewer = media.Viewer(here, here.wait_channels(1)[0], timeout=60)
+    viewer = media.Viewer(here, here.wait_channels(1)[0])
     viewer.wait_key(2)
     link, = here.links()
     write('alice', f'[{INTERNET["tracker"]}]\nuser=alice\npassword=forgotten\n')
