@@ -332,7 +332,10 @@ def what_a_set_cannot_do_is_said(here):
     wait_until('it is told', PATIENCE, lambda: (renderer(here, 'Never') or {}).get('error'))
     print('    ' + renderer(here, 'Never')['error'])
     assert '716' in renderer(here, 'Never')['error'] and other.calls.count('SetAVTransportURI') == 3
-    # What a stranger on the network says of others is not believed.
+    # What a stranger on the network says of others is not believed. (A set that says nothing for minutes
+    # is away, and so long may all this have taken.)
+    tv.announce()
+    state_is(here, 'Radio', 'stopped')
     seen = len(renderers(here))
     with here.at('tv2'):
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
