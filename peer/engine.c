@@ -266,6 +266,15 @@ peer_engine_limit_swarm (PeerEngine *self, PeerSwarm *swarm, uint64_t upload, ui
   peer_swarm_limit_download (swarm, download);
 }
 
+void
+peer_engine_keep (PeerEngine *self, PeerSwarm *swarm, uint64_t discard_window)
+{
+  if (discard_window <= swarm->discard_window)
+    return;
+  swarm->discard_window = discard_window;
+  peer_integrity_grow (swarm->integrity, discard_window);
+}
+
 /* --- the source's verbs --- */
 
 void

@@ -78,6 +78,9 @@ void peer_engine_limit (PeerEngine *self, uint64_t upload);
  * dealt out evenly among those who ask (section 12.6.6); the download holds back what is asked for. */
 void peer_engine_limit_swarm (PeerEngine *self, PeerSwarm *swarm, uint64_t upload,
                               uint64_t download);
+/* Live: the store keeps so many chunks from now on, if that is more than before (section 7.9). Peers
+ * that have shaken hands go on with the window that they were told. */
+void peer_engine_keep (PeerEngine *self, PeerSwarm *swarm, uint64_t discard_window);
 void peer_engine_add_peer (PeerEngine *self, PeerSwarm *swarm, const PeerAddress *address);
 /* A certificate of membership (12.2.2) that the tracker gave: of the peer that it named at address, or
  * our own where that is NULL, which is shown to peers and takes the place of the one before. false =

@@ -923,6 +923,13 @@ peer_integrity_new (const PeerContent *content, uint64_t max_chunks, PeerHashSto
 }
 
 void
+peer_integrity_grow (PeerIntegrity *self, uint64_t max_chunks)
+{
+  if (self->munros)
+    peer_munros_grow (self->munros, max_chunks);
+}
+
+void
 peer_integrity_free (PeerIntegrity *self)
 {
   if (!self)

@@ -32,6 +32,8 @@ typedef struct PeerIntegrity PeerIntegrity;
 PeerIntegrity *peer_integrity_new (const PeerContent *content, uint64_t max_chunks,
                                    PeerHashStore *hashes, GError **error);
 void peer_integrity_free (PeerIntegrity *self);
+/* Live: keeps so many from now on, if that is more. */
+void peer_integrity_grow (PeerIntegrity *self, uint64_t max_chunks);
 
 /* --- for who makes the content --- */
 

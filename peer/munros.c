@@ -116,6 +116,13 @@ hashes_free (PeerHashStore *store)
 {
 }
 
+static uint64_t
+slots_for (uint64_t max_chunks, uint64_t chunks_per_signature)
+{
+  uint64_t n = max_chunks / chunks_per_signature + (max_chunks % chunks_per_signature != 0);
+  return CLAMP (n, 1, MAX_KEPT) + 1;
+}
+
 PeerMunros *
 peer_munros_new (uint32_t chunks_per_signature, uint64_t max_chunks, size_t hash_size)
 {
@@ -124,8 +131,7 @@ peer_munros_new (uint32_t chunks_per_signature, uint64_t max_chunks, size_t hash
   self->hashes.class = &class;
   self->hash_size = hash_size;
   self->height = (unsigned)__builtin_ctz (chunks_per_signature);
-  self->n_slots = max_chunks / chunks_per_signature + (max_chunks % chunks_per_signature != 0);
-  self->n_slots = CLAMP (self->n_slots, 1, MAX_KEPT) + 1;
+  self->n_slots = slots_for (max_chunks, chunks_per_signature);
   self->slots = g_new0 (Slot *, self->n_slots);
   self->is_empty = true;
   return self;
@@ -140,6 +146,31 @@ peer_munros_free (PeerMunros *self)
     g_free (self->slots[i]);
   g_free (self->slots);
   g_free (self);
+}
+
+void
+peer_munros_grow (PeerMunros *self, uint64_t max_chunks)
+{
+  uint64_t n = slots_for (max_chunks, UINT64_C (1) << self->height);
+  if (n <= self->n_slots)
+    return;
+  Slot **slots = g_new0 (Slot *, n);
+  for (uint64_t i = 0; i < self->n_slots; i++) {
+    Slot *slot = self->slots[i];
+    if (!slot)
+      continue;
+    Slot **place = &slots[slot->number % n];
+    /* one that was left of the window would be in it again; of two, one is not signed yet */
+    if (is_left (self, slot->number) || (*place && !slot->is_signed)) {
+      g_free (slot);
+    } else {
+      g_free (*place);
+      *place = slot;
+    }
+  }
+  g_free (self->slots);
+  self->slots = slots;
+  self->n_slots = n;
 }
 
 PeerHashStore *

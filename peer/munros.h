@@ -19,6 +19,8 @@ typedef struct PeerMunros PeerMunros;
 /* Keeps at least max_chunks, in whole subtrees. */
 PeerMunros *peer_munros_new (uint32_t chunks_per_signature, uint64_t max_chunks, size_t hash_size);
 void peer_munros_free (PeerMunros *self);
+/* From now on at least max_chunks, if that is more. */
+void peer_munros_grow (PeerMunros *self, uint64_t max_chunks);
 
 /* The hashes of all subtrees. What is read is of a signed subtree; what is written is taken if the
  * subtree is signed or open. Borrowed: it lives with self and is not freed. */

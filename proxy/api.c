@@ -70,6 +70,7 @@ write_active (const ProxyParts *with, GString *out, ProxySession *session, uint6
   proxy_json_number (out, "choked", stats.swarm.choked);
   proxy_json_number (out, "skipped", (int64_t)stats.skipped);
   proxy_json_number (out, "memory", (int64_t)stats.memory);
+  proxy_json_number (out, "memory_room", (int64_t)stats.memory_room);
   proxy_json_number (out, "seconds", (g_get_monotonic_time () - stats.since) / G_USEC_PER_SEC);
   proxy_json_bool (out, "tracker_joined", stats.tracker_joined);
   proxy_json_text (out, "tracker_error", stats.tracker_joined ? NULL : stats.tracker_error);

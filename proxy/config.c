@@ -6,9 +6,13 @@
 #include "proxy/config.h"
 #include "peer/net/options.h"
 #include "peer/net/tracker.h"
+#include "proxy/ring.h"
 #include "proxy/warm.h"
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#define MEMORY_MOST ((uint64_t)128 << 20)
 
 G_DEFINE_QUARK (ppsp - proxy - error, proxy_error)
 
@@ -38,7 +42,10 @@ static const Option options[] = {
     {"renderers", TEXT, AT (renderers), "FILE",
      "what certain televisions want otherwise than most; see the manual page"},
     {"cache", SIZE, AT (cache), "SIZE", "for content on demand (1G)"},
-    {"memory", SIZE, AT (memory), "SIZE", "for each live channel (12M)"},
+    {"memory", SIZE, AT (memory), "SIZE",
+     "the most for each live channel, which takes 12M, or 10 seconds where that is more (128M, or "
+     "an "
+     "eighth of the machine's)"},
     {"linger", SECONDS, AT (linger), "SECONDS", "a channel stays on after its last viewer (30)"},
     {"warm", CHANNELS, AT (warm), "N",
      "channels that are joined before they are watched (4, at most 8; 0 = none)"},
@@ -293,6 +300,15 @@ default_state (void)
   return g_build_filename (g_get_user_state_dir (), "ppsp-proxy", NULL);
 }
 
+/* What a stream of 100 Mbit/s takes, as far as a small machine can bear it. */
+static uint64_t
+default_memory (void)
+{
+  long pages = sysconf (_SC_PHYS_PAGES), page = sysconf (_SC_PAGESIZE);
+  uint64_t eighth = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 8 : 0;
+  return CLAMP (eighth, PROXY_RING_LEAST, MEMORY_MOST);
+}
+
 static bool
 check_lists (char **uris, GError **error)
 {
@@ -315,7 +331,7 @@ check (const ProxyConfig *config, GError **error)
 {
   if (config->memory < 1024 * 1024 || config->memory > 1024 * 1024 * 1024) {
     g_set_error (error, PROXY_ERROR, PROXY_ERROR_BAD_OPTION,
-                 "--memory: from 1M to 1G, 12M is usual");
+                 "--memory: from 1M to 1G, 128M is usual");
     return false;
   }
   for (size_t i = 0; config->trackers[i]; i++)
@@ -343,7 +359,7 @@ proxy_config_read (ProxyConfig *out, int argc, char **argv, GError **error)
       .channels = g_new0 (char *, 1),
       .name = g_strdup_printf ("PPSP on %s", g_get_host_name ()),
       .cache = (uint64_t)1024 * 1024 * 1024,
-      .memory = 12 * 1024 * 1024,
+      .memory = default_memory (),
       .linger = 30,
       .warm = 4,
       .trackers = g_new0 (char *, 1),

@@ -24,7 +24,7 @@ typedef struct {
   char *name;        /* what the TV shows */
   char *renderers;   /* the owner's quirks (dlna/quirks.h); NULL = none */
   uint64_t cache;    /* bytes, of content on demand */
-  uint64_t memory;   /* bytes, of a live channel */
+  uint64_t memory;   /* bytes, the most of a live channel */
   unsigned linger;   /* s */
   unsigned warm;     /* channels */
   char **trackers;   /* URIs, never NULL */

@@ -28,6 +28,9 @@ enum {
   JOINT_LOOK = 4096,  /* packets in which each PID should come once: a second at 6 Mbit/s */
 };
 
+/* us: what is waited for, at the longest, and as much again for who is slow. */
+#define ROOM_TIME 10000000
+
 typedef struct {
   gatomicrefcount refs;
   uint64_t number;
@@ -98,6 +101,12 @@ picture_clear (gpointer data)
   g_bytes_unref (((ProxyPicture *)data)->tables);
 }
 
+static size_t
+slab_bytes (const ProxyRing *self)
+{
+  return (size_t)self->chunk_size * self->per_slab;
+}
+
 ProxyRing *
 proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream)
 {
@@ -105,8 +114,7 @@ proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream)
   g_ref_count_init (&self->refs);
   self->chunk_size = chunk_size;
   self->per_slab = CLAMP (SLAB_BYTES / chunk_size, 1, SLAB_MAX_CHUNKS);
-  size_t slab = (size_t)chunk_size * self->per_slab;
-  self->max_slabs = MAX (max_bytes / slab, 4);
+  self->max_slabs = MAX (max_bytes / slab_bytes (self), 4);
   self->transport_stream = transport_stream;
   self->slabs = g_ptr_array_new_with_free_func (slab_unref);
   self->delivered = peer_chunks_new (0);
@@ -121,6 +129,22 @@ proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream)
   self->last_key = -1;
   self->watches = proxy_watches_new ();
   return self;
+}
+
+size_t
+proxy_ring_room (uint32_t chunk_size, int64_t chunk_time, size_t most)
+{
+  size_t least = MIN (PROXY_RING_LEAST, most);
+  if (chunk_time <= 0)
+    return least;
+  uint64_t chunks = (uint64_t)MAX (ROOM_TIME / chunk_time, 1);
+  return CLAMP (chunks * chunk_size, least, most);
+}
+
+void
+proxy_ring_grow (ProxyRing *self, size_t max_bytes)
+{
+  self->max_slabs = MAX (self->max_slabs, max_bytes / slab_bytes (self));
 }
 
 ProxyRing *
@@ -243,7 +267,7 @@ add_slab (ProxyRing *self, uint64_t number)
   Slab *slab = g_malloc0 (sizeof (Slab) + self->per_slab * sizeof (uint16_t));
   g_atomic_ref_count_init (&slab->refs);
   slab->number = number;
-  slab->bytes = g_malloc ((size_t)self->chunk_size * self->per_slab);
+  slab->bytes = g_malloc (slab_bytes (self));
   g_ptr_array_insert (self->slabs, (gint)i, slab);
   forget_before (self, proxy_ring_oldest (self));
   return slab;
@@ -824,7 +848,8 @@ void
 proxy_ring_stats (const ProxyRing *self, ProxyRingStats *out)
 {
   *out = (ProxyRingStats){
-      .bytes = (size_t)self->slabs->len * self->per_slab * self->chunk_size,
+      .bytes = self->slabs->len * slab_bytes (self),
+      .room = self->max_slabs * slab_bytes (self),
       .delivered = self->delivered_bytes,
       .keys = self->keys->len,
       .gaps = self->gaps,

@@ -26,6 +26,13 @@ typedef struct {
 
 /* max_bytes: of content; the oldest go when more comes. transport_stream: look for key frames. */
 ProxyRing *proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream);
+/* How much a stream needs: some seconds of it, so that what is missing can come and a viewer be slow,
+ * at most most, and at least PROXY_RING_LEAST as far as that allows. chunk_time: us for each chunk of
+ * chunk_size; 0 = not known. */
+#define PROXY_RING_LEAST ((size_t)12 << 20)
+size_t proxy_ring_room (uint32_t chunk_size, int64_t chunk_time, size_t most);
+/* From now on at most max_bytes, if that is more than before. */
+void proxy_ring_grow (ProxyRing *self, size_t max_bytes);
 ProxyRing *proxy_ring_ref (ProxyRing *self);
 void proxy_ring_unref (ProxyRing *self);
 
@@ -74,6 +81,7 @@ const MediaStreamInfo *proxy_ring_info (const ProxyRing *self);
 
 typedef struct {
   size_t bytes;         /* of memory */
+  size_t room;          /* bytes: the most that it may be */
   uint64_t delivered;   /* bytes since the beginning */
   unsigned keys;        /* places to begin at, now */
   uint64_t gaps;        /* runs that did not go on where the last ended */

@@ -175,8 +175,9 @@ join_live (ProxySession *self, GError **error)
       .max_lag = PEER_PLAYOUT_MAX_LAG,
   };
   bool transport_stream = g_str_equal (self->link->media_type, "video/mp2t");
-  self->ring =
-      proxy_ring_new (peer_content_chunk_max (content), self->options->memory, transport_stream);
+  self->ring = proxy_ring_new (options.chunk_size,
+                               proxy_ring_room (options.chunk_size, 0, self->options->memory),
+                               transport_stream);
   self->playout = peer_playout_new (&options);
   return join (self, proxy_ring_store (self->ring), NULL, proxy_ring_max_chunks (self->ring),
                error);
@@ -343,10 +344,23 @@ proxy_session_free (ProxySession *self)
 
 /* --- turning --- */
 
+/* How fast the stream is is known before anything of it is fetched. What it took once is not taken back:
+ * a slower part may be followed by another that is not. */
+static void
+make_room (ProxySession *self)
+{
+  uint32_t chunk_size = peer_content_chunk_max (&self->link->content);
+  int64_t chunk_time = peer_playout_chunk_time (self->playout);
+  proxy_ring_grow (self->ring, proxy_ring_room (chunk_size, chunk_time, self->options->memory));
+  peer_engine_keep (net_udp_engine (self->options->udp), self->swarm,
+                    proxy_ring_max_chunks (self->ring));
+}
+
 static void
 turn_live (ProxySession *self, int64_t now)
 {
   PeerEngine *engine = net_udp_engine (self->options->udp);
+  make_room (self);
   const PeerChunks *have = peer_swarm_chunks (self->swarm);
   for (;;) {
     uint64_t skipped = 0;
@@ -598,6 +612,7 @@ proxy_session_stats (const ProxySession *self, ProxySessionStats *out)
     ProxyRingStats ring;
     proxy_ring_stats (self->ring, &ring);
     out->memory = ring.bytes;
+    out->memory_room = ring.room;
   }
   proxy_fallback_stats (self->fallback, &out->fallback);
   if (!self->tracker)

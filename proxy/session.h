@@ -14,7 +14,7 @@
 typedef struct {
   NetUdp *udp;
   NetCache *cache;
-  uint64_t memory;             /* bytes, of a live channel's ring */
+  uint64_t memory;             /* bytes, the most of a live channel's ring */
   const char *const *trackers; /* for all swarms; NULL-terminated */
   bool allow_plain_tracker;
   NetCredentials *credentials; /* for the trackers; NULL = none */
@@ -56,6 +56,7 @@ typedef struct {
   bool delivered;     /* viewers have had something */
   uint64_t skipped;   /* chunks that did not come in time */
   size_t memory;      /* bytes, of the ring */
+  size_t memory_room; /* bytes: the most that it may be as the stream is */
   int64_t since;      /* us, monotonic */
   int64_t last_bytes; /* us, monotonic; 0 = never */
   bool tracker_joined;

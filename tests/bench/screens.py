@@ -103,8 +103,7 @@ def bench(here, options):
     for rate in rates:
         films[rate] = os.path.join(here.folder, f'{rate}.ts')
         media.make_film(films[rate], 5 if rate > 20 else 20, int(rate * 900_000))
-    # 12 MiB, the default, are a second of 100 Mbit/s: less than lies between origin and viewer.
-    gateway = here.gateway(*(['--memory', '96M'] if max(rates) > 20 else []))
+    gateway = here.gateway()
     urls = {rate: url for rate in rates for url in here.wait_channels(len(rates))
             if f'c{rate}.' in url}
     for rate in rates:

@@ -176,6 +176,32 @@ test_options (gconstpointer data)
   }
 }
 
+/* 7.9: who keeps more from now on tells it to those who come from now on. */
+static void
+test_window_grows (void)
+{
+  Net net;
+  PeerContent content;
+  peer_key_free (make_live (&content));
+  scene_begin (&net, &content);
+  PeerJoin join = {
+      .content = &content, .store = peer_store_memory_new (CHUNK, 4096), .discard_window = 1024};
+  PeerSwarm *swarm = peer_engine_join (net.engines[0], &join, NULL);
+  peer_engine_keep (net.engines[0], swarm, 4096);
+  peer_engine_keep (net.engines[0], swarm, 512); /* never less */
+  PeerAddress stranger = address_of (1);
+  peer_engine_add_peer (net.engines[0], swarm, &stranger);
+  net_run (&net, net.now + DELAY);
+  const Datagram *first = &g_array_index (net.log, Datagram, 0);
+  PeerReader reader = {first->bytes + 4, first->size - 4};
+  PeerMessage message;
+  PeerOptions said;
+  g_assert_cmpint (peer_wire_read (&reader, NULL, &message), ==, PEER_WIRE_MESSAGE);
+  g_assert_true (peer_options_read (message.bytes, &said));
+  g_assert_cmpuint (said.discard_window, ==, 4096);
+  scene_end (&net);
+}
+
 /* 6.2: what has left their window is not asked of them. */
 static void
 test_their_window (gconstpointer data)
@@ -895,6 +921,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 #define ADD(name, function) g_test_add_func ("/peer/letter/" name, function)
+  g_test_add_func ("/peer/letter/a-window-that-grows-is-told", test_window_grows);
   for (unsigned i = 0; i < G_N_ELEMENTS (windows); i++) {
     const char *unit = windows[i].unit == 1 ? "chunks" : "bytes";
     g_autofree char *said = g_strdup_printf ("/peer/letter/handshake-says-all/%s", unit);

@@ -413,6 +413,43 @@ test_keeps_a_window (void)
   channel_clear (&channel);
 }
 
+/* A window of four that becomes one of nine loses nothing, brings nothing back that was left of it, and
+ * is one of nine from then on. */
+static void
+test_window_grows (void)
+{
+  Channel channel;
+  PeerMunro munro, late;
+  PeerPendingHashes pending = {0};
+  PeerHash proof[PEER_PROOF_MAX];
+  channel_init (&channel, PEER_SIGNATURE_ECDSAP256SHA256, PEER_ADDRESSING_CHUNKS64);
+  g_autoptr (PeerIntegrity) receiver = channel_receiver (&channel);
+  for (uint64_t k = 0; k < 40; k++) {
+    uint64_t width = k < 10 ? 4 : 9, first = k < 10 ? 0 : 6; /* the oldest that was not lost */
+    if (k == 10) {
+      peer_integrity_grow (channel.source, 9 * WIDTH);
+      peer_integrity_grow (receiver, 9 * WIDTH);
+      peer_integrity_grow (receiver, 2 * WIDTH); /* never less */
+    }
+    channel_extend (&channel, NOW + k, 3);
+    g_assert_true (peer_integrity_newest_munro (channel.source, &munro));
+    if (k == 12)
+      late = munro;
+    else
+      g_assert_cmpint (add (receiver, &pending, &munro, 0, 30), ==, PEER_INTEGRITY_GOOD);
+    if (k == 14)
+      g_assert_cmpint (add (receiver, &pending, &late, 0, 30), ==, PEER_INTEGRITY_GOOD);
+    for (uint64_t c = 0; c < channel.next; c++) {
+      bool is_kept = c / WIDTH + width > k && c / WIDTH >= first;
+      bool is_known = is_kept && !(c / WIDTH == 12 && k < 14);
+      g_assert_true (peer_integrity_munro (channel.source, c, &munro) == is_kept);
+      g_assert_true ((peer_integrity_proof (channel.source, c, NULL, NULL, proof) >= 0) == is_kept);
+      g_assert_true (peer_integrity_munro (receiver, c, &munro) == is_known);
+    }
+  }
+  channel_clear (&channel);
+}
+
 /* A source that starts again goes on far to the right; peers follow, and forget the rest. */
 static void
 test_restart_goes_on (void)
@@ -501,6 +538,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/munros/fork-is-told", test_fork_is_told);
   g_test_add_func ("/peer/munros/age-is-judged", test_age_is_judged);
   g_test_add_func ("/peer/munros/keep-a-window", test_keeps_a_window);
+  g_test_add_func ("/peer/munros/window-grows", test_window_grows);
   g_test_add_func ("/peer/munros/restart-goes-on", test_restart_goes_on);
   g_test_add_func ("/peer/munros/unsigned-is-not-given", test_unsigned_is_not_given);
   g_test_add_func ("/peer/munros/ntp-time", test_ntp_time);

@@ -30,7 +30,8 @@ test_defaults (void)
   g_assert_cmpstr (config.state, ==, "/var/lib/ppsp-proxy");
   g_assert_true (g_str_has_prefix (config.name, "PPSP on "));
   g_assert_cmpuint (config.cache, ==, 1073741824);
-  g_assert_cmpuint (config.memory, ==, 12582912);
+  g_assert_cmpuint (config.memory, >=, 12 << 20);
+  g_assert_cmpuint (config.memory, <=, 128 << 20);
   g_assert_cmpuint (config.linger, ==, 30);
   g_assert_false (config.allow_plain_tracker);
   g_assert_true (config.verbose);

@@ -176,23 +176,33 @@ start_live (World *self)
   peer_engine_start (net_udp_engine (self->origin), self->live, 0);
 }
 
-/* A second of video; all whole subtrees of it are signed. */
+/* All whole subtrees of what was made are signed, at the time that it is, or so many us one after the
+ * other. */
 static void
-second (World *self)
+send_on (World *self, int64_t pace)
 {
   PeerEngine *engine = net_udp_engine (self->origin);
-  ts_tables (&self->maker);
-  ts_picture (&self->maker, true, 61);
-  ts_picture (&self->maker, false, 700);
+  int64_t now = net_udp_now (self->origin);
   size_t subtree = (size_t)CHUNK * self->live_content.chunks_per_signature;
-  while (self->appended + subtree <= self->maker.bytes->len) {
+  for (; self->appended + subtree <= self->maker.bytes->len; now += pace) {
     for (uint32_t i = 0; i < self->live_content.chunks_per_signature; i++) {
       peer_engine_append (engine, self->live, self->maker.bytes->data + self->appended, CHUNK);
       self->appended += CHUNK;
     }
-    g_assert_true (peer_engine_sign (engine, self->live, self->key, net_udp_now (self->origin)));
+    g_assert_true (peer_engine_sign (engine, self->live, self->key,
+                                     pace > 0 ? now : net_udp_now (self->origin)));
   }
   net_udp_wake (self->origin);
+}
+
+/* A second of video. */
+static void
+second (World *self)
+{
+  ts_tables (&self->maker);
+  ts_picture (&self->maker, true, 61);
+  ts_picture (&self->maker, false, 700);
+  send_on (self, 0);
 }
 
 static void
@@ -374,6 +384,35 @@ test_live (void)
     if (play_live ())
       return;
   g_assert_not_reached ();
+}
+
+/* A stream of 115 Mbit/s, by the times of its signatures: its ring is not that of a slow one. */
+static void
+test_fast (void)
+{
+  World world;
+  Viewer viewer;
+  world_init (&world);
+  world.options.memory = 128 << 20;
+  start_live (&world);
+  add_channel (&world, &world.live_content, "one", "video/mp2t", false);
+  for (unsigned i = 0; i < 4; i++)
+    ts_picture (&world.maker, true, 2000);
+  send_on (&world, 5000);
+  viewer_open (&viewer, &world, "one", &live_position);
+  ProxySession *session;
+  ProxySessionStats stats = {0};
+  proxy_sessions_state (world.sessions, "one", &session, NULL);
+  proxy_session_stats (session, &stats);
+  g_assert_cmpuint (stats.memory_room, <=, PROXY_RING_LEAST);
+  while (!stats.delivered) {
+    turn ();
+    proxy_session_stats (session, &stats);
+  }
+  g_assert_cmpuint (stats.memory_room, >, 120 << 20);
+  g_assert_cmpuint (stats.memory_room, <=, world.options.memory);
+  viewer_close (&viewer);
+  world_clear (&world);
 }
 
 static void
@@ -792,6 +831,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/library/live-bytes-are-the-origins", test_live);
+  g_test_add_func ("/proxy/library/fast-stream-gets-a-larger-ring", test_fast);
   g_test_add_func ("/proxy/library/learns-what-a-stream-contains", test_learns);
   g_test_add_func ("/proxy/library/film-in-ranges", test_film_known);
   g_test_add_func ("/proxy/library/film-of-unknown-length", test_film_unknown);

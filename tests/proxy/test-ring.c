@@ -426,6 +426,64 @@ test_store (void)
   world_clear (&world);
 }
 
+/* Ten seconds, but neither less than is usual nor more than is allowed. */
+static void
+test_room (void)
+{
+  enum {
+    MBIT_4 = CHUNK * 2,
+    MBIT_50 = CHUNK * 8 / 50,
+    MBIT_100 = CHUNK * 8 / 100
+  }; /* us a chunk */
+  g_assert_cmpuint (proxy_ring_room (CHUNK, 0, 128 << 20), ==, PROXY_RING_LEAST);
+  g_assert_cmpuint (proxy_ring_room (CHUNK, MBIT_4, 128 << 20), ==, PROXY_RING_LEAST);
+  g_assert_cmpuint (proxy_ring_room (CHUNK, MBIT_50, 128 << 20), ==, 10000000 / MBIT_50 * CHUNK);
+  g_assert_cmpuint (proxy_ring_room (CHUNK, MBIT_100, 1 << 30), >=, 125000000);
+  g_assert_cmpuint (proxy_ring_room (CHUNK, MBIT_100, 128 << 20), >=, 125000000);
+  g_assert_cmpuint (proxy_ring_room (CHUNK, MBIT_100, 64 << 20), ==, 64 << 20);
+  g_assert_cmpuint (proxy_ring_room (CHUNK, 1, 128 << 20), ==, 128 << 20);
+  g_assert_cmpuint (proxy_ring_room (CHUNK, INT64_MAX, 128 << 20), ==, PROXY_RING_LEAST);
+  g_assert_cmpuint (proxy_ring_room (CHUNK, MBIT_4, 4 << 20), ==, 4 << 20);
+  g_assert_cmpuint (proxy_ring_room (CHUNK, 0, 4 << 20), ==, 4 << 20);
+}
+
+/* What lies in it stays, and from then on more does. */
+static void
+test_grows (void)
+{
+  World world;
+  world_init (&world, CHUNK, 512 * 1024);
+  while (world.maker.bytes->len < 2 << 20) {
+    ts_tables (&world.maker);
+    ts_picture (&world.maker, true, 61);
+    ts_picture (&world.maker, false, 200);
+  }
+  flow (&world);
+  uint64_t oldest = proxy_ring_oldest (world.ring), keeps = proxy_ring_max_chunks (world.ring);
+  g_assert_cmpuint (oldest, >, world.shift);
+  ProxyPlace place;
+  g_autoptr (GBytes) tables = NULL;
+  g_assert_true (proxy_ring_start (world.ring, true, &place, &tables));
+  size_t begin = offset_of (&world, place);
+  proxy_ring_grow (world.ring, 2 << 20);
+  proxy_ring_grow (world.ring, 1 << 20); /* never less */
+  g_assert_cmpuint (proxy_ring_max_chunks (world.ring), >, keeps * 3);
+  for (size_t more = world.maker.bytes->len + (1 << 20); world.maker.bytes->len < more;)
+    ts_picture (&world.maker, false, 200);
+  flow (&world);
+  g_assert_cmpuint (proxy_ring_oldest (world.ring), ==, oldest);
+  g_autoptr (GByteArray) out = read_all (&world, &place, tables);
+  check_contiguous (&world, out, 2 * 188, begin);
+  for (size_t more = world.maker.bytes->len + (4 << 20); world.maker.bytes->len < more;)
+    ts_picture (&world.maker, false, 200);
+  flow (&world);
+  ProxyRingStats stats;
+  proxy_ring_stats (world.ring, &stats);
+  g_assert_cmpuint (stats.bytes, <=, 2 << 20);
+  g_assert_cmpuint (stats.bytes, ==, stats.room);
+  world_clear (&world);
+}
+
 /* Any writes, deliveries, discards and reads, against what must hold in any case. */
 static void
 test_anything (void)
@@ -519,6 +577,8 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/ring/viewer-crosses-a-gap", test_gap);
   g_test_add_func ("/proxy/ring/slow-viewer-jumps-and-costs-nothing", test_slow_viewer);
   g_test_add_func ("/proxy/ring/store-keeps-the-newest-and-never-overwrites", test_store);
+  g_test_add_func ("/proxy/ring/room-follows-the-rate", test_room);
+  g_test_add_func ("/proxy/ring/grows-and-keeps-what-it-has", test_grows);
   g_test_add_func ("/proxy/ring/reads-only-what-was-written", test_anything);
   g_test_add_func ("/proxy/ring/other-bytes-than-a-transport-stream", test_no_transport_stream);
   return g_test_run ();
