@@ -4,6 +4,7 @@
  * started anew does not know our channel, and by 3.1.1 says nothing to it). Others may connect to
  * us, within limits that leave our own connections their slots (12.6.1, HS.1). */
 #include "peer/peers.h"
+#include "peer/asking.h"
 #include "peer/exchange.h"
 #include <string.h>
 
@@ -444,7 +445,7 @@ peer_swarm_accept (PeerSwarm *self, const PeerAddress *from, uint32_t remote,
   return channel;
 }
 
-bool
+void
 peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote,
                      const PeerOptions *options)
 {
@@ -452,12 +453,11 @@ peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote,
     self->core->counters.handshakes_refused++;
     channel->misfit = true;
     peer_swarm_failed (self, channel);
-    return false;
+    return;
   }
   channel->remote = remote;
   take_options (channel, options);
   peer_swarm_opened (self, channel);
-  return true;
 }
 
 /* Two channels with one peer: if one is dead the new one takes its place; if both live (each began
@@ -533,11 +533,7 @@ peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye)
   if (channel->state == PEER_CHANNEL_OPEN)
     core->counters.channels_closed++;
   channel->state = PEER_CHANNEL_CLOSED;
-  for (guint i = channel->asks_first; i < channel->asks->len; i++) {
-    uint64_t chunk = g_array_index (channel->asks, PeerAsk, i).chunk;
-    peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
-  }
-  peer_channel_forget_asks (channel);
+  peer_swarm_forget_asks (self, channel);
   /* what came and waited for its hashes goes with the channel, and must be asked of another */
   for (guint i = 0; i < peer_held_count (&channel->held); i++) {
     uint64_t chunk = peer_held_get (&channel->held, i)->chunk;

@@ -19,8 +19,8 @@ bool peer_swarm_has_untried (const PeerSwarm *self);
 /* A first datagram whose options are read. NULL = no answer (3.1.1, step 2). */
 PeerChannel *peer_swarm_accept (PeerSwarm *self, const PeerAddress *from, uint32_t remote,
                                 const PeerOptions *options, size_t datagram_size);
-/* The second datagram's HANDSHAKE. false = a check failed, the channel is closed. */
-bool peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote,
+/* The second datagram's HANDSHAKE; if a check fails, the channel is closed. */
+void peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote,
                           const PeerOptions *options);
 /* A live source with so many peers that it cannot feed those who come: they are told what falls to
  * them, and have the rest of the others. */

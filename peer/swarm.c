@@ -186,13 +186,8 @@ on_choke (PeerSwarm *self, PeerChannel *channel, bool choked)
 {
   if (!choked && !channel->choked)
     self->core->counters.out_of_state++; /* 12.6.9 */
-  if (choked) {
-    for (guint i = channel->asks_first; i < channel->asks->len; i++) {
-      uint64_t chunk = g_array_index (channel->asks, PeerAsk, i).chunk;
-      peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
-    }
-    peer_channel_forget_asks (channel);
-  }
+  if (choked)
+    peer_swarm_forget_asks (self, channel);
   channel->choked = choked;
   self->pick = true;
 }
