@@ -179,9 +179,3 @@ peer_pending_hashes_prune (PeerPendingHashes *self, uint64_t chunk)
   }
   self->n = kept;
 }
-
-void
-peer_pending_hashes_clear (PeerPendingHashes *self)
-{
-  self->n = 0;
-}

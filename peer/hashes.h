@@ -27,7 +27,6 @@ const uint8_t *peer_pending_hashes_find (const PeerPendingHashes *self, PeerRang
 void peer_pending_hashes_remove (PeerPendingHashes *self, PeerRange chunks);
 /* Chunk is believed, and so is all beside its way to the root: what of that came again goes. */
 void peer_pending_hashes_prune (PeerPendingHashes *self, uint64_t chunk);
-void peer_pending_hashes_clear (PeerPendingHashes *self);
 
 /* Where the hashes of a static tree lie. NULL as store = in memory, sparse, by subtrees that are
  * in use. net/file gives one that lies beside the content. */

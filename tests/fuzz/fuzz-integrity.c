@@ -114,7 +114,7 @@ lie (const Film *film, PeerIntegrity *receiver, PeerPendingHashes *pending, uint
     check (receiver, pending, n_chunks, a, hash, 64);
     return;
   default:
-    peer_pending_hashes_clear (pending);
+    pending->n = 0;
   }
 }
 
