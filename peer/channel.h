@@ -85,7 +85,6 @@ typedef struct {
   unsigned quiet;         /* how many times longer than usual it may be silent, log2 */
   bool misfit;            /* its HANDSHAKE means another swarm */
   bool hello;             /* a datagram is owed, even an empty one */
-  bool goodbye;           /* the closing handshake is owed */
   bool queued;            /* in the engine's ready queue */
   int64_t deadline;       /* us; initiating: when its first datagram is said again */
   int64_t look_at;        /* us; open: when its timers are looked at */

@@ -389,8 +389,7 @@ make_proof (PeerSwarm *swarm, PeerChannel *channel, uint64_t chunk, Proof *out)
 }
 
 /* Chunks whose hashes are left out elsewhere since they are in this proof: with its n hashes one
- * climbs n levels at least. A munro is the top of its
- * subtree. */
+ * climbs n levels at least. A munro is the top of its subtree. */
 static PeerRange
 proven_by (const Proof *proof, uint64_t chunk)
 {
