@@ -649,7 +649,7 @@ static void
 dispatch (NetSipCall *call)
 {
   const sip_t *sip = call->sip;
-  bool in_dialog_only = sip->sip_to->a_tag == NULL;
+  bool has_tag = sip->sip_to->a_tag != NULL;
   switch ((int)sip->sip_request->rq_method) {
   case sip_method_register:
     on_register (call);
@@ -666,7 +666,7 @@ dispatch (NetSipCall *call)
     return;
   case sip_method_info:
   case sip_method_bye:
-    if (in_dialog_only)
+    if (!has_tag)
       net_sip_call_reply (call, SIP_481_NO_CALL, NULL);
     else if (sip->sip_request->rq_method == sip_method_info)
       on_info (call);
