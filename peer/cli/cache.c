@@ -192,8 +192,9 @@ static gboolean
 on_tick (gpointer data)
 {
   CliCache *self = data;
+  uint64_t used = CLI_MEMBER_UNKNOWN;
   for (guint i = 0; i < self->members->len; i++)
-    self->unfitted += cli_member_tick (self->members->pdata[i]);
+    self->unfitted += cli_member_tick (self->members->pdata[i], &used);
   if (self->unfitted >= MIN (FIT_BYTES, self->options->quota / 32)) {
     self->unfitted = 0;
     net_cache_fit (self->folder);

@@ -196,15 +196,17 @@ want (CliMember *self, const PeerWant *wants, size_t n)
 
 /* The rest is fetched as well where that drives nothing else out. */
 static bool
-has_room_for_rest (const CliMember *self)
+has_room_for_rest (const CliMember *self, uint64_t *used)
 {
   uint64_t missing = (self->n_chunks - count (self)) * self->link->content.chunk_size;
   uint64_t quota = net_cache_quota (self->cache);
-  return net_cache_used (self->cache) + missing < quota - quota / 8;
+  if (*used == CLI_MEMBER_UNKNOWN)
+    *used = net_cache_used (self->cache);
+  return *used + missing < quota - quota / 8;
 }
 
 static void
-follow_demand (CliMember *self)
+follow_demand (CliMember *self, uint64_t *used)
 {
   uint32_t chunk_size = self->link->content.chunk_size;
   uint64_t quota = net_cache_quota (self->cache);
@@ -219,7 +221,7 @@ follow_demand (CliMember *self)
     wants[i] = (PeerWant){.window = runs[i], .deadline = now, .chunk_time = chunk_time};
     peer_recency_touch (self->recency, runs[i], g_get_monotonic_time ());
   }
-  if (n > 0 && has_room_for_rest (self)) {
+  if (n > 0 && has_room_for_rest (self, used)) {
     wants[n] = (PeerWant){.window = {0, self->n_chunks}, .deadline = now + FAR_AWAY};
     n++;
   }
@@ -398,7 +400,7 @@ cli_member_event (CliMember *self, const PeerEvent *event)
 }
 
 uint64_t
-cli_member_tick (CliMember *self)
+cli_member_tick (CliMember *self, uint64_t *used)
 {
   uint64_t came = self->came;
   PeerSwarmStats stats;
@@ -408,7 +410,7 @@ cli_member_tick (CliMember *self)
   if (self->live)
     keep_up (self);
   else if (self->recency != NULL)
-    follow_demand (self);
+    follow_demand (self, used);
   else
     probe (self);
   if (self->tracker != NULL && self->swarm != NULL && ++self->ticks % REPORT_TICKS == 0) {

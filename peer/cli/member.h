@@ -21,8 +21,10 @@ bool cli_member_has_swarm (const CliMember *self, const PeerSwarm *swarm);
 /* The options' peering may be another now. */
 void cli_member_limit (CliMember *self);
 void cli_member_event (CliMember *self, const PeerEvent *event);
-/* To be called each second. Returns bytes that have come to the disk since. */
-uint64_t cli_member_tick (CliMember *self);
+/* To be called each second. used: what net_cache_used() says now, or CLI_MEMBER_UNKNOWN, and it is
+ * asked when it is needed, for the members after this one too. Returns bytes that have come to the disk since. */
+#define CLI_MEMBER_UNKNOWN UINT64_MAX
+uint64_t cli_member_tick (CliMember *self, uint64_t *used);
 
 typedef struct {
   bool live, wanted; /* wanted: somebody lacks something, or it is live */
