@@ -77,6 +77,16 @@ peer_address_is_private (const PeerAddress *self)
   return (self->ip[0] & 0xfe) == 0xfc || (self->ip[0] == 0xfe && (self->ip[1] & 0xc0) == 0x80);
 }
 
+PeerAddress
+peer_address_subscriber (const PeerAddress *self)
+{
+  PeerAddress out = *self;
+  out.port = 0;
+  if (!peer_address_is_v4 (self))
+    memset (out.ip + 8, 0, 8);
+  return out;
+}
+
 bool
 peer_address_is_usable (const PeerAddress *self)
 {

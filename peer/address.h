@@ -26,6 +26,8 @@ bool peer_address_is_private (const PeerAddress *self);
 bool peer_address_is_loopback (const PeerAddress *self);
 /* May a datagram be sent there at all: a port, and neither unspecified, multicast nor broadcast. */
 bool peer_address_is_usable (const PeerAddress *self);
+/* Who shares a limit: an IPv4 address, or the /64 that one subscriber has; without port. */
+PeerAddress peer_address_subscriber (const PeerAddress *self);
 
 /* "192.0.2.1:7574", "[2001:db8::1]:7574" (RFC 3986, RFC 5952). The caller frees. */
 char *peer_address_to_string (const PeerAddress *self);

@@ -90,9 +90,9 @@ net_sip_connections_sweep (NetSipConnections *self)
     PeerAddress remote;
     if (!is_counted (self, fd, &remote))
       continue;
-    remote.port = 0;
-    unsigned same = GPOINTER_TO_UINT (g_hash_table_lookup (per_ip, &remote)) + 1;
-    g_hash_table_replace (per_ip, g_memdup2 (&remote, sizeof remote), GUINT_TO_POINTER (same));
+    PeerAddress who = peer_address_subscriber (&remote);
+    unsigned same = GPOINTER_TO_UINT (g_hash_table_lookup (per_ip, &who)) + 1;
+    g_hash_table_replace (per_ip, g_memdup2 (&who, sizeof who), GUINT_TO_POINTER (same));
     count++;
     if (count <= self->max && (same <= self->max / 4 || peer_address_is_loopback (&remote)))
       continue;

@@ -38,16 +38,6 @@ peer_equal (gconstpointer a, gconstpointer b)
   return peer_address_equal (&x->from, &y->from) && strcmp (x->id, y->id) == 0;
 }
 
-static PeerAddress
-limit_key (const PeerAddress *from)
-{
-  PeerAddress key = *from;
-  key.port = 0;
-  if (!peer_address_is_v4 (from))
-    memset (key.ip + 8, 0, 8);
-  return key;
-}
-
 static void
 dialog_free (gpointer data)
 {
@@ -110,7 +100,7 @@ net_sip_peers_find (const NetSipPeers *self, const char *id, const PeerAddress *
 static void
 count_ip (NetSipPeers *self, const PeerAddress *from, int by)
 {
-  PeerAddress key = limit_key (from);
+  PeerAddress key = peer_address_subscriber (from);
   int n = GPOINTER_TO_INT (g_hash_table_lookup (self->per_ip, &key)) + by;
   if (n > 0)
     g_hash_table_replace (self->per_ip, g_memdup2 (&key, sizeof key), GINT_TO_POINTER (n));
@@ -121,7 +111,7 @@ count_ip (NetSipPeers *self, const PeerAddress *from, int by)
 NetSipPeer *
 net_sip_peers_add (NetSipPeers *self, const char *id, const PeerAddress *from)
 {
-  PeerAddress key = limit_key (from);
+  PeerAddress key = peer_address_subscriber (from);
   uint32_t same = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_ip, &key));
   if (net_sip_peers_count (self) >= self->limits.max_peers ||
       (same >= self->limits.max_peers_per_ip && !peer_address_is_loopback (from)))

@@ -179,6 +179,27 @@ test_hash (void)
   g_assert_false (peer_address_equal (&addresses[5], &addresses[6]));
 }
 
+static void
+test_subscriber (void)
+{
+  static const char *const rows[][3] = {
+      {"192.0.2.1", "192.0.2.1", "192.0.2.2"},
+      {"2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", "2001:db8:0:1::1"},
+  };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
+    PeerAddress who[3];
+
+    for (uint16_t k = 0; k < 3; k++) {
+      PeerAddress address;
+      g_assert_true (peer_address_parse_ip (rows[i][k], 7000 + k, &address));
+      who[k] = peer_address_subscriber (&address);
+    }
+    g_assert_true (peer_address_equal (&who[0], &who[1]));
+    g_assert_false (peer_address_equal (&who[0], &who[2]));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -187,6 +208,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/address/other-forms-become-the-one-form", test_other_forms);
   g_test_add_func ("/peer/address/what-is-no-address-is-refused", test_refused);
   g_test_add_func ("/peer/address/kinds", test_kinds);
+  g_test_add_func ("/peer/address/subscriber-has-a-64", test_subscriber);
   g_test_add_func ("/peer/address/hash-spreads-neighbours", test_hash);
   return g_test_run ();
 }
