@@ -278,16 +278,6 @@ expire_asks (PeerSwarm *self, PeerChannel *channel)
 }
 
 void
-peer_swarm_forget_asks (PeerSwarm *self, PeerChannel *channel)
-{
-  for (guint i = channel->asks_first; i < channel->asks->len; i++) {
-    uint64_t chunk = g_array_index (channel->asks, PeerAsk, i).chunk;
-    peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
-  }
-  peer_channel_forget_asks (channel);
-}
-
-void
 peer_swarm_earn_double (PeerSwarm *self)
 {
   self->doubles = MIN (self->doubles + DOUBLES_SHARE, DOUBLES_MAX);

@@ -17,8 +17,6 @@ uint64_t peer_swarm_urgent_end (const PeerSwarm *self);
 void peer_swarm_earn_double (PeerSwarm *self);
 /* What this channel was asked for and did not bring in time. */
 void peer_swarm_ask_again (PeerSwarm *self, PeerChannel *channel, uint64_t urgent);
-/* It will bring nothing of what it was asked for. */
-void peer_swarm_forget_asks (PeerSwarm *self, PeerChannel *channel);
 /* Asks what this channel claims to have as its newest, to learn where a live channel is. */
 void peer_swarm_sound_out (PeerSwarm *self, PeerChannel *channel);
 /* Says LATE of what is due now and not here. */

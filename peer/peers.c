@@ -4,7 +4,6 @@
  * started anew does not know our channel, and by 3.1.1 says nothing to it). Others may connect to
  * us, within limits that leave our own connections their slots (12.6.1, HS.1). */
 #include "peer/peers.h"
-#include "peer/asking.h"
 #include "peer/exchange.h"
 #include <string.h>
 
@@ -516,6 +515,16 @@ peer_swarm_opened (PeerSwarm *self, PeerChannel *channel)
   self->connect_at = core->now;
   peer_core_ready (core, channel);
   peer_core_wake (core, core->now);
+}
+
+void
+peer_swarm_forget_asks (PeerSwarm *self, PeerChannel *channel)
+{
+  for (guint i = channel->asks_first; i < channel->asks->len; i++) {
+    uint64_t chunk = g_array_index (channel->asks, PeerAsk, i).chunk;
+    peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
+  }
+  peer_channel_forget_asks (channel);
 }
 
 void

@@ -26,6 +26,8 @@ void peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote
  * them, and have the rest of the others. */
 bool peer_swarm_is_crowded (const PeerSwarm *self);
 void peer_swarm_opened (PeerSwarm *self, PeerChannel *channel);
+/* It will bring nothing of what it was asked for. */
+void peer_swarm_forget_asks (PeerSwarm *self, PeerChannel *channel);
 void peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye);
 void peer_swarm_ban (PeerSwarm *self, PeerChannel *channel);
 /* Section 3: we stop talking to who says what is invalid, and never begin if it was said with the
