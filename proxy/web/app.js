@@ -254,30 +254,37 @@
     return item;
   }
 
+  /* A row whose channel is as it was stays: it may be open, have the focus, or be under a finger. */
   function showChannels() {
     var list = get('channels');
     var wanted = get('search').value.toLowerCase();
-    var shown = 0, found = 0, openId = open && open.channel.id, focused = null;
+    var found = 0, rows = {}, items = [], openId = open && open.channel.id, focused = null;
     if (document.activeElement && document.activeElement.parentNode && document.activeElement.parentNode.channel)
       focused = document.activeElement.parentNode.channel.id;
-    open = null;
-    clear(list);
-    channels.forEach(function (channel) {
-      var item;
+    Array.prototype.forEach.call(list.children, function (item) { rows[item.channel.id] = item; });
+    channels.forEach(function (channel, i) {
+      var item = rows[channel.id];
       if (wanted && (channel.name + ' ' + (channel.group || '')).toLowerCase().indexOf(wanted) < 0) return;
       found++;
-      if (shown >= SHOWN) return;
-      shown++;
-      item = makeItem(channel);
-      list.appendChild(item);
+      if (items.length >= SHOWN) return;
+      if (item && JSON.stringify(item.channel) === JSON.stringify(channel)) channels[i] = item.channel;
+      else item = makeItem(channel);
+      items.push(item);
+    });
+    Array.prototype.slice.call(list.children).forEach(function (item) {
+      if (items.indexOf(item) < 0) list.removeChild(item);
+    });
+    if (items.indexOf(open) < 0) open = null;
+    items.forEach(function (item, i) {
+      if (list.children[i] !== item) list.insertBefore(item, list.children[i] || null);
       showState(item);
       showNow(item);
-      if (channel.id === openId) toggle(item);
-      if (channel.id === focused) item.firstChild.focus();
+      if (item.channel.id === openId && !open) toggle(item);
+      if (item.channel.id === focused) item.firstChild.focus();
     });
     get('no-channels').hidden = channels.length > 0;
-    get('more').hidden = found <= shown;
-    get('more').textContent = (found - shown) + ' more; search to find them.';
+    get('more').hidden = found <= items.length;
+    get('more').textContent = (found - items.length) + ' more; search to find them.';
   }
 
   function showViewers(viewers) {

@@ -138,8 +138,14 @@ def the_page_shows_and_does_what_it_says(here):
     wait_until('the row is open', PATIENCE, lambda: browser.text('#channels .details'))
     assert browser.text('#channels .address') == url, browser.text('#channels .address')
     # A star, and the television has it among the favourites.
+    # By a remote: the list is read again, and the focus is not sent back to the top of the page.
+    lists = 'return performance.getEntriesByType("resource").filter(e => e.name.endsWith("/channels")).length'
+    before = browser.script(lists)
     browser.click('#channels .favourite')
     browser.wait_text('#channels .favourite', '★')
+    wait_until('the list is read again', PATIENCE, lambda: browser.script(lists) > before)
+    time.sleep(0.5)
+    assert browser.script('return document.activeElement.className') == 'favourite'
     with here.at('tv'):
         server = control_point.find('lan0', seconds=PATIENCE)
         assert [i['title'] for i in server.items('favourites:')] == [name], server.items()
