@@ -473,6 +473,9 @@ nobody_registers_a_victim (void)
     if (private) { /* out there nobody could come to it, or would come to somebody else */
       g_autofree char *outside = addresses_of (&w, "a", "192.0.2.251:1");
       g_assert_cmpstr (outside, ==, "");
+    } else { /* nor is anybody led to somebody in his own network */
+      g_autofree char *inside = addresses_of (&w, "a", "10.9.9.9:1");
+      g_assert_cmpstr (inside, ==, rows[i].named);
     }
     world_clear (&w);
   }
@@ -524,6 +527,36 @@ limits_hold_and_are_given_back (void)
   };
   converse (&w, lines, G_N_ELEMENTS (lines));
   g_assert_cmpuint (stats_of (&w).refused, ==, 4);
+  world_clear (&w);
+}
+
+/* Its answer is not remembered: there may be room when it comes again. */
+static void
+full_house_may_be_asked_again (void)
+{
+  World w;
+  world_init (&w, (TrackerRegistryOptions){.max_swarms = 1});
+  static const Line lines[] = {{0, "p1", "C +a", "0 a:"},
+                               {0, "p2", "C +b @", "5"},
+                               {0, "p1", "C -a", "0 a"},
+                               {0, "p2", "C +b @", "0 b:"}};
+  converse (&w, lines, G_N_ELEMENTS (lines));
+  world_clear (&w);
+}
+
+static void
+last_transactions_are_remembered (void)
+{
+  World w;
+  world_init (&w, (TrackerRegistryOptions){.max_transactions = 2});
+  static const Line lines[] = {{0, "p1", "C +a @", "0 a:"},
+                               {0, "p2", "C +a @", "0 a:p1"},
+                               {0, "p3", "C +a @", "0 a:p1,p2"},
+                               {0, "p1", "C +a @", "0 a:p2,p3"}}; /* forgotten, and done again */
+  converse (&w, lines, G_N_ELEMENTS (lines));
+  g_assert_cmpuint (stats_of (&w).repeated, ==, 0);
+  converse (&w, lines + 3, 1);
+  g_assert_cmpuint (stats_of (&w).repeated, ==, 1);
   world_clear (&w);
 }
 
@@ -910,6 +943,8 @@ main (int argc, char **argv)
       {"nobody-registers-a-victim", nobody_registers_a_victim},
       {"peer-is-told-where-it-is-seen", peer_is_told_where_it_is_seen},
       {"limits-hold-and-are-given-back", limits_hold_and_are_given_back},
+      {"full-house-may-be-asked-again", full_house_may_be_asked_again},
+      {"last-transactions-are-remembered", last_transactions_are_remembered},
       {"one-host-does-not-fill-the-house", one_host_does_not_fill_the_house},
       {"many-come-and-go", many_come_and_go},
       {"swarms-show-what-is-reported", swarms_show_what_is_reported},

@@ -382,6 +382,45 @@ sweep_is_done_in_pieces (void)
   world_clear (&w);
 }
 
+/* All lists of an answer together have a limit. */
+static void
+many_joins_get_short_lists (void)
+{
+  World w;
+  unsigned n = 0;
+  world_init (&w, (TrackerRegistryOptions){0});
+  for (unsigned i = 0; i <= 30; i++) {
+    g_autofree char *id = g_strdup_printf ("p%u", i);
+    g_autofree char *where = g_strdup_printf ("20.1.1.%u:7574", 1 + i);
+    TrackerRequest *request = connect_new (&w, id, where, TRACKER_MODE_LEECH);
+    for (unsigned j = 1; j < 10; j++) {
+      g_autofree char *swarm = g_strdup_printf ("s%u", j);
+      tracker_request_add_swarm (request, swarm)->mode = TRACKER_MODE_LEECH;
+    }
+    g_autoptr (TrackerResponse) response = send (&w, request, where);
+    n = 0;
+    for (guint j = 0; j < response->results->len; j++)
+      n += ((TrackerResult *)g_ptr_array_index (response->results, j))->peers->len;
+  }
+  g_assert_cmpuint (n, ==, 8 * TRACKER_MAX_PEERS);
+  world_clear (&w);
+}
+
+/* An ID that is used twice names nobody to himself. */
+static void
+nobody_is_named_his_own_id (void)
+{
+  World w;
+  world_init (&w, (TrackerRegistryOptions){0});
+  join (&w, "p", "20.1.1.1:7574", TRACKER_MODE_LEECH);
+  join (&w, "p", "20.1.1.2:7575", TRACKER_MODE_LEECH);
+  join (&w, "q", "20.1.1.3:7576", TRACKER_MODE_LEECH);
+  g_autoptr (TrackerResponse) response = find (&w, "p", "20.1.1.1:1", 30);
+  g_assert_cmpuint (named (response, "p"), ==, 0);
+  g_assert_cmpuint (named (response, "q"), ==, 1);
+  world_clear (&w);
+}
+
 /* --- stores -------------------------------------------------------------------------------- */
 
 /* All changes of one to the other; how many there were. */
@@ -569,6 +608,32 @@ nothing_is_counted_twice (void)
   world_clear (&w);
 }
 
+static bool
+allows_s (const TrackerMemberInfo *info, void *data)
+{
+  return strcmp (info->swarm_id, "s") == 0;
+}
+
+/* Who was put out of a swarm is so at the other trackers, too. */
+static void
+expelled_members_are_told_of (void)
+{
+  World a, b;
+  TrackerRegistryStats stats;
+  world_init (&a, (TrackerRegistryOptions){.changes = true});
+  world_init (&b, (TrackerRegistryOptions){0});
+  TrackerRequest *request = connect_new (&a, "p", "20.1.1.1:7574", TRACKER_MODE_LEECH);
+  tracker_request_add_swarm (request, "another")->mode = TRACKER_MODE_LEECH;
+  tracker_response_free (send (&a, request, "20.1.1.1:1"));
+  g_assert_cmpuint (carry (&a, &b), ==, 1);
+  g_assert_cmpuint (tracker_registry_expel (a.registry, allows_s, NULL), ==, 1);
+  g_assert_cmpuint (carry (&a, &b), ==, 1);
+  tracker_registry_stats (b.registry, &stats);
+  g_assert_cmpuint (stats.swarms, ==, 1);
+  world_clear (&a);
+  world_clear (&b);
+}
+
 /* Each byte of a record set to each value, and each cut: refused, or taken, and nothing worse. */
 static void
 bad_records_are_refused (void)
@@ -683,6 +748,8 @@ main (int argc, char **argv)
       {"select/only-what-can-be-reached-is-named", only_what_can_be_reached_is_named},
       {"select/who-asks-for-a-range-is-named-its-holders",
        who_asks_for_a_range_is_named_its_holders},
+      {"select/many-joins-get-short-lists", many_joins_get_short_lists},
+      {"select/nobody-is-named-his-own-id", nobody_is_named_his_own_id},
       {"registry/ranges-have-a-limit", ranges_have_a_limit},
       {"registry/totals-outlive-their-peers", totals_outlive_their_peers},
       {"registry/sweep-is-done-in-pieces", sweep_is_done_in_pieces},
@@ -692,6 +759,7 @@ main (int argc, char **argv)
       {"record/records-have-an-age", records_have_an_age},
       {"record/what-is-not-told-yet-is-kept", what_is_not_told_yet_is_kept},
       {"record/nothing-is-counted-twice", nothing_is_counted_twice},
+      {"record/expelled-members-are-told-of", expelled_members_are_told_of},
       {"record/bad-records-are-refused", bad_records_are_refused},
       {"record/who-is-gone-does-not-wait", who_is_gone_does_not_wait},
       {"record/nobody-waits-for-ever", nobody_waits_for_ever},
