@@ -187,7 +187,7 @@ end_good (NetSipClient *self, const sip_t *sip)
     tracker_headers_read_address (text, &response->seen_as);
   text = net_sip_header (sip, TRACKER_HEADER_CERTIFICATE);
   if (text != NULL)
-    result->certificate = tracker_headers_read_certificate (text);
+    result->certificate = tracker_certificate_read (text);
   if (self->step == STEP_INVITE ||
       (self->step == STEP_INFO && request->type == TRACKER_REQUEST_FIND))
     read_peers (sip, result);

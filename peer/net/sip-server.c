@@ -136,7 +136,7 @@ put_result (const NetSipCall *call, const TrackerResponse *response, GString *ou
     return;
   const TrackerResult *result = g_ptr_array_index (response->results, 0);
   if (result->certificate != NULL) {
-    g_autofree char *text = tracker_headers_write_certificate (result->certificate);
+    g_autofree char *text = tracker_certificate_write (result->certificate);
     g_string_append_printf (out, TRACKER_HEADER_CERTIFICATE ": %s\n", text);
   }
   if (result->peers != NULL)

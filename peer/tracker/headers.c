@@ -199,19 +199,6 @@ tracker_headers_read_stat (const char *text, TrackerSwarm *out)
   return true;
 }
 
-GBytes *
-tracker_headers_read_certificate (const char *text)
-{
-  size_t n = strlen (text);
-  if (n == 0 || n > (TRACKER_MAX_CERTIFICATE + 2) / 3 * 4 || n % 4 != 0 ||
-      strspn (text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") != n)
-    return NULL;
-  gsize size;
-  guchar *bytes = g_base64_decode (text, &size);
-  g_autoptr (GBytes) certificate = g_bytes_new_take (bytes, size);
-  return size > 0 && size <= TRACKER_MAX_CERTIFICATE ? g_steal_pointer (&certificate) : NULL;
-}
-
 bool
 tracker_headers_read_peer (const char *text, TrackerResult *result)
 {
@@ -227,7 +214,7 @@ tracker_headers_read_peer (const char *text, TrackerResult *result)
       id = tracker_headers_read_id (value, TRACKER_MAX_ID);
     } else if (is_named (name, "cert")) {
       g_clear_pointer (&certificate, g_bytes_unref);
-      certificate = tracker_headers_read_certificate (value);
+      certificate = tracker_certificate_read (value);
     }
   }
   if (id == NULL)
@@ -312,14 +299,6 @@ tracker_headers_write_stat (const TrackerSwarm *swarm)
 }
 
 char *
-tracker_headers_write_certificate (GBytes *certificate)
-{
-  gsize n;
-  const guchar *bytes = g_bytes_get_data (certificate, &n);
-  return g_base64_encode (bytes, n);
-}
-
-char *
 tracker_headers_write_peer (const TrackerPeer *peer)
 {
   GString *out = g_string_new (NULL);
@@ -327,7 +306,7 @@ tracker_headers_write_peer (const TrackerPeer *peer)
   append_address (out, &peer->address);
   g_string_append_printf (out, ";peer-id=%s", id);
   if (peer->certificate != NULL) {
-    g_autofree char *text = tracker_headers_write_certificate (peer->certificate);
+    g_autofree char *text = tracker_certificate_write (peer->certificate);
     g_string_append_printf (out, ";cert=%s", text);
   }
   return g_string_free (out, FALSE);

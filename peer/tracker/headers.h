@@ -23,8 +23,6 @@ bool tracker_headers_read_swarm (const char *text, TrackerMode *mode, bool *cert
 bool tracker_headers_read_stat (const char *text, TrackerSwarm *out);
 /* One peer, added to the result; its list is made if there is none. */
 bool tracker_headers_read_peer (const char *text, TrackerResult *result);
-/* base64; NULL = it is none, or too large. */
-GBytes *tracker_headers_read_certificate (const char *text);
 
 /* A list with commas, one value at a time; NULL = no more. The caller frees. */
 char *tracker_headers_next (const char **list);
@@ -35,7 +33,6 @@ char *tracker_headers_write_peer_num (const TrackerPeerNum *num);
 char *tracker_headers_write_swarm (TrackerMode mode, bool certificates);
 char *tracker_headers_write_stat (const TrackerSwarm *swarm);
 char *tracker_headers_write_peer (const TrackerPeer *peer);
-char *tracker_headers_write_certificate (GBytes *certificate);
 
 /* As the user part of a URI. NULL = there is none, or it is no valid ID of at most max bytes. */
 char *tracker_headers_write_id (const char *id);

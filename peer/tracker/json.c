@@ -107,7 +107,7 @@ address_type_of (const TrackerNode *object, TrackerAddressType otherwise, bool *
 {
   const char *type = get_text (object, "type");
   *good = true;
-  if (type == NULL && !(tracker_node_member (object, "type") != NULL))
+  if (type == NULL && tracker_node_member (object, "type") == NULL)
     return otherwise;
   if (g_strcmp0 (type, "HOST") == 0)
     return TRACKER_ADDRESS_HOST;
@@ -134,16 +134,9 @@ connection_of (const TrackerNode *object)
 static GBytes *
 get_certificate (const TrackerNode *object)
 {
-  const char *text =
-      get_id (object, "membership_certificate", 4 * (TRACKER_MAX_CERTIFICATE / 3 + 1));
-  gsize n;
-  if (text == NULL || strlen (text) % 4 != 0)
-    return NULL;
-  size_t digits = strspn (text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
-  if (strspn (text + digits, "=") != strlen (text + digits) || strlen (text + digits) > 2)
-    return NULL;
-  guchar *bytes = g_base64_decode (text, &n);
-  return g_bytes_new_take (bytes, n);
+  const TrackerNode *node = tracker_node_member (object, "membership_certificate");
+  return node != NULL && node->type == TRACKER_NODE_STRING ? tracker_certificate_read (node->text)
+                                                           : NULL;
 }
 
 /* Section 3.2.4: ppsp_tp_peer_addr_t. */
@@ -213,7 +206,7 @@ static bool
 read_peer_num (const TrackerNode *body, TrackerPeerNum *out)
 {
   uint64_t count = 0, links = 0, online = 0, bandwidth = 0;
-  if (!(tracker_node_member (body, "peer_num") != NULL))
+  if (tracker_node_member (body, "peer_num") == NULL)
     return true;
   const TrackerNode *object = get_object (body, "peer_num");
   if (object == NULL || !need_integer (object, "peer_count", UINT32_MAX, &count) ||
@@ -296,7 +289,7 @@ static bool
 read_find (const TrackerNode *root, TrackerRequest *out)
 {
   const TrackerNode *body = root;
-  if ((tracker_node_member (root, "find") != NULL)) {
+  if (tracker_node_member (root, "find") != NULL) {
     body = get_object (root, "find");
     if (body == NULL)
       return false;
@@ -334,7 +327,7 @@ read_stat (const TrackerNode *object, gpointer out)
 static bool
 read_stat_report (const TrackerNode *root, TrackerRequest *out)
 {
-  if (!(tracker_node_member (root, "stat_report") != NULL))
+  if (tracker_node_member (root, "stat_report") == NULL)
     return true;
   const TrackerNode *body = get_object (root, "stat_report");
   if (body == NULL)
@@ -423,7 +416,7 @@ read_result (const TrackerNode *object, gpointer out)
     return false;
   TrackerResult *result = tracker_response_add_result (out, swarm_id, failed != 0);
   result->certificate = get_certificate (object);
-  if (!(tracker_node_member (object, "peer_group") != NULL))
+  if (tracker_node_member (object, "peer_group") == NULL)
     return true;
   const TrackerNode *group = get_object (object, "peer_group");
   const TrackerNode *peers = group != NULL ? tracker_node_member (group, "peer_info") : NULL;
@@ -508,11 +501,9 @@ put_id (GString *out, const char *name, const char *id)
 static void
 put_certificate (GString *out, GBytes *certificate)
 {
-  gsize n;
   if (certificate == NULL)
     return;
-  const guchar *bytes = g_bytes_get_data (certificate, &n);
-  g_autofree char *text = g_base64_encode (bytes, n);
+  g_autofree char *text = tracker_certificate_write (certificate);
   g_string_append_printf (out, ",\"membership_certificate\":\"%s\"", text);
 }
 

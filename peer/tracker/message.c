@@ -125,3 +125,26 @@ tracker_id_is_valid (const char *id, size_t max)
       return false;
   return true;
 }
+
+GBytes *
+tracker_certificate_read (const char *text)
+{
+  size_t n = strlen (text);
+  size_t digits = strspn (text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+  size_t padding = strspn (text + digits, "=");
+  if (n == 0 || n > (TRACKER_MAX_CERTIFICATE + 2) / 3 * 4 || n % 4 != 0 || padding > 2 ||
+      digits + padding != n)
+    return NULL;
+  gsize size;
+  guchar *bytes = g_base64_decode (text, &size);
+  g_autoptr (GBytes) certificate = g_bytes_new_take (bytes, size);
+  return size > 0 && size <= TRACKER_MAX_CERTIFICATE ? g_steal_pointer (&certificate) : NULL;
+}
+
+char *
+tracker_certificate_write (GBytes *certificate)
+{
+  gsize n;
+  const guchar *bytes = g_bytes_get_data (certificate, &n);
+  return g_base64_encode (bytes, n);
+}

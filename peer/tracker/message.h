@@ -163,5 +163,10 @@ TrackerPeer *tracker_result_add_peer (TrackerResult *self, const char *peer_id,
 /* Between 1 and max bytes of UTF-8 without control characters. */
 bool tracker_id_is_valid (const char *id, size_t max);
 
+/* A certificate of membership in Base64 (RFC 4648, 4), in whatever carries it. NULL = it is none, or too
+ * large. The caller frees. */
+GBytes *tracker_certificate_read (const char *text);
+char *tracker_certificate_write (GBytes *certificate);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TrackerRequest, tracker_request_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TrackerResponse, tracker_response_free)

@@ -72,7 +72,7 @@ test_wrong_values (void)
       "", "mode", "mode=", "mode=OTHER", "cert", "mode=LEECH;mode=SEEDER"};
   static const char *const stats[] = {"up=x", "down=-1", "bw=", "links=99999999999",
                                       "up=99999999999999999999"};
-  static const char *const certificates[] = {"", "A", "AA==A", "****", "AAA\n"};
+  static const char *const certificates[] = {"", "A", "AA==A", "A=A=", "AAAA====", "****", "AAA\n"};
   TrackerAddress address = {.priority = 99};
   TrackerPeerNum num = {.peer_count = 99};
   TrackerMode mode;
@@ -87,7 +87,7 @@ test_wrong_values (void)
   for (unsigned i = 0; i < G_N_ELEMENTS (stats); i++)
     g_assert_false (tracker_headers_read_stat (stats[i], &swarm));
   for (unsigned i = 0; i < G_N_ELEMENTS (certificates); i++)
-    g_assert_null (tracker_headers_read_certificate (certificates[i]));
+    g_assert_null (tracker_certificate_read (certificates[i]));
   g_assert_cmpuint (address.priority, ==, 99);
   g_assert_cmpuint (num.peer_count, ==, 99);
   g_assert_cmpuint (swarm.links, ==, 99);
