@@ -128,6 +128,22 @@ test_changes (void)
   uint32_t third = proxy_shelves_update_id (shelves);
   proxy_catalog_set_media (catalog, "one", "h264 100 640 360 25000 aac 0");
   g_assert_cmpuint (proxy_shelves_update_id (shelves), ==, third);
+  ProxyDraft draft = {.swarm_id = "one-swarm",
+                      .link = "ppsp:00",
+                      .name = "one",
+                      .number = 7,
+                      .source = "",
+                      .mime = "video/mp2t",
+                      .live = true,
+                      .length = -1};
+  proxy_catalog_put (catalog, &draft, NULL);
+  assert_told (shelves, 1, (const char *const[]){"all:"});
+  draft.logo = "http://lists.example/one.png";
+  proxy_catalog_put (catalog, &draft, NULL);
+  assert_told (shelves, 1, (const char *const[]){"all:"});
+  draft.name = "Another";
+  proxy_catalog_put (catalog, &draft, NULL);
+  assert_told (shelves, 1, (const char *const[]){"all:"});
   proxy_catalog_remove (catalog, "film");
   assert_told (shelves, 1, (const char *const[]){"0"});
   g_assert_null (proxy_shelves_find (shelves, "films:"));
