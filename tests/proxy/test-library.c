@@ -744,6 +744,10 @@ test_warm_choice (void)
   proxy_catalog_set_favourite (world.catalog, "j", true);
   proxy_warm_look (warm);
   assert_warm (&world, "b i j ");
+  proxy_catalog_set_favourite (world.catalog, "a", true); /* it plays, and takes no place */
+  proxy_warm_look (warm);
+  assert_warm (&world, "b i j ");
+  proxy_catalog_set_favourite (world.catalog, "a", false);
   close_and_end (&viewer, "a");
   proxy_catalog_set_favourite (world.catalog, "h", true);
   proxy_catalog_set_favourite (world.catalog, "g", true);
