@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of requirements: what they name exists.
+"""The tables of requirements, and all other pages: what they name exists.
 
     test-tables.py SOURCE-ROOT
 
-Each `word` of an RFC*.md under peer/ that looks like a file, a function of one (FILE:NAME), a test
+Each `word` of a page (*.md) that looks like a file, a function of one (FILE:NAME), a test
 (/wing/file/what-is-true, or a family of them that ends with *) or an option (--name) is looked for,
-and each row must say what proves it. Before the tables are judged, each rule is shown a small tree
-that breaks it and must go red."""
+and each row of the tables in peer/**/RFC*.md must say what proves it. Before the pages are judged,
+each rule is shown a small tree that breaks it and must go red."""
 
 import glob
 import os
@@ -15,8 +15,8 @@ import re
 import sys
 import tempfile
 
-WINGS = 'peer|net|media|tracker|cli|origin|dlna|proxy|sim'
-TEST = re.compile(rf'/({WINGS})/[\w./-]+(/\*|\*)?')
+WINGS = 'peer|net|media|trackerd?|cli|origin|dlna|proxy|sim'
+TEST = re.compile(rf'/({WINGS})/[\w.-]+/([\w./-]*\*|[\w./-]+)')
 FILE = re.compile(r'([\w.-]+/)+[\w.-]+\.(c|h|py|md|xml|build)')
 STRING = re.compile(r'"((?:\\.|[^"\\\n])*)"')
 # GLib's and C's ways to fill in a format: what a test's name is put together with.
@@ -76,8 +76,8 @@ class Tree:
         return re.search(rf'^{re.escape(name)} \(', text, re.M) is not None
 
 
-def lines_of(tree):
-    for path in tree.find('peer/**/RFC*.md'):
+def lines_of(tree, pattern='peer/**/RFC*.md'):
+    for path in tree.find(pattern):
         for number, line in enumerate(tree.read(path).split('\n'), 1):
             yield f'{path}:{number}', line
 
@@ -93,7 +93,7 @@ def rows_of(tree):
 
 
 def words_of(tree):
-    for where, line in lines_of(tree):
+    for where, line in lines_of(tree, '**/*.md'):
         for word in re.findall(r'`([^`]+)`', line):
             yield where, word
 
@@ -103,6 +103,8 @@ def files(tree):
         path, _, name = word.partition(':')
         if not FILE.fullmatch(path) or path.startswith('/'):
             continue
+        if path.startswith('../'):
+            path = os.path.normpath(os.path.join(os.path.dirname(where), path))
         if tree.read(path) is None:
             yield f'{where}: there is no file {path}'
         elif name and not tree.has_function(path, name):
