@@ -46,7 +46,6 @@ struct DlnaServer {
   char *friendly_name, *uuid;
   uint16_t port, media_port;
   DlnaServerHook hook;
-  gpointer hook_data;
   GDestroyNotify hook_destroy;
   GPtrArray *faces; /* Face */
   DlnaLinks *links;
@@ -166,7 +165,7 @@ make_context (Face *face, const DlnaLink *link, GError **error)
   guard.data = face->context;
   face->guard = dlna_guard_new (soup, &guard);
   if (server->hook != NULL)
-    face->hooked = server->hook (soup, where, server->hook_data);
+    face->hooked = server->hook (soup, where);
   return true;
 }
 
@@ -395,7 +394,6 @@ dlna_server_new (const DlnaServerOptions *options, GError **error)
   self->port = options->port;
   self->media_port = options->media_port;
   self->hook = options->hook;
-  self->hook_data = options->hook_data;
   self->hook_destroy = options->hook_destroy;
   self->faces = g_ptr_array_new_with_free_func (face_free);
   self->links = dlna_links_new (&handler, self, error);

@@ -8,8 +8,8 @@
 
 /* Called for each SoupServer that a context makes, before anybody can reach it, so that the program
  * can put its own listener in front; address: the context's "ip:port". The returned object is freed
- * with destroy when that context goes. */
-typedef gpointer (*DlnaServerHook) (SoupServer *server, const char *address, gpointer data);
+ * with hook_destroy when that context goes. */
+typedef gpointer (*DlnaServerHook) (SoupServer *server, const char *address);
 
 typedef struct {
   DlnaLibrary *library;
@@ -20,7 +20,6 @@ typedef struct {
   uint16_t port;                 /* of description, control and events; 0 = any */
   uint16_t media_port;           /* where dlna_media_attach()'s server listens; goes into res */
   DlnaServerHook hook;
-  gpointer hook_data;
   GDestroyNotify hook_destroy;
 } DlnaServerOptions;
 

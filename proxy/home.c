@@ -96,14 +96,10 @@ follow_addresses (ProxyHome *self, const GPtrArray *wanted)
 /* --- the MediaServer --- */
 
 static gpointer
-on_server (SoupServer *server, const char *address, gpointer data)
+on_server (SoupServer *server, const char *address)
 {
-  ProxyHome *self = data;
-  /* Its own checks of the Host come too late and not everywhere. */
-  NetListenerOptions options = {.max_connections = 64,
-                                .max_per_ip = 16,
-                                .check_host = true,
-                                .host_names = (const char *const *)self->with.config->allow_hosts};
+  /* Whom it may be called by the MediaServer checks, and counts. */
+  NetListenerOptions options = {.max_connections = 64, .max_per_ip = 16};
   soup_server_disconnect (server); /* its own listener stops for good at the first failed accept */
   NetListener *listener = net_listener_new (server, &options);
   g_autoptr (GError) error = NULL;
@@ -157,7 +153,6 @@ follow_interfaces (ProxyHome *self, const GPtrArray *chosen)
       .port = self->with.config->dlna_port,
       .media_port = self->port,
       .hook = on_server,
-      .hook_data = self,
       .hook_destroy = free_listener,
   };
   g_autoptr (GError) error = NULL;

@@ -34,7 +34,7 @@ on_incoming (GSocketService *service, GSocketConnection *connection, GObject *so
 }
 
 static gpointer
-put_in_front (SoupServer *server, const char *address, gpointer data)
+put_in_front (SoupServer *server, const char *address)
 {
   Front *self = g_new0 (Front, 1);
   g_auto (GStrv) parts = g_strsplit (address, ":", 2);

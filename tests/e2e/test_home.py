@@ -297,6 +297,24 @@ def it_says_goodbye_and_is_known_again(here):
         process.wait()
 
 
+def what_the_media_server_refuses_is_counted(here):
+    here.build_network()
+    gateway(here)
+    server = found(here)[1]
+    control = server.services[control_point.DIRECTORY]['controlURL']
+
+    def counted(what):
+        return here.metric('gw', 'http://127.0.0.1:8574/metrics', f'ppsp_dlna_{what}_total')
+    for url in (server.location, control):
+        before = counted('wrong_hosts')
+        assert here.status('tv', url, headers={'Host': 'evil.example'})[0] == 421
+        assert counted('wrong_hosts') == before + 1
+    assert here.status('tv', control, 'POST', {'SOAPAction': '"x#Dance"'}, b'x')[0] == 500
+    assert counted('bad_actions') == 1
+    # Its description is at the address alone, whatever names the page has.
+    assert here.status('tv', server.location, headers={'Host': 'localhost:8575'})[0] == 421
+
+
 def what_is_on_and_the_logo_are_shown(here):
     """A list names a programme guide and a logo; the television shows both."""
     here.build_network()
@@ -357,4 +375,5 @@ if __name__ == '__main__':
         multicast_that_is_filtered_comes_back,
         two_gateways_live_in_one_home,
         it_says_goodbye_and_is_known_again,
+        what_the_media_server_refuses_is_counted,
         what_is_on_and_the_logo_are_shown]))
