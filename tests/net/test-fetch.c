@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/net/fetch.h"
+#include "peer/net/request.h"
 
 #include <glib/gstdio.h>
 #include <libsoup/soup.h>
@@ -160,6 +161,34 @@ test_failures (void)
   server_clear (&server);
 }
 
+static void
+test_redirects (void)
+{
+  static const struct {
+    const char *from, *to; /* to NULL = it does not say */
+    const char *target;    /* NULL = it is not followed */
+  } rows[] = {
+      {"http://a/x/y", "z", "http://a/x/z"},
+      {"http://a/x", "https://b/y", "https://b/y"},
+      {"https://a/x", "/y", "https://a/y"},
+      {"https://a/x", "http://a/x", NULL}, /* not out of the shelter of TLS */
+      {"http://a/x", "file:///etc/hostname", NULL},
+      {"http://a/x", "ftp://a/x", NULL},
+      {"http://a/x", NULL, NULL},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (SoupMessage) message = soup_message_new (SOUP_METHOD_GET, rows[i].from);
+    g_autoptr (GError) error = NULL;
+    unsigned n = 0;
+    if (rows[i].to != NULL)
+      soup_message_headers_replace (soup_message_get_response_headers (message), "Location",
+                                    rows[i].to);
+    g_autofree char *target = net_request_redirect (message, &n, &error);
+    g_assert_cmpstr (target, ==, rows[i].target);
+    g_assert_true ((error != NULL) == (target == NULL));
+  }
+}
+
 /* Freed at any time, it calls nobody: after each number of turns of the loop, up to so many that it has called. */
 static void
 test_freed (void)
@@ -190,6 +219,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/fetch/text-comes-whole-or-cut", test_text);
   g_test_add_func ("/net/fetch/from-a-file", test_file);
   g_test_add_func ("/net/fetch/what-does-not-come-is-told", test_failures);
+  g_test_add_func ("/net/fetch/redirects-lead-to-no-lesser-place", test_redirects);
   g_test_add_func ("/net/fetch/freed-in-flight-calls-nobody", test_freed);
   return g_test_run ();
 }
