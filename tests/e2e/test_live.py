@@ -100,7 +100,10 @@ def control_points_of_others_find_and_play_the_channel(here):
     url, title = re.search(r'^item (\S+) (.*)$', said, re.M).groups()
     assert title == 'News at 7', title
     path = os.path.join(here.folder, 'curl.ts')
-    curl = here.run('curl', ['curl', '-s', '--max-time', '8', '-o', path, url], 'tv2')
+    curl = here.run('curl', ['curl', '-s', '-o', path, url], 'tv2')
+    wait_until('six seconds of it', PATIENCE,
+               lambda: os.path.exists(path) and os.path.getsize(path) > 3_000_000)
+    curl.kill()
     curl.wait()
     with open(path, 'rb') as file:
         data = ts.whole_units(file.read())
