@@ -167,6 +167,26 @@ test_moved (void)
   end (&net, key);
 }
 
+/* 3.12: somebody who lives is heard of each 500 ms; who has missed one is not asked, long before it
+ * counts as silent. */
+static void
+test_gone (void)
+{
+  Net net;
+  PeerKey *key = begin (&net);
+  add_relay (&net);
+  net_run (&net, net.now + 2 * SECOND);
+  uint64_t before = peer_chunks_count (seen.asked[1]);
+  peer_engine_free (net.engines[1]);
+  net.engines[1] = NULL;
+  net_run (&net, net.now + 95 * SECOND / 100);
+  want (&net, VIEWER, seen.viewer, (PeerRange){0, N_CHUNKS});
+  net_run (&net, net.now + SECOND / 50);
+  g_assert_cmpuint (peer_chunks_count (seen.asked[0]), >, before);
+  g_assert_cmpuint (peer_chunks_count (seen.asked[1]), ==, before);
+  end (&net, key);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -174,5 +194,6 @@ main (int argc, char **argv)
 #define ADD(name, function) g_test_add_func ("/peer/asking/" name, function)
   ADD ("one-in-fifty-is-asked-for-twice", test_doubles);
   ADD ("what-waits-long-is-moved", test_moved);
+  ADD ("who-may-be-gone-is-not-asked", test_gone);
   return g_test_run ();
 }
