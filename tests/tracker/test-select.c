@@ -369,6 +369,11 @@ sweep_is_done_in_pieces (void)
   world_init (&w, (TrackerRegistryOptions){.max_peers_per_ip = 10000});
   fill (&w, "p", "20.1", 5000, TRACKER_MODE_LEECH);
   w.now += 200 * SECOND;
+  PeerAddress dead;
+  g_assert_true (peer_address_parse ("20.1.16.1:1", &dead));
+  g_autoptr (TrackerRequest) late = request_new (&w, TRACKER_REQUEST_FIND, "p4000");
+  g_autoptr (TrackerResponse) response = tracker_registry_answer (w.registry, w.now, late, &dead);
+  g_assert_cmpint (response->status, ==, TRACKER_STATUS_FORBIDDEN);
   tracker_response_free (
       send (&w, connect_new (&w, "p0", "20.1.0.1:7574", TRACKER_MODE_LEECH), "20.1.0.1:1"));
   tracker_registry_stats (w.registry, &stats);
