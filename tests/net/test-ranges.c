@@ -236,6 +236,50 @@ test_silence (void)
   server_clear (&server);
 }
 
+/* --- never silent, and never done --- */
+
+static gboolean
+drip (gpointer stream)
+{
+  return g_output_stream_write (g_io_stream_get_output_stream (stream), "x", 1, NULL, NULL) == 1;
+}
+
+static gboolean
+on_incoming (GSocketService *service, GSocketConnection *connection, GObject *source, gpointer data)
+{
+  static const char head[] = "HTTP/1.1 206 Partial Content\r\nContent-Length: 300000\r\n"
+                             "Content-Range: bytes 0-299999/300000\r\n\r\n";
+  GIOStream *stream = G_IO_STREAM (connection);
+  g_output_stream_write_all (g_io_stream_get_output_stream (stream), head, strlen (head), NULL,
+                             NULL, NULL);
+  g_timeout_add_full (G_PRIORITY_DEFAULT, 50, drip, g_object_ref (stream), g_object_unref);
+  return TRUE;
+}
+
+static void
+test_drops (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocketService) service = g_socket_service_new ();
+  g_autoptr (GSocketAddress) any = g_inet_socket_address_new_from_string ("127.0.0.1", 0),
+                             at = NULL;
+  g_socket_listener_add_address (G_SOCKET_LISTENER (service), any, G_SOCKET_TYPE_STREAM,
+                                 G_SOCKET_PROTOCOL_TCP, NULL, &at, &error);
+  g_assert_no_error (error);
+  g_signal_connect (service, "incoming", G_CALLBACK (on_incoming), NULL);
+  Server server = {
+      .base = g_strdup_printf ("http://127.0.0.1:%u",
+                               g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (at)))};
+  Reader reader;
+  reader_init (&reader, "file:", 1);
+  read_range (&reader, &server, "/", 0, LENGTH);
+  g_assert_cmpint (reader.result, ==, NET_RANGES_BROKEN);
+  g_assert_cmpuint (reader.bytes->len, <, LENGTH);
+  reader_clear (&reader);
+  g_socket_service_stop (service);
+  g_free (server.base);
+}
+
 static void
 test_cancel (void)
 {
@@ -284,6 +328,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/ranges/what-was-asked-for-comes", test_whole);
   g_test_add_func ("/net/ranges/what-is-wrong-is-told", test_faults);
   g_test_add_func ("/net/ranges/silence-ends", test_silence);
+  g_test_add_func ("/net/ranges/drops-end-too", test_drops);
   g_test_add_func ("/net/ranges/one-can-be-given-up", test_cancel);
   g_test_add_func ("/net/ranges/a-strangers-list-reaches-nobody-at-home", test_reach);
   return g_test_run ();
