@@ -344,8 +344,10 @@ hevc_set (Bits *bits, const HevcSet *previous, HevcSet *out)
     for (uint32_t i = 0; i < n[side] && !bits->over; i++) {
       step = take_ue (bits) + 1;
       skip (bits, 1);
-      if (step > 1 << 15)
+      if (step > 1 << 15) {
         bits->over = true;
+        break;
+      }
       at += side == 0 ? -(int32_t)step : (int32_t)step;
       hevc_set_add (out, at);
     }
