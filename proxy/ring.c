@@ -639,12 +639,6 @@ proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables)
 }
 
 static bool
-is_before (ProxyPlace a, ProxyPlace b)
-{
-  return a.chunk < b.chunk || (a.chunk == b.chunk && a.offset < b.offset);
-}
-
-static bool
 is_same (ProxyPlace a, ProxyPlace b)
 {
   return a.chunk == b.chunk && a.offset == b.offset;
@@ -656,9 +650,7 @@ cross_gap (const ProxyRing *self, ProxyPlace *place)
 {
   for (guint i = 0; i < self->starts->len; i++) {
     ProxyPlace start = g_array_index (self->starts, ProxyPlace, i);
-    bool behind =
-        start.chunk > place->chunk || (start.chunk == place->chunk && start.offset > place->offset);
-    if (behind && peer_chunks_has (self->delivered, start.chunk)) {
+    if (proxy_place_is_before (*place, start) && peer_chunks_has (self->delivered, start.chunk)) {
       *place = start;
       return true;
     }
@@ -687,7 +679,8 @@ next_joint (const ProxyRing *self, ProxyPlace place)
 {
   for (guint i = 0; i < self->joints->len; i++) {
     const Joint *joint = &g_array_index (self->joints, Joint, i);
-    if (is_before (place, joint->place) || (is_same (place, joint->place) && !place.joined))
+    if (proxy_place_is_before (place, joint->place) ||
+        (is_same (place, joint->place) && !place.joined))
       return joint;
   }
   return NULL;
@@ -707,7 +700,7 @@ slice (ProxyRing *self, ProxyPlace *place, size_t max)
     place->joined = true;
     return g_bytes_new (joint->packet, sizeof joint->packet);
   }
-  if (joint && is_before (joint->place, end))
+  if (joint && proxy_place_is_before (joint->place, end))
     end = joint->place;
   uint64_t chunk = place->chunk;
   size_t begin = (size_t)(chunk - first) * self->chunk_size + place->offset;
@@ -814,7 +807,7 @@ next_of (const GArray *pictures, const ProxyPlace *after)
 {
   for (guint i = 0; i < pictures->len; i++) {
     const ProxyPicture *picture = &g_array_index (pictures, ProxyPicture, i);
-    if (after == NULL || is_before (*after, picture->place))
+    if (after == NULL || proxy_place_is_before (*after, picture->place))
       return picture;
   }
   return NULL;

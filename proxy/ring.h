@@ -16,6 +16,12 @@ typedef struct {
   bool joined;     /* what comes in front of the packet here was read */
 } ProxyPlace;
 
+static inline bool
+proxy_place_is_before (ProxyPlace a, ProxyPlace b)
+{
+  return a.chunk < b.chunk || (a.chunk == b.chunk && a.offset < b.offset);
+}
+
 /* A place where a picture begins. */
 typedef struct {
   ProxyPlace place;

@@ -159,12 +159,6 @@ go_on (ProxySegments *self, const ProxyPicture *picture)
   g_bytes_ref (self->late.tables);
 }
 
-static bool
-is_before (ProxyPlace a, ProxyPlace b)
-{
-  return a.chunk < b.chunk || (a.chunk == b.chunk && a.offset < b.offset);
-}
-
 static void
 take_key (ProxySegments *self, const ProxyPicture *key, int64_t wall)
 {
@@ -175,7 +169,7 @@ take_key (ProxySegments *self, const ProxyPicture *key, int64_t wall)
   }
   int64_t step = key->pts - segment->last_pts;
   /* a key frame may be known for one only when pictures behind it are */
-  bool told_late = !is_before (segment->last, key->place);
+  bool told_late = !proxy_place_is_before (segment->last, key->place);
   if (key->run != segment->run) {
     close_broken (self, proxy_ring_run_end (self->ring, segment->begin.chunk));
     begin_segment (self, key, wall, true);
@@ -227,7 +221,7 @@ take_next (ProxySegments *self, int64_t wall)
       proxy_ring_next_key (self->ring, self->any_key ? &self->seen_key : NULL);
   const ProxyPicture *picture =
       proxy_ring_next_picture (self->ring, self->any ? &self->seen : NULL);
-  if (key && (!picture || !is_before (picture->place, key->place))) {
+  if (key && (!picture || !proxy_place_is_before (picture->place, key->place))) {
     self->any_key = true;
     self->seen_key = key->place;
     if (key->pts != MEDIA_TS_NO_TIME)
@@ -320,7 +314,7 @@ proxy_segments_target (const ProxySegments *self)
 static size_t
 bytes_before (ProxyPlace from, ProxyPlace to, ProxyPlace end, uint32_t chunk_size, size_t n)
 {
-  if (!is_before (end, to))
+  if (!proxy_place_is_before (end, to))
     return n;
   return (size_t)(end.chunk - from.chunk) * chunk_size + end.offset - from.offset;
 }
@@ -336,7 +330,7 @@ proxy_segments_read (ProxySegments *self, uint64_t number)
   g_ptr_array_add (pieces, g_bytes_ref (segment->tables));
   ProxyPlace place = segment->begin;
   uint32_t chunk_size = proxy_ring_chunk_size (self->ring);
-  while (is_before (place, segment->end)) {
+  while (proxy_place_is_before (place, segment->end)) {
     ProxyPlace from = place;
     bool jumped;
     g_autoptr (GBytes) bytes = proxy_ring_read (self->ring, &place, SIZE_MAX, &jumped);
