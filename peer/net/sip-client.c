@@ -43,7 +43,7 @@ struct NetSipClient {
   bool registered;
   unsigned expires; /* s, that we ask for */
   guint refresh;
-  TrackerSwarm stat; /* the last report, for a tracker that asks; swarm_id is not set */
+  char *stat; /* header lines of the last report, for a tracker that asks; NULL = there was none */
 
   const TrackerRequest *request; /* under way; NULL = none */
   Step step;
@@ -155,20 +155,15 @@ end_refused (NetSipClient *self, const sip_t *sip, int code)
 
 /* --- responses --------------------------------------------------------------------------------------- */
 
-static void
-read_peers (const sip_t *sip, TrackerResult *result)
+/* What is no peer is passed over. */
+static bool
+take_peer (const char *text, gpointer out)
 {
-  const sip_unknown_t *state = NULL;
-  const char *list;
-  tracker_result_add_peer (result, NULL, NULL);
-  while ((list = net_sip_next_header (sip, TRACKER_HEADER_PEER, &state)) != NULL) {
-    for (;;) {
-      g_autofree char *text = tracker_headers_next (&list);
-      if (text == NULL || result->peers->len >= MAX_PEERS)
-        break;
-      tracker_headers_read_peer (text, result);
-    }
-  }
+  TrackerResult *result = out;
+  if (result->peers->len >= MAX_PEERS)
+    return false;
+  tracker_headers_read_peer (text, result);
+  return true;
 }
 
 static void
@@ -189,8 +184,10 @@ end_good (NetSipClient *self, const sip_t *sip)
   if (text != NULL)
     result->certificate = tracker_certificate_read (text);
   if (self->step == STEP_INVITE ||
-      (self->step == STEP_INFO && request->type == TRACKER_REQUEST_FIND))
-    read_peers (sip, result);
+      (self->step == STEP_INFO && request->type == TRACKER_REQUEST_FIND)) {
+    tracker_result_add_peer (result, NULL, NULL);
+    net_sip_read_list (sip, TRACKER_HEADER_PEER, take_peer, result);
+  }
   end (self, response, 0, NULL);
 }
 
@@ -264,6 +261,23 @@ append_request (const NetSipClient *self, GString *headers)
   }
 }
 
+static void
+append_swarm (GString *headers, const TrackerRequest *request, const TrackerSwarm *swarm)
+{
+  if (request->type == TRACKER_REQUEST_STAT_REPORT) {
+    g_autofree char *stat = tracker_headers_write_stat (swarm);
+    g_string_append_printf (headers, TRACKER_HEADER_STAT ": %s\n", stat);
+  }
+  if (request->condition.said) {
+    g_autofree char *condition = tracker_headers_write_condition (&request->condition);
+    g_string_append_printf (headers, TRACKER_HEADER_CONDITION ": %s\n", condition);
+  }
+  if (swarm->chunks != NULL && swarm->chunks->len > 0) {
+    g_autofree char *chunks = tracker_headers_write_chunks (swarm->chunks);
+    g_string_append_printf (headers, TRACKER_HEADER_CHUNKS ": %s\n", chunks);
+  }
+}
+
 static int on_dialog_request (NetSipClient *self, nta_leg_t *leg, nta_incoming_t *incoming,
                               const sip_t *sip);
 
@@ -280,6 +294,7 @@ send_invite (NetSipClient *self)
                           "CANCEL, OPTIONS\nRecv-Info: " NET_SIP_STAT "\n",
                           self->contact);
   append_request (self, headers);
+  append_swarm (headers, self->request, swarm);
   if (self->dialog == NULL) {
     g_autofree char *to = g_strdup_printf ("<%s>", uri);
     self->dialog = leg_new (self, self->request->peer_id, to, false, on_dialog_request);
@@ -295,11 +310,11 @@ send_info (NetSipClient *self)
   g_autoptr (GString) headers = g_string_new (NULL);
   g_string_append_printf (headers, "Info-Package: %s\n", find ? NET_SIP_FIND : NET_SIP_STAT);
   append_request (self, headers);
+  gsize said = headers->len;
+  append_swarm (headers, self->request, swarm);
   if (!find) {
-    g_autofree char *stat = tracker_headers_write_stat (swarm);
-    self->stat = *swarm;
-    self->stat.swarm_id = NULL;
-    g_string_append_printf (headers, TRACKER_HEADER_STAT ": %s\n", stat);
+    g_free (self->stat);
+    self->stat = g_strdup (headers->str + said);
   }
   begin (self, self->dialog, SIP_METHOD_INFO, NULL, headers->str);
 }
@@ -528,9 +543,9 @@ on_dialog_request (NetSipClient *self, nta_leg_t *leg, nta_incoming_t *incoming,
                            SIPTAG_HEADER_STR ("Recv-Info: " NET_SIP_STAT "\n"), TAG_END ());
       return 469;
     }
-    g_autofree char *stat = tracker_headers_write_stat (&self->stat);
-    g_autofree char *header = g_strdup_printf (TRACKER_HEADER_STAT ": %s\n", stat);
-    nta_incoming_treply (incoming, SIP_200_OK, SIPTAG_HEADER_STR (header), TAG_END ());
+    const char *stat =
+        self->stat != NULL ? self->stat : TRACKER_HEADER_STAT ": up=0;down=0;bw=0;links=0\n";
+    nta_incoming_treply (incoming, SIP_200_OK, SIPTAG_HEADER_STR (stat), TAG_END ());
     return 200;
   }
   case sip_method_bye: /* the next request finds no dialog, and we join anew */
@@ -726,6 +741,7 @@ net_sip_client_free (NetSipClient *self)
   close_agent (self);
   g_clear_pointer (&self->digest, tracker_digest_client_free);
   g_free (self->host);
+  g_free (self->stat);
   g_free (self->trust);
   g_free (self);
 }

@@ -65,20 +65,30 @@ ask (NetSipServer *self, const TrackerRequest *request, const PeerAddress *from)
   return self->options.answer (self->options.data, request, from);
 }
 
-/* CONNECT of one action. The caller frees. */
+/* What an INVITE says. */
+typedef struct {
+  TrackerMode mode;
+  bool certificates;
+  TrackerPeerNum num;
+  TrackerCondition condition;
+  TrackerSwarm wanted; /* its chunks alone */
+} Invitation;
+
+/* CONNECT of one action: JOIN as in the invitation, or, NULL, LEAVE. The caller frees. */
 static TrackerResponse *
-ask_action (NetSipCall *call, const NetSipDialog *dialog, TrackerAction action, bool certificates,
-            const TrackerPeerNum *num)
+ask_action (NetSipCall *call, const NetSipDialog *dialog, Invitation *invitation)
 {
   NetSipPeer *peer = dialog->peer;
   g_autoptr (TrackerRequest) request = request_new (call, TRACKER_REQUEST_CONNECT, peer);
   TrackerSwarm *swarm = tracker_request_add_swarm (request, dialog->swarm_id);
-  swarm->action = action;
+  swarm->action = invitation != NULL ? TRACKER_ACTION_JOIN : TRACKER_ACTION_LEAVE;
   swarm->mode = dialog->mode;
-  if (action == TRACKER_ACTION_JOIN) {
+  if (invitation != NULL) {
     g_array_append_vals (request->addresses, peer->addresses->data, peer->addresses->len);
-    request->peer_num = *num;
-    request->certificates = certificates;
+    request->peer_num = invitation->num;
+    request->certificates = invitation->certificates;
+    request->condition = invitation->condition;
+    swarm->chunks = g_steal_pointer (&invitation->wanted.chunks);
   }
   return ask (call->server, request, &call->from);
 }
@@ -90,8 +100,7 @@ end_dialog (NetSipServer *self, NetSipDialog *dialog)
   uint64_t id = peer_random_u64 (net_random, NULL);
   NetSipCall call = {
       .server = self, .context = &self->context, .key = id, .from = dialog->peer->source};
-  TrackerPeerNum none = {0};
-  tracker_response_free (ask_action (&call, dialog, TRACKER_ACTION_LEAVE, false, &none));
+  tracker_response_free (ask_action (&call, dialog, NULL));
   net_sip_peers_leave (self->peers, dialog);
 }
 
@@ -160,6 +169,26 @@ read_peer_num (const NetSipCall *call, TrackerPeerNum *out)
   return text == NULL || tracker_headers_read_peer_num (text, out);
 }
 
+static bool
+read_condition (const NetSipCall *call, TrackerCondition *out)
+{
+  const char *text = net_sip_header (call->sip, TRACKER_HEADER_CONDITION);
+  *out = (TrackerCondition){.said = false};
+  return text == NULL || tracker_headers_read_condition (text, out);
+}
+
+static bool
+take_chunks (const char *text, gpointer swarm)
+{
+  return tracker_headers_read_chunks (text, swarm);
+}
+
+static bool
+read_chunks (const NetSipCall *call, TrackerSwarm *out)
+{
+  return net_sip_read_list (call->sip, TRACKER_HEADER_CHUNKS, take_chunks, out);
+}
+
 /* --- REGISTER: CONNECT, KEEPALIVE, DISCONNECT -------------------------------------------------------- */
 
 /* The peer ID: the user of the address of record. NULL = it is none. */
@@ -198,23 +227,14 @@ reply_registered (NetSipCall *call, const NetSipPeer *peer, const TrackerRespons
   net_sip_call_reply (call, SIP_200_OK, headers->str);
 }
 
-/* false = one of them cannot be read. */
 static bool
-read_addresses (const NetSipCall *call, GArray *out)
+take_address (const char *text, gpointer out)
 {
-  const sip_unknown_t *state = NULL;
-  const char *list;
-  while ((list = net_sip_next_header (call->sip, TRACKER_HEADER_ADDRESS, &state)) != NULL) {
-    for (;;) {
-      TrackerAddress address;
-      g_autofree char *text = tracker_headers_next (&list);
-      if (text == NULL)
-        break;
-      if (out->len >= MAX_ADDRESSES || !tracker_headers_read_address (text, &address))
-        return false;
-      g_array_append_val (out, address);
-    }
-  }
+  GArray *addresses = out;
+  TrackerAddress address;
+  if (addresses->len >= MAX_ADDRESSES || !tracker_headers_read_address (text, &address))
+    return false;
+  g_array_append_val (addresses, address);
   return true;
 }
 
@@ -224,7 +244,8 @@ take_registration (NetSipCall *call, NetSipPeer *peer, int64_t seconds)
   const sip_t *sip = call->sip;
   g_autoptr (GArray) addresses = g_array_new (FALSE, FALSE, sizeof (TrackerAddress));
   char *contact = url_as_string (msg_home (call->message), sip->sip_contact->m_url);
-  if (contact == NULL || strlen (contact) > MAX_CONTACT || !read_addresses (call, addresses))
+  if (contact == NULL || strlen (contact) > MAX_CONTACT ||
+      !net_sip_read_list (call->sip, TRACKER_HEADER_ADDRESS, take_address, addresses))
     return false;
   if (addresses->len > 0) {
     g_array_unref (peer->addresses);
@@ -409,11 +430,9 @@ begin_invite (NetSipCall *call, const char *tag)
 }
 
 static void
-join_swarm (NetSipCall *call, NetSipDialog *dialog, bool is_new, bool certificates,
-            const TrackerPeerNum *num)
+join_swarm (NetSipCall *call, NetSipDialog *dialog, bool is_new, Invitation *invitation)
 {
-  g_autoptr (TrackerResponse) response =
-      ask_action (call, dialog, TRACKER_ACTION_JOIN, certificates, num);
+  g_autoptr (TrackerResponse) response = ask_action (call, dialog, invitation);
   if (response->status == TRACKER_STATUS_OK && !result_failed (response)) {
     reply_joined (call, dialog, response);
     return;
@@ -438,8 +457,7 @@ end_same_swarm (NetSipServer *self, NetSipPeer *peer, const char *swarm_id)
 }
 
 static void
-join_anew (NetSipCall *call, NetSipPeer *peer, const char *swarm_id, TrackerMode mode,
-           bool certificates, const TrackerPeerNum *num)
+join_anew (NetSipCall *call, NetSipPeer *peer, const char *swarm_id, Invitation *invitation)
 {
   char tag[33];
   NetSipServer *self = call->server;
@@ -456,9 +474,9 @@ join_anew (NetSipCall *call, NetSipPeer *peer, const char *swarm_id, TrackerMode
     nta_incoming_destroy (call->invite);
     return;
   }
-  dialog->mode = mode;
+  dialog->mode = invitation->mode;
   dialog->cseq = call->sip->sip_cseq->cs_seq;
-  join_swarm (call, dialog, true, certificates, num);
+  join_swarm (call, dialog, true, invitation);
 }
 
 /* A dialog's request must come from its peer: the same tags and Call-ID, the same IP, in order (12.2.2). NULL = it
@@ -503,30 +521,31 @@ inviting_peer (NetSipCall *call)
   return peer;
 }
 
+static bool
+read_invitation (const NetSipCall *call, Invitation *out)
+{
+  const char *text = net_sip_header (call->sip, TRACKER_HEADER_SWARM);
+  /* what the draft's INVITE, which says nothing, can be */
+  *out = (Invitation){.mode = TRACKER_MODE_LEECH};
+  return (text == NULL || tracker_headers_read_swarm (text, &out->mode, &out->certificates)) &&
+         read_peer_num (call, &out->num) && read_condition (call, &out->condition) &&
+         read_chunks (call, &out->wanted);
+}
+
 static void
-on_invite (NetSipCall *call)
+invite (NetSipCall *call, Invitation *invitation)
 {
   const sip_t *sip = call->sip;
-  const char *text = net_sip_header (sip, TRACKER_HEADER_SWARM);
-  TrackerMode mode = TRACKER_MODE_LEECH; /* what the draft's INVITE, which says nothing, can be */
-  TrackerPeerNum num;
-  bool certificates = false;
-  call->server->stats.invites++;
-  if ((text != NULL && !tracker_headers_read_swarm (text, &mode, &certificates)) ||
-      !read_peer_num (call, &num) || sip->sip_from->a_tag == NULL || sip->sip_contact == NULL) {
-    net_sip_call_reply (call, SIP_400_BAD_REQUEST, NULL);
-    return;
-  }
   if (sip->sip_to->a_tag != NULL) {
     NetSipDialog *dialog = dialog_of (call);
     if (dialog == NULL)
       return;
     if (dialog->invite != NULL) /* RFC 3261, 14.2 */
       net_sip_call_reply (call, SIP_491_REQUEST_PENDING, NULL);
-    else if (mode != dialog->mode || mode == TRACKER_MODE_SEEDER)
+    else if (invitation->mode != dialog->mode || invitation->mode == TRACKER_MODE_SEEDER)
       net_sip_call_reply (call, SIP_488_NOT_ACCEPTABLE, NULL); /* all stays as it is */
     else if (begin_invite (call, NULL))
-      join_swarm (call, dialog, false, certificates, &num);
+      join_swarm (call, dialog, false, invitation);
     return;
   }
   NetSipPeer *peer = inviting_peer (call);
@@ -537,7 +556,20 @@ on_invite (NetSipCall *call)
   if (swarm_id == NULL)
     net_sip_call_reply (call, SIP_404_NOT_FOUND, NULL);
   else
-    join_anew (call, peer, swarm_id, mode, certificates, &num);
+    join_anew (call, peer, swarm_id, invitation);
+}
+
+static void
+on_invite (NetSipCall *call)
+{
+  Invitation invitation;
+  call->server->stats.invites++;
+  if (read_invitation (call, &invitation) && call->sip->sip_from->a_tag != NULL &&
+      call->sip->sip_contact != NULL)
+    invite (call, &invitation);
+  else
+    net_sip_call_reply (call, SIP_400_BAD_REQUEST, NULL);
+  g_clear_pointer (&invitation.wanted.chunks, g_array_unref);
 }
 
 /* --- INFO: FIND, STAT_REPORT; BYE: LEAVE --------------------------------------------------------------- */
@@ -581,9 +613,9 @@ static void
 find_peers (NetSipCall *call, NetSipDialog *dialog)
 {
   g_autoptr (TrackerRequest) request = request_new (call, TRACKER_REQUEST_FIND, dialog->peer);
-  tracker_request_add_swarm (request, dialog->swarm_id);
+  TrackerSwarm *swarm = tracker_request_add_swarm (request, dialog->swarm_id);
   request->certificates = certificates_wanted (call, dialog);
-  if (read_peer_num (call, &request->peer_num))
+  if (read_peer_num (call, &request->peer_num) && read_chunks (call, swarm))
     in_dialog (call, dialog, request);
   else
     net_sip_call_reply (call, SIP_400_BAD_REQUEST, NULL);
@@ -597,7 +629,8 @@ report (NetSipCall *call, NetSipDialog *dialog)
   const char *text = net_sip_header (call->sip, TRACKER_HEADER_STAT);
   TrackerSwarm *swarm = tracker_request_add_swarm (request, dialog->swarm_id);
   request->certificates = certificates_wanted (call, dialog);
-  if (text != NULL && tracker_headers_read_stat (text, swarm))
+  if (text != NULL && tracker_headers_read_stat (text, swarm) && read_chunks (call, swarm) &&
+      read_condition (call, &request->condition))
     in_dialog (call, dialog, request);
   else
     net_sip_call_reply (call, SIP_400_BAD_REQUEST, NULL);

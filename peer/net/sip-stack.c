@@ -3,6 +3,8 @@
  * so that all of SIP happens in the one thread that does everything else. */
 #include "peer/net/sip-stack.h"
 
+#include "peer/tracker/headers.h"
+
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <netinet/in.h>
@@ -138,6 +140,23 @@ net_sip_header (const sip_t *sip, const char *name)
 {
   const sip_unknown_t *state = NULL;
   return net_sip_next_header (sip, name, &state);
+}
+
+bool
+net_sip_read_list (const sip_t *sip, const char *name, NetSipTakeFunc take, gpointer out)
+{
+  const sip_unknown_t *state = NULL;
+  const char *list;
+  while ((list = net_sip_next_header (sip, name, &state)) != NULL) {
+    for (;;) {
+      g_autofree char *value = tracker_headers_next (&list);
+      if (value == NULL)
+        break;
+      if (!take (value, out))
+        return false;
+    }
+  }
+  return true;
 }
 
 const char *

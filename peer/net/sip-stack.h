@@ -45,6 +45,9 @@ char *net_sip_url (const char *scheme, const PeerAddress *address, const char *p
 const char *net_sip_next_header (const sip_t *sip, const char *name, const sip_unknown_t **state);
 /* The first of them, or NULL. */
 const char *net_sip_header (const sip_t *sip, const char *name);
+/* Each value of a list of ours, which is several headers or commas or both, until take says no: then false. */
+typedef bool (*NetSipTakeFunc) (const char *value, gpointer out);
+bool net_sip_read_list (const sip_t *sip, const char *name, NetSipTakeFunc take, gpointer out);
 /* Does a list of option tags have one that we do not know? Then that is returned. */
 const char *net_sip_unknown_option (const sip_require_t *require);
 /* A WWW-Authenticate or Authorization as its value was on the wire; sip_header_as_string() loses the end of long ones.

@@ -15,6 +15,7 @@ static const char *const address_types[] = {"HOST", "REFLEXIVE", "PROXY"};
 static const char *const connections[] = {NULL, "wired", "wireless"};
 static const char *const nats[] = {NULL, "NO_NAT", "STUN", "TURN"};
 static const char *const modes[] = {"SEEDER", "LEECH"};
+static const char *const answers[] = {"no", "yes"};
 
 /* --- reading ----------------------------------------------------------------------------------- */
 
@@ -178,7 +179,7 @@ tracker_headers_read_stat (const char *text, TrackerSwarm *out)
   g_autofree char *parameters = as_parameters (text);
   g_autofree char *name = NULL, *value = NULL;
   const char *at = parameters;
-  guint64 up = 0, down = 0, bandwidth = 0, links = 0;
+  guint64 up = 0, down = 0, bandwidth = 0, links = 0, late = 0;
   while (next_parameter (&at, &name, &value)) {
     bool good = true;
     if (is_named (name, "up"))
@@ -189,6 +190,8 @@ tracker_headers_read_stat (const char *text, TrackerSwarm *out)
       good = read_number (value, G_MAXUINT32, &bandwidth);
     else if (is_named (name, "links"))
       good = read_number (value, G_MAXUINT32, &links);
+    else if (is_named (name, "late"))
+      good = read_number (value, G_MAXUINT32, &late);
     if (!good)
       return false;
   }
@@ -196,6 +199,44 @@ tracker_headers_read_stat (const char *text, TrackerSwarm *out)
   out->downloaded = down;
   out->bandwidth = bandwidth * 1000 / 8;
   out->links = (uint32_t)links;
+  out->late = (uint32_t)late;
+  return true;
+}
+
+bool
+tracker_headers_read_condition (const char *text, TrackerCondition *out)
+{
+  g_autofree char *parameters = as_parameters (text);
+  g_autofree char *name = NULL, *value = NULL;
+  const char *at = parameters;
+  guint64 battery = TRACKER_BATTERY_UNSAID, loss = 0;
+  unsigned mobile = 0;
+  while (next_parameter (&at, &name, &value)) {
+    bool good = true;
+    if (is_named (name, "mobile"))
+      good = read_word (value, answers, G_N_ELEMENTS (answers), &mobile);
+    else if (is_named (name, "battery"))
+      good = read_number (value, 100, &battery);
+    else if (is_named (name, "loss"))
+      good = read_number (value, 100, &loss);
+    if (!good)
+      return false;
+  }
+  *out = (TrackerCondition){
+      .said = true, .battery = (uint8_t)battery, .loss = (uint8_t)loss, .mobile = mobile == 1};
+  return true;
+}
+
+bool
+tracker_headers_read_chunks (const char *text, TrackerSwarm *out)
+{
+  g_auto (GStrv) ends = g_strsplit (text, "-", 3);
+  guint64 first, last;
+  if (g_strv_length (ends) != 2 || !read_number (g_strstrip (ends[0]), G_MAXUINT64 - 1, &first) ||
+      !read_number (g_strstrip (ends[1]), G_MAXUINT64 - 1, &last) || last < first)
+    return false;
+  if (out->chunks == NULL || out->chunks->len < TRACKER_MAX_RANGES)
+    tracker_swarm_add_chunks (out, first, last + 1);
   return true;
 }
 
@@ -292,10 +333,38 @@ tracker_headers_write_swarm (TrackerMode mode, bool certificates)
 char *
 tracker_headers_write_stat (const TrackerSwarm *swarm)
 {
-  return g_strdup_printf ("up=%" G_GUINT64_FORMAT ";down=%" G_GUINT64_FORMAT
-                          ";bw=%" G_GUINT64_FORMAT ";links=%u",
-                          (guint64)swarm->uploaded, (guint64)swarm->downloaded,
-                          (guint64)swarm->bandwidth * 8 / 1000, swarm->links);
+  GString *out = g_string_new (NULL);
+  g_string_append_printf (
+      out, "up=%" G_GUINT64_FORMAT ";down=%" G_GUINT64_FORMAT ";bw=%" G_GUINT64_FORMAT ";links=%u",
+      (guint64)swarm->uploaded, (guint64)swarm->downloaded, (guint64)swarm->bandwidth * 8 / 1000,
+      swarm->links);
+  if (swarm->late != 0)
+    g_string_append_printf (out, ";late=%u", swarm->late);
+  return g_string_free (out, FALSE);
+}
+
+char *
+tracker_headers_write_condition (const TrackerCondition *condition)
+{
+  GString *out = g_string_new ("mobile=");
+  g_string_append (out, answers[condition->mobile]);
+  if (condition->battery != TRACKER_BATTERY_UNSAID)
+    g_string_append_printf (out, ";battery=%u", condition->battery);
+  if (condition->loss != 0)
+    g_string_append_printf (out, ";loss=%u", condition->loss);
+  return g_string_free (out, FALSE);
+}
+
+char *
+tracker_headers_write_chunks (const GArray *chunks)
+{
+  GString *out = g_string_new (NULL);
+  for (guint i = 0; i < chunks->len; i++) {
+    const TrackerRange *run = &g_array_index (chunks, TrackerRange, i);
+    g_string_append_printf (out, "%s%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT, i > 0 ? ", " : "",
+                            (guint64)run->first, (guint64)run->end - 1);
+  }
+  return g_string_free (out, FALSE);
 }
 
 char *

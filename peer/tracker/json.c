@@ -573,8 +573,10 @@ put_chunks (GString *out, const TrackerSwarm *swarm)
 static void
 put_condition (GString *out, const TrackerCondition *condition)
 {
-  g_string_append_printf (out, "\"condition\":{\"mobile\":%s,\"loss\":%u",
-                          condition->mobile ? "true" : "false", condition->loss);
+  g_string_append_printf (out, "\"condition\":{\"mobile\":%s",
+                          condition->mobile ? "true" : "false");
+  if (condition->loss != 0)
+    g_string_append_printf (out, ",\"loss\":%u", condition->loss);
   if (condition->battery != TRACKER_BATTERY_UNSAID)
     g_string_append_printf (out, ",\"battery\":%u", condition->battery);
   g_string_append_c (out, '}');

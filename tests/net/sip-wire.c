@@ -217,3 +217,19 @@ sip_wire_join (SipWire *self, const char *user, unsigned port, const char *swarm
   sip_wire_ask_nothing (self, ack);
   return tag;
 }
+
+char *
+sip_wire_in_dialog (const char *method, const char *user, const char *tag, unsigned cseq,
+                    const char *headers)
+{
+  g_autofree char *call = g_strdup_printf ("d-%s-" SIP_SWARM, user);
+  return sip_wire_request (method, SIP_TARGET, user, tag, call, cseq, headers);
+}
+
+char *
+sip_wire_ask_in_dialog (SipWire *self, const char *status, const char *method, const char *user,
+                        const char *tag, unsigned cseq, const char *headers)
+{
+  g_autofree char *request = sip_wire_in_dialog (method, user, tag, cseq, headers);
+  return sip_wire_ask (self, status, request);
+}

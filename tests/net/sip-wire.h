@@ -8,6 +8,8 @@
 #include <gio/gio.h>
 
 #define SIP_REALM "ppsp"
+#define SIP_SWARM "00112233445566778899aabbccddeeff00112233"
+#define SIP_TARGET "sip:" SIP_SWARM "@127.0.0.1:@T"
 
 typedef struct {
   TrackerRegistry *registry;
@@ -53,3 +55,11 @@ char *sip_wire_request (const char *method, const char *target, const char *user
  * tracker in the dialog, ";tag=...", or NULL. The caller frees. */
 char *sip_wire_join (SipWire *self, const char *user, unsigned port, const char *swarm,
                      const char *mode);
+
+/* A whole request in the dialog that sip_wire_join() has made for SIP_SWARM; and its answer, as of sip_wire_ask(). The
+ * caller frees. */
+char *sip_wire_in_dialog (const char *method, const char *user, const char *tag, unsigned cseq,
+                          const char *headers);
+char *sip_wire_ask_in_dialog (SipWire *self, const char *status, const char *method,
+                              const char *user, const char *tag, unsigned cseq,
+                              const char *headers);

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define SWARM "00112233445566778899aabbccddeeff00112233"
-#define TARGET "sip:" SWARM "@127.0.0.1:@T"
 #define TRACKER "sip:127.0.0.1:@T"
 
 static NetSipServerStats
@@ -26,23 +24,6 @@ registered (const SipWire *wire)
   return stats.peers;
 }
 
-/* In a dialog of sip_wire_join(). */
-static char *
-in_dialog (const char *method, const char *user, const char *tag, unsigned cseq,
-           const char *headers)
-{
-  g_autofree char *call = g_strdup_printf ("d-%s-" SWARM, user);
-  return sip_wire_request (method, TARGET, user, tag, call, cseq, headers);
-}
-
-static char *
-ask_in_dialog (SipWire *wire, const char *status, const char *method, const char *user,
-               const char *tag, unsigned cseq, const char *headers)
-{
-  g_autofree char *request = in_dialog (method, user, tag, cseq, headers);
-  return sip_wire_ask (wire, status, request);
-}
-
 /* --- one peer's life --------------------------------------------------------------------------- */
 
 static void
@@ -50,38 +31,40 @@ test_life (void)
 {
   SipWire wire;
   sip_wire_init (&wire, NULL, NULL);
-  g_autofree char *seeder = sip_wire_join (&wire, "ann", 7574, SWARM, "SEEDER");
-  g_autofree char *leech = sip_wire_join (&wire, "bob", 7575, SWARM, "LEECH");
+  g_autofree char *seeder = sip_wire_join (&wire, "ann", 7574, SIP_SWARM, "SEEDER");
+  g_autofree char *leech = sip_wire_join (&wire, "bob", 7575, SIP_SWARM, "LEECH");
 
   /* FIND, by our package and by the draft's own bare INFO: the other one, and not oneself. */
   static const char *const finds[] = {"Info-Package: ppsp-find\nPPSP-Peer-Num: 5\n", ""};
   for (unsigned i = 0; i < G_N_ELEMENTS (finds); i++) {
-    g_autofree char *found = ask_in_dialog (&wire, "200", "INFO", "bob", leech, 2 + i, finds[i]);
+    g_autofree char *found =
+        sip_wire_ask_in_dialog (&wire, "200", "INFO", "bob", leech, 2 + i, finds[i]);
     g_autofree char *first = sip_wire_header (found, "PPSP-Peer", 0);
     g_autofree char *second = sip_wire_header (found, "PPSP-Peer", 1);
     g_assert_cmpstr (first, ==, "127.0.0.1:7574;prio=1;type=HOST;proto=PPSP-PP;peer-id=ann");
     g_assert_null (second);
   }
-  g_autofree char *none = ask_in_dialog (&wire, "200", "INFO", "bob", leech, 4,
-                                         "Info-Package: ppsp-find\nPPSP-Peer-Num: 0\n");
+  g_autofree char *none = sip_wire_ask_in_dialog (&wire, "200", "INFO", "bob", leech, 4,
+                                                  "Info-Package: ppsp-find\nPPSP-Peer-Num: 0\n");
   g_assert_null (strstr (none, "PPSP-Peer:"));
 
   /* STAT_REPORT */
   g_autofree char *reported =
-      ask_in_dialog (&wire, "200", "INFO", "ann", seeder, 2,
-                     "Info-Package: ppsp-stat\nPPSP-Stat: up=512;down=7;bw=8;links=1\n");
+      sip_wire_ask_in_dialog (&wire, "200", "INFO", "ann", seeder, 2,
+                              "Info-Package: ppsp-stat\nPPSP-Stat: up=512;down=7;bw=8;links=1\n");
   g_assert_null (strstr (reported, "PPSP-Peer:"));
-  g_free (ask_in_dialog (&wire, "400", "INFO", "ann", seeder, 3, "Info-Package: ppsp-stat\n"));
+  g_free (
+      sip_wire_ask_in_dialog (&wire, "400", "INFO", "ann", seeder, 3, "Info-Package: ppsp-stat\n"));
   g_autofree char *unknown =
-      ask_in_dialog (&wire, "469", "INFO", "ann", seeder, 4, "Info-Package: weather\n");
+      sip_wire_ask_in_dialog (&wire, "469", "INFO", "ann", seeder, 4, "Info-Package: weather\n");
   g_autofree char *known = sip_wire_header (unknown, "Recv-Info", 0);
   g_assert_cmpstr (known, ==, "ppsp-find, ppsp-stat");
 
   /* LEAVE: who has left is not named any more, and has no dialog. */
-  g_free (ask_in_dialog (&wire, "200", "BYE", "ann", seeder, 5, ""));
-  g_free (ask_in_dialog (&wire, "481", "BYE", "ann", seeder, 6, ""));
-  g_free (ask_in_dialog (&wire, "481", "INFO", "ann", seeder, 7, ""));
-  g_autofree char *alone = ask_in_dialog (&wire, "200", "INFO", "bob", leech, 5, "");
+  g_free (sip_wire_ask_in_dialog (&wire, "200", "BYE", "ann", seeder, 5, ""));
+  g_free (sip_wire_ask_in_dialog (&wire, "481", "BYE", "ann", seeder, 6, ""));
+  g_free (sip_wire_ask_in_dialog (&wire, "481", "INFO", "ann", seeder, 7, ""));
+  g_autofree char *alone = sip_wire_ask_in_dialog (&wire, "200", "INFO", "bob", leech, 5, "");
   g_assert_null (strstr (alone, "PPSP-Peer:"));
 
   /* DISCONNECT: all of it at once. */
@@ -106,17 +89,17 @@ test_http_and_sip (void)
   g_assert_true (peer_address_parse ("127.0.0.1:9999", &from));
   g_assert_true (peer_address_parse ("127.0.0.1:8000", &address.address));
   g_array_append_val (request->addresses, address);
-  TrackerSwarm *swarm = tracker_request_add_swarm (request, SWARM);
+  TrackerSwarm *swarm = tracker_request_add_swarm (request, SIP_SWARM);
   swarm->mode = TRACKER_MODE_LEECH;
   tracker_response_free (
       tracker_registry_answer (wire.registry, g_get_monotonic_time (), request, &from));
-  g_autofree char *tag = sip_wire_join (&wire, "ann", 7574, SWARM, "LEECH");
-  g_autofree char *found = ask_in_dialog (&wire, "200", "INFO", "ann", tag, 2, "");
+  g_autofree char *tag = sip_wire_join (&wire, "ann", 7574, SIP_SWARM, "LEECH");
+  g_autofree char *found = sip_wire_ask_in_dialog (&wire, "200", "INFO", "ann", tag, 2, "");
   g_autofree char *peer = sip_wire_header (found, "PPSP-Peer", 0);
   g_assert_cmpstr (peer, ==, "127.0.0.1:8000;prio=3;type=HOST;peer-id=web");
 
   g_autoptr (TrackerRequest) find = tracker_request_new (TRACKER_REQUEST_FIND, "t2", "web");
-  tracker_request_add_swarm (find, SWARM);
+  tracker_request_add_swarm (find, SIP_SWARM);
   g_autoptr (TrackerResponse) second =
       tracker_registry_answer (wire.registry, g_get_monotonic_time (), find, &from);
   const TrackerResult *result = g_ptr_array_index (second->results, 0);
@@ -139,16 +122,16 @@ test_long_lists (void)
     TrackerAddress address = {.type = TRACKER_ADDRESS_HOST};
     g_assert_true (peer_address_parse (where, &address.address));
     g_array_append_val (request->addresses, address);
-    tracker_request_add_swarm (request, SWARM)->mode =
+    tracker_request_add_swarm (request, SIP_SWARM)->mode =
         i < 10 ? TRACKER_MODE_SEEDER : TRACKER_MODE_LEECH;
     tracker_response_free (tracker_registry_answer (wire.registry, g_get_monotonic_time (), request,
                                                     &address.address));
   }
-  g_autofree char *tag = sip_wire_join (&wire, "ann", 7574, SWARM, "LEECH");
+  g_autofree char *tag = sip_wire_join (&wire, "ann", 7574, SIP_SWARM, "LEECH");
   unsigned named = 0, leeches = 0;
   for (unsigned i = 0; i < 20; i++) {
     g_autofree char *found =
-        ask_in_dialog (&wire, "200", "INFO", "ann", tag, i + 2, "PPSP-Peer-Num: 30\n");
+        sip_wire_ask_in_dialog (&wire, "200", "INFO", "ann", tag, i + 2, "PPSP-Peer-Num: 30\n");
     g_assert_cmpuint (strlen (found), <=, 1500);
     for (unsigned j = 0;; j++) {
       g_autofree char *peer = sip_wire_header (found, "PPSP-Peer", j);
@@ -169,16 +152,16 @@ test_forgotten (void)
 {
   SipWire wire;
   sip_wire_init (&wire, NULL, NULL);
-  g_autofree char *tag = sip_wire_join (&wire, "ann", 7574, SWARM, "LEECH");
+  g_autofree char *tag = sip_wire_join (&wire, "ann", 7574, SIP_SWARM, "LEECH");
   g_autoptr (TrackerRequest) request = tracker_request_new (TRACKER_REQUEST_CONNECT, "t1", "ann");
   PeerAddress from = {.port = 0};
   g_assert_true (peer_address_parse ("127.0.0.1:9999", &from));
-  tracker_request_add_swarm (request, SWARM)->action = TRACKER_ACTION_LEAVE;
+  tracker_request_add_swarm (request, SIP_SWARM)->action = TRACKER_ACTION_LEAVE;
   tracker_response_free (
       tracker_registry_answer (wire.registry, g_get_monotonic_time (), request, &from));
   g_assert_cmpuint (registered (&wire), ==, 0);
   g_assert_cmpuint (stats_of (&wire).dialogs, ==, 1);
-  g_free (ask_in_dialog (&wire, "481", "INFO", "ann", tag, 2, ""));
+  g_free (sip_wire_ask_in_dialog (&wire, "481", "INFO", "ann", tag, 2, ""));
   g_assert_cmpuint (stats_of (&wire).dialogs, ==, 0);
   sip_wire_clear (&wire);
 }
@@ -244,12 +227,12 @@ test_old_requests_are_refused (void)
   g_free (sip_wire_ask (&wire, "200", tenth));
   g_free (sip_wire_ask (&wire, "500", ninth));
   g_free (sip_wire_ask (&wire, "200", other)); /* the peer was started anew */
-  g_autofree char *tag = sip_wire_join (&wire, "bob", 7575, SWARM, "LEECH");
-  g_free (ask_in_dialog (&wire, "200", "INFO", "bob", tag, 5, ""));
-  g_free (
-      ask_in_dialog (&wire, "500", "INFO", "bob", tag, 5, "")); /* another branch: not the same */
-  g_free (ask_in_dialog (&wire, "500", "INFO", "bob", tag, 4, ""));
-  g_free (ask_in_dialog (&wire, "200", "INFO", "bob", tag, 6, ""));
+  g_autofree char *tag = sip_wire_join (&wire, "bob", 7575, SIP_SWARM, "LEECH");
+  g_free (sip_wire_ask_in_dialog (&wire, "200", "INFO", "bob", tag, 5, ""));
+  g_free (sip_wire_ask_in_dialog (&wire, "500", "INFO", "bob", tag, 5,
+                                  "")); /* another branch: not the same */
+  g_free (sip_wire_ask_in_dialog (&wire, "500", "INFO", "bob", tag, 4, ""));
+  g_free (sip_wire_ask_in_dialog (&wire, "200", "INFO", "bob", tag, 6, ""));
   sip_wire_clear (&wire);
 }
 
@@ -259,12 +242,12 @@ test_repetition (void)
 {
   SipWire wire;
   sip_wire_init (&wire, NULL, NULL);
-  g_autofree char *tag = sip_wire_join (&wire, "bob", 7575, SWARM, "LEECH");
+  g_autofree char *tag = sip_wire_join (&wire, "bob", 7575, SIP_SWARM, "LEECH");
   char *texts[] = {
       sip_wire_request ("REGISTER", TRACKER, "ann", "", "c1", 10,
                         "Contact: <sip:a@127.0.0.1:@P>\n"),
-      in_dialog ("INFO", "bob", tag, 2, "Info-Package: ppsp-find\n"),
-      in_dialog ("BYE", "bob", tag, 3, ""),
+      sip_wire_in_dialog ("INFO", "bob", tag, 2, "Info-Package: ppsp-find\n"),
+      sip_wire_in_dialog ("BYE", "bob", tag, 3, ""),
       sip_wire_request ("REGISTER", TRACKER, "ann", "", "c1", 11, "Contact: *\nExpires: 0\n")};
   TrackerRegistryStats before, after;
   for (unsigned i = 0; i < G_N_ELEMENTS (texts); i++) {
@@ -301,7 +284,7 @@ test_late_disconnect (void)
   sip_wire_send (&wire, bytes, -1);
   g_free (sip_wire_receive (&wire));
   g_assert_cmpuint (stats_of (&wire).peers, ==, 0);
-  g_free (sip_wire_join (&wire, "ann", 7574, SWARM, "LEECH"));
+  g_free (sip_wire_join (&wire, "ann", 7574, SIP_SWARM, "LEECH"));
   sip_wire_send (&wire, bytes, -1);
   g_autofree char *reply = sip_wire_receive (&wire);
   g_assert_true (g_str_has_prefix (reply, "SIP/2.0 200"));
@@ -429,20 +412,20 @@ test_who_may_join (void)
   sip_wire_init (&wire, NULL, accounts);
   g_autoptr (TrackerDigestClient) ann =
       tracker_digest_client_new ("ann", "right", some_bytes, NULL);
-  g_autofree char *bare = sip_wire_request ("INVITE", TARGET, "p1", "", "d1", 1, contact);
+  g_autofree char *bare = sip_wire_request ("INVITE", SIP_TARGET, "p1", "", "d1", 1, contact);
   g_autofree char *challenge = sip_wire_ask (&wire, "401", bare);
   /* An account alone is not a registration. */
-  g_autofree char *right = credentials (&wire, ann, challenge, "INVITE", TARGET);
-  g_autofree char *unknown = sip_wire_request ("INVITE", TARGET, "p1", "", "d1", 2, right);
+  g_autofree char *right = credentials (&wire, ann, challenge, "INVITE", SIP_TARGET);
+  g_autofree char *unknown = sip_wire_request ("INVITE", SIP_TARGET, "p1", "", "d1", 2, right);
   g_free (sip_wire_ask (&wire, "403", unknown));
   g_autofree char *mine = credentials (&wire, ann, "", "REGISTER", TRACKER);
   g_autofree char *registration = sip_wire_request ("REGISTER", TRACKER, "p1", "", "c1", 1, mine);
   g_free (sip_wire_ask (&wire, "200", registration));
-  g_autofree char *joining = sip_wire_request ("INVITE", TARGET, "p1", "", "d2", 1, contact);
+  g_autofree char *joining = sip_wire_request ("INVITE", SIP_TARGET, "p1", "", "d2", 1, contact);
   g_free (sip_wire_ask (&wire, "200", joining));
   /* From the same IP, but another port: somebody else behind the same router may do that. */
   sip_wire_connect (&wire);
-  g_autofree char *stranger = sip_wire_request ("INVITE", TARGET, "p1", "", "d3", 1, contact);
+  g_autofree char *stranger = sip_wire_request ("INVITE", SIP_TARGET, "p1", "", "d3", 1, contact);
   g_autofree char *by_tcp = g_strdup (stranger);
   memcpy (strstr (by_tcp, "/UDP"), "/TCP", 4);
   g_free (sip_wire_ask (&wire, "401", by_tcp));
@@ -454,17 +437,17 @@ test_strangers_in_dialogs (void)
 {
   SipWire wire;
   sip_wire_init (&wire, NULL, NULL);
-  g_autofree char *tag = sip_wire_join (&wire, "ann", 7574, SWARM, "LEECH");
-  g_free (sip_wire_join (&wire, "bob", 7575, SWARM, "LEECH"));
-  g_free (ask_in_dialog (&wire, "481", "BYE", "bob", tag, 9, "")); /* another's tag */
-  g_free (ask_in_dialog (&wire, "481", "INFO", "bob", ";tag=guessed", 9, ""));
-  g_free (ask_in_dialog (&wire, "481", "BYE", "ann", "", 9, ""));
-  g_autofree char *call = sip_wire_request ("BYE", TARGET, "ann", tag, "another-call", 9, "");
+  g_autofree char *tag = sip_wire_join (&wire, "ann", 7574, SIP_SWARM, "LEECH");
+  g_free (sip_wire_join (&wire, "bob", 7575, SIP_SWARM, "LEECH"));
+  g_free (sip_wire_ask_in_dialog (&wire, "481", "BYE", "bob", tag, 9, "")); /* another's tag */
+  g_free (sip_wire_ask_in_dialog (&wire, "481", "INFO", "bob", ";tag=guessed", 9, ""));
+  g_free (sip_wire_ask_in_dialog (&wire, "481", "BYE", "ann", "", 9, ""));
+  g_autofree char *call = sip_wire_request ("BYE", SIP_TARGET, "ann", tag, "another-call", 9, "");
   g_free (sip_wire_ask (&wire, "481", call));
   /* Both tags and the Call-ID name a dialog (RFC 3261, 12): with one of them wrong it is none. */
   static const char *const parts[] = {"From: <sip:ann@127.0.0.1>;tag=d-", "Call-ID: d-"};
   for (unsigned i = 0; i < G_N_ELEMENTS (parts); i++) {
-    g_autofree char *other = in_dialog ("BYE", "ann", tag, 10 + i, "");
+    g_autofree char *other = sip_wire_in_dialog ("BYE", "ann", tag, 10 + i, "");
     strstr (other, parts[i])[strlen (parts[i]) - 1] = 'x';
     g_free (sip_wire_ask (&wire, "481", other));
   }
@@ -491,11 +474,11 @@ test_addresses_of_the_connection (void)
   g_autofree char *seen = sip_wire_header (reply, "PPSP-Addr", 0);
   g_assert_cmpstr (seen, ==, "127.0.0.1:7574;prio=9;type=REFLEXIVE");
   g_autofree char *join =
-      sip_wire_request ("INVITE", TARGET, "ann", "", "d1", 1,
+      sip_wire_request ("INVITE", SIP_TARGET, "ann", "", "d1", 1,
                         "Contact: <sip:a@198.51.100.7>\nPPSP-Swarm: mode=SEEDER\n");
   g_free (sip_wire_ask (&wire, "200", join));
-  g_autofree char *tag = sip_wire_join (&wire, "bob", 7575, SWARM, "LEECH");
-  g_autofree char *found = ask_in_dialog (&wire, "200", "INFO", "bob", tag, 2, "");
+  g_autofree char *tag = sip_wire_join (&wire, "bob", 7575, SIP_SWARM, "LEECH");
+  g_autofree char *found = sip_wire_ask_in_dialog (&wire, "200", "INFO", "bob", tag, 2, "");
   g_assert_null (strstr (found, "198.51.100.7"));
   g_assert_null (strstr (found, "203.0.113.5"));
   g_assert_nonnull (strstr (found, "PPSP-Peer: 127.0.0.1:7574;"));
@@ -510,13 +493,13 @@ test_joins (void)
   static const struct {
     const char *status, *target, *user, *headers;
   } rows[] = {
-      {"403", TARGET, "nobody", "Contact: <sip:a@127.0.0.1:@P>\n"},
+      {"403", SIP_TARGET, "nobody", "Contact: <sip:a@127.0.0.1:@P>\n"},
       {"404", TRACKER, "ann", "Contact: <sip:a@127.0.0.1:@P>\n"},
       {"404", "sip:%00@127.0.0.1:@T", "ann", "Contact: <sip:a@127.0.0.1:@P>\n"},
-      {"400", TARGET, "ann", "Contact: <sip:a@127.0.0.1:@P>\nPPSP-Swarm: mode=OTHER\n"},
-      {"400", TARGET, "ann", "Contact: <sip:a@127.0.0.1:@P>\nPPSP-Peer-Num: many\n"},
-      {"400", TARGET, "ann", ""},
-      {"200", TARGET, "ann", "Contact: <sip:a@127.0.0.1:@P>\n"}, /* as the draft has it */
+      {"400", SIP_TARGET, "ann", "Contact: <sip:a@127.0.0.1:@P>\nPPSP-Swarm: mode=OTHER\n"},
+      {"400", SIP_TARGET, "ann", "Contact: <sip:a@127.0.0.1:@P>\nPPSP-Peer-Num: many\n"},
+      {"400", SIP_TARGET, "ann", ""},
+      {"200", SIP_TARGET, "ann", "Contact: <sip:a@127.0.0.1:@P>\n"}, /* as the draft has it */
   };
   SipWire wire;
   sip_wire_init (&wire, NULL, NULL);
@@ -530,8 +513,8 @@ test_joins (void)
   g_assert_cmpuint (stats_of (&wire).dialogs, ==, 1);
   g_assert_cmpuint (stats_of (&wire).pending, ==, 1);
   /* Joined twice is joined once. */
-  g_autofree char *again =
-      sip_wire_request ("INVITE", TARGET, "ann", "", "again", 1, "Contact: <sip:a@127.0.0.1:@P>\n");
+  g_autofree char *again = sip_wire_request ("INVITE", SIP_TARGET, "ann", "", "again", 1,
+                                             "Contact: <sip:a@127.0.0.1:@P>\n");
   g_free (sip_wire_ask (&wire, "200", again));
   g_assert_cmpuint (stats_of (&wire).dialogs, ==, 1);
   sip_wire_clear (&wire);
@@ -544,13 +527,14 @@ test_200_comes_again (void)
   SipWire wire;
   sip_wire_init (&wire, NULL, NULL);
   sip_wire_join (&wire, "ann", 7574, NULL, NULL);
-  g_autofree char *invite =
-      sip_wire_request ("INVITE", TARGET, "ann", "", "d1", 1, "Contact: <sip:a@127.0.0.1:@P>\n");
+  g_autofree char *invite = sip_wire_request ("INVITE", SIP_TARGET, "ann", "", "d1", 1,
+                                              "Contact: <sip:a@127.0.0.1:@P>\n");
   g_autofree char *first = sip_wire_ask (&wire, "200", invite);
   g_autofree char *second = sip_wire_receive (&wire);
   g_assert_cmpstr (first, ==, second);
   g_autofree char *to = sip_wire_header (first, "To", 0);
-  g_autofree char *ack = sip_wire_request ("ACK", TARGET, "ann", strstr (to, ";tag="), "d1", 1, "");
+  g_autofree char *ack =
+      sip_wire_request ("ACK", SIP_TARGET, "ann", strstr (to, ";tag="), "d1", 1, "");
   g_autofree char *bytes = sip_wire_text (&wire, ack);
   sip_wire_send (&wire, bytes, -1);
   int64_t end = 0;
@@ -566,14 +550,15 @@ test_invited_again (void)
 {
   SipWire wire;
   sip_wire_init (&wire, NULL, NULL);
-  g_autofree char *leech = sip_wire_join (&wire, "ann", 7574, SWARM, "LEECH");
-  g_autofree char *seeder = sip_wire_join (&wire, "bob", 7575, SWARM, "SEEDER");
+  g_autofree char *leech = sip_wire_join (&wire, "ann", 7574, SIP_SWARM, "LEECH");
+  g_autofree char *seeder = sip_wire_join (&wire, "bob", 7575, SIP_SWARM, "SEEDER");
   static const char contact[] = "Contact: <sip:a@127.0.0.1:@P>\nPPSP-Swarm: mode=LEECH\n";
-  g_autofree char *found = ask_in_dialog (&wire, "200", "INVITE", "ann", leech, 2, contact);
+  g_autofree char *found =
+      sip_wire_ask_in_dialog (&wire, "200", "INVITE", "ann", leech, 2, contact);
   g_assert_nonnull (strstr (found, "PPSP-Peer: 127.0.0.1:7575;"));
-  g_free (ask_in_dialog (&wire, "491", "INVITE", "ann", leech, 3,
-                         contact)); /* the last has no ACK yet */
-  g_free (ask_in_dialog (&wire, "488", "INVITE", "bob", seeder, 2, contact));
+  g_free (sip_wire_ask_in_dialog (&wire, "491", "INVITE", "ann", leech, 3,
+                                  contact)); /* the last has no ACK yet */
+  g_free (sip_wire_ask_in_dialog (&wire, "488", "INVITE", "bob", seeder, 2, contact));
   g_assert_cmpuint (stats_of (&wire).dialogs, ==, 2);
   sip_wire_clear (&wire);
 }
@@ -739,8 +724,8 @@ test_flood_leaves_nothing (void)
   for (unsigned i = 0; i < 300; i++) {
     g_autofree char *user = g_strdup_printf ("p%u", i);
     g_autofree char *request =
-        sip_wire_request (i % 2 == 0 ? "REGISTER" : "INVITE", i % 2 == 0 ? TRACKER : TARGET, user,
-                          "", user, 1, "Contact: <sip:a@127.0.0.1:@P>\n");
+        sip_wire_request (i % 2 == 0 ? "REGISTER" : "INVITE", i % 2 == 0 ? TRACKER : SIP_TARGET,
+                          user, "", user, 1, "Contact: <sip:a@127.0.0.1:@P>\n");
     g_free (sip_wire_ask (&wire, "401", request));
   }
   NetSipServerStats stats = stats_of (&wire);

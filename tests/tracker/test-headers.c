@@ -70,14 +70,20 @@ test_wrong_values (void)
       "", "x", "-1", "30;nat=BIG", "30;links=x", "30;online=", "30;upbw=99999999999"};
   static const char *const swarms[] = {
       "", "mode", "mode=", "mode=OTHER", "cert", "mode=LEECH;mode=SEEDER"};
-  static const char *const stats[] = {"up=x", "down=-1", "bw=", "links=99999999999",
-                                      "up=99999999999999999999"};
+  static const char *const stats[] = {
+      "up=x",    "down=-1",        "bw=", "links=99999999999", "up=99999999999999999999",
+      "late=-1", "late=4294967296"};
+  static const char *const conditions[] = {"mobile=maybe", "mobile", "battery=101",
+                                           "battery=",     "loss=x", "loss=101"};
+  static const char *const chunks[] = {
+      "", "-", "7", "7-", "-7", "9-8", "1-2-3", "0x1-2", "a-b", "0-18446744073709551615", "+1-2"};
   static const char *const certificates[] = {"", "A", "AA==A", "A=A=", "AAAA====", "****", "AAA\n"};
   TrackerAddress address = {.priority = 99};
   TrackerPeerNum num = {.peer_count = 99};
   TrackerMode mode;
   bool wanted;
   TrackerSwarm swarm = {.links = 99};
+  TrackerCondition condition = {.loss = 99};
   for (unsigned i = 0; i < G_N_ELEMENTS (addresses); i++)
     g_assert_false (tracker_headers_read_address (addresses[i], &address));
   for (unsigned i = 0; i < G_N_ELEMENTS (numbers); i++)
@@ -86,11 +92,17 @@ test_wrong_values (void)
     g_assert_false (tracker_headers_read_swarm (swarms[i], &mode, &wanted));
   for (unsigned i = 0; i < G_N_ELEMENTS (stats); i++)
     g_assert_false (tracker_headers_read_stat (stats[i], &swarm));
+  for (unsigned i = 0; i < G_N_ELEMENTS (conditions); i++)
+    g_assert_false (tracker_headers_read_condition (conditions[i], &condition));
+  for (unsigned i = 0; i < G_N_ELEMENTS (chunks); i++)
+    g_assert_false (tracker_headers_read_chunks (chunks[i], &swarm));
   for (unsigned i = 0; i < G_N_ELEMENTS (certificates); i++)
     g_assert_null (tracker_certificate_read (certificates[i]));
   g_assert_cmpuint (address.priority, ==, 99);
   g_assert_cmpuint (num.peer_count, ==, 99);
   g_assert_cmpuint (swarm.links, ==, 99);
+  g_assert_null (swarm.chunks);
+  g_assert_cmpuint (condition.loss, ==, 99);
 }
 
 /* The wire has kbit/s and seconds, we have bytes/s and microseconds. */
@@ -131,6 +143,43 @@ test_swarm_and_stat (void)
   g_assert_cmpuint (swarm.bandwidth, ==, 128000);
   g_autofree char *stat = tracker_headers_write_stat (&swarm);
   g_assert_cmpstr (stat, ==, "up=512;down=768;bw=1024;links=5");
+  g_assert_true (tracker_headers_read_stat ("late=4294967295", &swarm));
+  g_autofree char *late = tracker_headers_write_stat (&swarm);
+  g_assert_cmpstr (late, ==, "up=0;down=0;bw=0;links=0;late=4294967295");
+}
+
+static void
+test_condition (void)
+{
+  static const char *const good[][2] = {
+      {"mobile=yes;battery=40;loss=1", "mobile=yes;battery=40;loss=1"},
+      {" Loss=100 ; Battery=0", "mobile=no;battery=0;loss=100"},
+      {"", "mobile=no"}};
+  for (unsigned i = 0; i < G_N_ELEMENTS (good); i++) {
+    TrackerCondition condition;
+    g_assert_true (tracker_headers_read_condition (good[i][0], &condition));
+    g_assert_true (condition.said);
+    g_autofree char *text = tracker_headers_write_condition (&condition);
+    g_assert_cmpstr (text, ==, good[i][1]);
+  }
+}
+
+/* Both ends are in a run on the wire, and the last is not in our own. */
+static void
+test_chunks (void)
+{
+  g_autoptr (TrackerRequest) request = tracker_request_new (TRACKER_REQUEST_FIND, "t", "p");
+  TrackerSwarm *swarm = tracker_request_add_swarm (request, "s");
+  g_assert_true (tracker_headers_read_chunks ("0-99", swarm));
+  g_assert_true (tracker_headers_read_chunks (" 200 - 200 ", swarm));
+  g_assert_true (tracker_headers_read_chunks ("7-18446744073709551614", swarm));
+  g_assert_cmpuint (swarm->chunks->len, ==, 3);
+  g_assert_cmpuint (g_array_index (swarm->chunks, TrackerRange, 0).end, ==, 100);
+  g_autofree char *text = tracker_headers_write_chunks (swarm->chunks);
+  g_assert_cmpstr (text, ==, "0-99, 200-200, 7-18446744073709551614");
+  for (unsigned i = 0; i < 2 * TRACKER_MAX_RANGES; i++)
+    g_assert_true (tracker_headers_read_chunks ("1-1", swarm));
+  g_assert_cmpuint (swarm->chunks->len, ==, TRACKER_MAX_RANGES);
 }
 
 /* An ID may have all that RFC 7846's strings may; a certificate has signs of its own. */
@@ -195,6 +244,7 @@ read_all (const uint8_t *bytes, size_t n, void *data)
   TrackerPeerNum num;
   TrackerMode mode;
   TrackerSwarm swarm = {.swarm_id = NULL};
+  TrackerCondition condition;
   bool wanted;
   if (tracker_headers_read_address (text, &address)) {
     g_autofree char *once = tracker_headers_write_address (&address);
@@ -204,6 +254,15 @@ read_all (const uint8_t *bytes, size_t n, void *data)
   tracker_headers_read_peer_num (text, &num);
   tracker_headers_read_swarm (text, &mode, &wanted);
   tracker_headers_read_stat (text, &swarm);
+  if (tracker_headers_read_condition (text, &condition)) {
+    g_autofree char *once = tracker_headers_write_condition (&condition);
+    g_assert_true (tracker_headers_read_condition (once, &condition));
+  }
+  if (tracker_headers_read_chunks (text, &swarm)) {
+    g_autofree char *once = tracker_headers_write_chunks (swarm.chunks);
+    g_assert_true (tracker_headers_read_chunks (once, &swarm));
+    g_array_unref (swarm.chunks);
+  }
   if (tracker_headers_read_peer (text, result)) {
     g_autofree char *once = tracker_headers_write_peer (g_ptr_array_index (result->peers, 0));
     g_assert_true (tracker_headers_read_peer (once, result));
@@ -215,10 +274,11 @@ test_mutations (void)
 {
   static const char *const good[] = {"192.0.2.1:7574;prio=1;type=HOST;peer-id=a%2Cb;cert=AAEC",
                                      "30;nat=STUN;links=5;online=200;upbw=600",
-                                     "up=512;down=768;bw=1024;links=5;mode=LEECH"};
+                                     "up=512;down=768;bw=1024;links=5;late=6;mode=LEECH",
+                                     "mobile=yes;battery=40;loss=1", "10-99"};
   for (unsigned i = 0; i < G_N_ELEMENTS (good); i++)
     g_assert_cmpuint (mutate ((const uint8_t *)good[i], strlen (good[i]), read_all, NULL), >,
-                      10000);
+                      strlen (good[i]) * 255);
 }
 
 int
@@ -229,6 +289,8 @@ main (int argc, char **argv)
   g_test_add_func ("/tracker/headers/wrong-values-change-nothing", test_wrong_values);
   g_test_add_func ("/tracker/headers/how-many-peers", test_peer_num);
   g_test_add_func ("/tracker/headers/swarm-and-statistics", test_swarm_and_stat);
+  g_test_add_func ("/tracker/headers/condition", test_condition);
+  g_test_add_func ("/tracker/headers/chunks", test_chunks);
   g_test_add_func ("/tracker/headers/lists-of-peers", test_peers);
   g_test_add_func ("/tracker/headers/ids", test_ids);
   g_test_add_func ("/tracker/headers/every-byte-changed", test_mutations);

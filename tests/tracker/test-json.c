@@ -462,7 +462,7 @@ condition_and_chunks_are_read_and_written (void)
                 "\"swarm_action\":[]}"),
        "\"condition\":{\"mobile\":true,\"loss\":3,\"battery\":15}"},
       {REQUEST ("STAT_REPORT", ",\"stat_report\":{\"type\":\"STREAM_STATS\",\"condition\":{}}"),
-       "\"condition\":{\"mobile\":false,\"loss\":0}"},
+       "\"condition\":{\"mobile\":false}"},
       {REQUEST (
            "STAT_REPORT",
            ",\"stat_report\":{\"type\":\"STREAM_STATS\",\"stat\":[{\"swarm_id\":\"s\","
