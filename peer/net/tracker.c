@@ -396,7 +396,9 @@ on_answer (Tracker *self, const TrackerResponse *response, int64_t wait)
   NetTrackerPeersFunc func = NULL;
   gpointer data = NULL;
   bool was_joined = tracker_session_joined (self->session);
-  if (self->owner != NULL && response->status == TRACKER_STATUS_OK) {
+  /* Ours or not is for the session to say, and only its own peers are taken. */
+  bool ours = tracker_session_is_answer (self->session, response);
+  if (ours && self->owner != NULL && response->status == TRACKER_STATUS_OK) {
     peers = usable_peers (self, response);
     func = self->owner->func;
     data = self->owner->data;
@@ -404,16 +406,14 @@ on_answer (Tracker *self, const TrackerResponse *response, int64_t wait)
       g_log_structured (LOG_DOMAIN, G_LOG_LEVEL_INFO, "SWARM", self->owner->swarm_id, "MESSAGE",
                         "joined at tracker %s; it names %u peers", self->text, peers->len);
   }
-  /* Ours or not is for the session to say, and only its own peers are taken. */
-  bool ours = tracker_session_is_answer (self->session, response);
-  if (ours && peers != NULL && self->owner->certificate != NULL)
+  if (peers != NULL && self->owner->certificate != NULL)
     hand_certificates (self, response);
   const char *why = status_text (response->status);
   if (response->status == TRACKER_STATUS_UNAUTHORIZED && net_account_is_known (self->account))
     why = "error 6, it does not take what --credentials has for it";
   exchange_end (self, response, wait, why);
   /* Last: the owner may free itself in here. */
-  if (ours && peers != NULL && peers->len > 0)
+  if (peers != NULL && peers->len > 0)
     func ((const PeerAddress *)(gconstpointer)peers->data, peers->len, data);
 }
 

@@ -6,6 +6,7 @@
 #include "peer/membership.h"
 #include "peer/tracker/json.h"
 #include "peer/trackerd/server.h"
+#include "tests/lib/listen.h"
 #include "tests/lib/wait.h"
 
 #include <glib/gstdio.h>
@@ -149,14 +150,9 @@ on_evil (SoupServer *server, SoupServerMessage *message, const char *path, GHash
 static Evil
 evil_new (void (*behave) (Evil *, SoupServerMessage *, const TrackerRequest *))
 {
-  g_autoptr (GError) error = NULL;
   Evil self = {.behave = behave};
   self.server = soup_server_new (NULL, NULL);
-  soup_server_listen_local (self.server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
-  g_assert_no_error (error);
-  GSList *uris = soup_server_get_uris (self.server);
-  self.uri = g_strdup_printf ("http://127.0.0.1:%d/", g_uri_get_port (uris->data));
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  self.uri = g_strdup_printf ("http://127.0.0.1:%u/", listen_local (self.server));
   self.transactions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   return self;
 }
@@ -192,6 +188,7 @@ expect_failure (void (*behave) (Evil *, SoupServerMessage *, const TrackerReques
   g_test_message ("%s", status_of (client).last_error);
   g_assert_false (status_of (client).joined);
   g_assert_cmpuint (found.lists, ==, 0);
+  g_assert_cmpuint (status_of (client).refused_peers, ==, 0);
   g_assert_nonnull (strstr (status_of (client).last_error, why));
   g_assert_cmpuint (evil.requests, <=, max_requests);
   g_assert_cmpuint (g_hash_table_size (evil.transactions), <=, 1);
@@ -285,6 +282,8 @@ be_for_another (Evil *self, SoupServerMessage *message, const TrackerRequest *re
   TrackerResult *result = tracker_response_add_result (response, SWARM, false);
   TrackerAddress address = {.priority = 1};
   peer_address_parse ("127.0.0.1:9999", &address.address);
+  tracker_result_add_peer (result, "p", &address);
+  peer_address_parse ("224.0.0.1:7574", &address.address); /* would be counted as refused */
   tracker_result_add_peer (result, "p", &address);
   size_t n;
   g_autofree char *text = tracker_json_write_response (response, &n);
