@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A SoupServer that stands for gupnp's: it answers all that the guard lets through. */
 #include "dlna/guard.h"
+#include "tests/lib/listen.h"
 #include <arpa/inet.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,17 +44,11 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
 static void
 set_up (Fixture *self, gconstpointer data)
 {
-  g_autoptr (GError) error = NULL;
   DlnaGuardOptions options = {.actions = actions, .is_near = is_near, .data = self};
-  GSList *uris;
 
   self->server = soup_server_new (NULL, NULL);
   soup_server_add_handler (self->server, NULL, on_request, self, NULL);
-  soup_server_listen_local (self->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
-  g_assert_no_error (error);
-  uris = soup_server_get_uris (self->server);
-  self->port = (uint16_t)g_uri_get_port (uris->data);
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  self->port = listen_local (self->server);
   self->address = g_strdup_printf ("127.0.0.1:%u", self->port);
   options.address = self->address;
   self->guard = dlna_guard_new (self->server, &options);

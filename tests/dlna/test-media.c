@@ -3,6 +3,7 @@
  * what is compared. */
 #include "dlna/media.h"
 #include "tests/dlna/fake-library.h"
+#include "tests/lib/listen.h"
 #include <arpa/inet.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,20 +40,13 @@ read_quirks (void)
 static void
 set_up (Fixture *self, gconstpointer data)
 {
-  g_autoptr (GError) error = NULL;
-  GSList *uris;
-
   self->library = fake_library_new ();
   fake_library_add (self->library, fake_library_folder ("live", "Live"));
   fake_library_add (self->library, fake_library_channel ("news.1", "News", 1));
   fake_library_add (self->library, fake_library_film ("film", "Film", FILM_SIZE));
   fake_library_add (self->library, fake_library_film ("empty", "Empty", 0));
   self->server = soup_server_new (NULL, NULL);
-  soup_server_listen_local (self->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
-  g_assert_no_error (error);
-  uris = soup_server_get_uris (self->server);
-  self->port = (uint16_t)g_uri_get_port (uris->data);
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  self->port = listen_local (self->server);
   self->quirks = read_quirks ();
   self->media = dlna_media_attach (self->server, DLNA_LIBRARY (self->library), self->quirks);
 }

@@ -4,6 +4,7 @@
 #include "dlna/renderer.h"
 #include "dlna/soap.h"
 #include "dlna/xml.h"
+#include "tests/lib/listen.h"
 #include <string.h>
 
 #define TARGET "urn:schemas-upnp-org:device:MediaRenderer:1"
@@ -167,19 +168,13 @@ test_byebye (void)
   g_autoptr (DlnaRenderer) renderer = dlna_renderer_new (&house, UDN);
   g_autoptr (SoupServer) server = soup_server_new (NULL, NULL);
   g_autofree char *location = NULL;
-  g_autoptr (GError) error = NULL;
   Set set = {.renderer = renderer, .leaves = true};
   DlnaRendererStatus status;
-  GSList *uris;
 
   soup_server_add_handler (server, NULL, on_description, &set, NULL);
   g_signal_connect (server, "request-finished", G_CALLBACK (on_answered), &set);
   g_signal_connect (server, "request-aborted", G_CALLBACK (on_answered), &set);
-  soup_server_listen_local (server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
-  g_assert_no_error (error);
-  uris = soup_server_get_uris (server);
-  location = g_uri_to_string (uris->data);
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  location = g_strdup_printf ("http://127.0.0.1:%u/", listen_local (server));
   dlna_renderer_seen (renderer, location, "127.0.0.1", "127.0.0.1");
   while (set.answered == 0)
     g_main_context_iteration (NULL, TRUE);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a device of the LAN may answer to an action, and what is made of it. */
 #include "dlna/soap.h"
+#include "tests/lib/listen.h"
 #include <stdbool.h>
 #include <string.h>
 
@@ -47,17 +48,10 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
 static void
 set_up (Fixture *self, gconstpointer data)
 {
-  g_autoptr (GError) error = NULL;
-  GSList *uris;
-
   self->server = soup_server_new (NULL, NULL);
   self->session = dlna_soap_session_new ();
   soup_server_add_handler (self->server, NULL, on_request, self, NULL);
-  soup_server_listen_local (self->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
-  g_assert_no_error (error);
-  uris = soup_server_get_uris (self->server);
-  self->url = g_uri_to_string (uris->data);
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  self->url = g_strdup_printf ("http://127.0.0.1:%u/", listen_local (self->server));
 }
 
 static void

@@ -4,6 +4,7 @@
 #include "peer/net/random.h"
 #include "peer/net/tracker.h"
 #include "peer/trackerd/server.h"
+#include "tests/lib/listen.h"
 #include "tests/lib/wait.h"
 
 #include <glib/gstdio.h>
@@ -229,16 +230,11 @@ ask (SoupServer *server, SoupServerMessage *message, const char *path, GHashTabl
 static void
 asker_init (Asker *self, const char *challenge)
 {
-  g_autoptr (GError) error = NULL;
   *self = (Asker){.server = soup_server_new (NULL, NULL), .challenge = challenge};
   self->shown = g_ptr_array_new_with_free_func (g_free);
   self->cookies = g_string_new (NULL);
   soup_server_add_handler (self->server, NULL, ask, self, NULL);
-  soup_server_listen_local (self->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
-  g_assert_no_error (error);
-  GSList *uris = soup_server_get_uris (self->server);
-  self->port = (uint16_t)g_uri_get_port (uris->data);
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  self->port = listen_local (self->server);
 }
 
 static void

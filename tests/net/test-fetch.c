@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/net/fetch.h"
 #include "peer/net/request.h"
+#include "tests/lib/listen.h"
 
 #include <glib/gstdio.h>
 #include <libsoup/soup.h>
@@ -39,14 +40,9 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
 static void
 server_init (Server *self)
 {
-  g_autoptr (GError) error = NULL;
   *self = (Server){.server = soup_server_new (NULL, NULL)};
   soup_server_add_handler (self->server, NULL, on_request, self, NULL);
-  soup_server_listen_local (self->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
-  g_assert_no_error (error);
-  GSList *uris = soup_server_get_uris (self->server);
-  self->base = g_strdup_printf ("http://127.0.0.1:%d", g_uri_get_port (uris->data));
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  self->base = g_strdup_printf ("http://127.0.0.1:%u", listen_local (self->server));
 }
 
 static void

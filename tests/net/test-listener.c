@@ -4,6 +4,7 @@
 #include "peer/net/listener.h"
 
 #include "tests/lib/clock.h"
+#include "tests/lib/listen.h"
 #include "tests/lib/wait.h"
 
 #include <arpa/inet.h>
@@ -650,11 +651,7 @@ takes_over_a_listening_server (void)
   Fixture f = {0};
   f.server = soup_server_new (NULL, NULL);
   soup_server_add_handler (f.server, NULL, on_request, &f, NULL);
-  soup_server_listen_local (f.server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
-  g_assert_no_error (error);
-  GSList *uris = soup_server_get_uris (f.server);
-  uint16_t port = (uint16_t)g_uri_get_port (uris->data);
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  uint16_t port = listen_local (f.server);
   soup_server_disconnect (f.server);
   NetListenerOptions options = {0};
   f.listener = net_listener_new (f.server, &options);

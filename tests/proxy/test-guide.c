@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/guide.h"
+#include "tests/lib/listen.h"
 #include "tests/proxy/scratch.h"
 #include <glib/gstdio.h>
 #include <libsoup/soup.h>
@@ -207,10 +208,7 @@ site_init (Site *site)
   site->requests = 0;
   site->body = g_string_new (NULL);
   soup_server_add_handler (site->server, NULL, on_request, site, NULL);
-  g_assert_true (soup_server_listen_local (site->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, NULL));
-  GSList *uris = soup_server_get_uris (site->server);
-  site->uri = g_strdup_printf ("http://127.0.0.1:%d", g_uri_get_port (uris->data));
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
+  site->uri = g_strdup_printf ("http://127.0.0.1:%u", listen_local (site->server));
 }
 
 static void

@@ -3,6 +3,7 @@
 #include "peer/net/request.h"
 #include "proxy/logos.h"
 #include "proxy/picture.h"
+#include "tests/lib/listen.h"
 #include "tests/proxy/scratch.h"
 #include <string.h>
 
@@ -14,18 +15,6 @@ typedef struct {
   ProxyLogos *logos;
   char *folder;
 } World;
-
-static unsigned
-listen_local (SoupServer *server)
-{
-  g_autoptr (GError) error = NULL;
-  soup_server_listen_local (server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
-  g_assert_no_error (error);
-  GSList *uris = soup_server_get_uris (server);
-  unsigned port = (unsigned)g_uri_get_port (uris->data);
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
-  return port;
-}
 
 static void
 on_asked (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
