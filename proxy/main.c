@@ -6,6 +6,7 @@
 #include "proxy/home.h"
 #include "proxy/library.h"
 #include "proxy/logos.h"
+#include "proxy/tuner.h"
 #include "proxy/warm.h"
 #include "proxy/web.h"
 #include <errno.h>
@@ -42,6 +43,7 @@ typedef struct {
   ProxyHome *home;
   ProxyGuide *guide;
   ProxyProgrammes *programmes;
+  ProxyTuner *tuner;
   ProxyWeb *web;
 } App;
 
@@ -220,6 +222,12 @@ make_home (App *app, GError **error)
   app->programmes = proxy_programmes_new (app->catalog, NULL, NULL);
   proxy_library_set_programmes (app->library, app->programmes);
   proxy_guide_set_func (app->guide, on_list, app);
+  ProxyTunerOptions tuner = {
+      .server = app->server,
+      .catalog = app->catalog,
+      .programmes = app->programmes,
+  };
+  app->tuner = proxy_tuner_new (&tuner);
   ProxyParts web = {
       .server = app->server,
       .name = app->config.name,
@@ -246,6 +254,7 @@ static void
 clear (App *app)
 {
   g_clear_pointer (&app->web, proxy_web_free);
+  g_clear_pointer (&app->tuner, proxy_tuner_free);
   g_clear_pointer (&app->guide, proxy_guide_free);
   if (app->library)
     proxy_library_set_programmes (app->library, NULL);

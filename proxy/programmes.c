@@ -489,11 +489,17 @@ proxy_programmes_follow (ProxyProgrammes *self, const char *list, const char *ur
 
 /* --- now and next --- */
 
+const GPtrArray *
+proxy_programmes_of (ProxyProgrammes *self, const char *channel_id)
+{
+  return g_hash_table_lookup (self->channels, channel_id);
+}
+
 void
 proxy_programmes_now (ProxyProgrammes *self, const char *channel_id, const ProxyProgramme **now,
                       const ProxyProgramme **next)
 {
-  const GPtrArray *all = g_hash_table_lookup (self->channels, channel_id);
+  const GPtrArray *all = proxy_programmes_of (self, channel_id);
   int64_t time = self->clock (self->data);
   *now = *next = NULL;
   for (guint i = 0; all && i < all->len; i++) {

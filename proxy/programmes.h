@@ -24,6 +24,8 @@ void proxy_programmes_follow (ProxyProgrammes *self, const char *list, const cha
 /* What runs on that channel now, and after it; either may be NULL. Valid until the main loop runs. */
 void proxy_programmes_now (ProxyProgrammes *self, const char *channel_id,
                            const ProxyProgramme **now, const ProxyProgramme **next);
+/* All that is known of that channel, ProxyProgramme by start; NULL = nothing. Valid likewise. */
+const GPtrArray *proxy_programmes_of (ProxyProgrammes *self, const char *channel_id);
 /* "20:00 News. 20:15 Weather", in local time; NULL = nothing is known. */
 char *proxy_programmes_line (ProxyProgrammes *self, const char *channel_id);
 

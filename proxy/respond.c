@@ -43,6 +43,56 @@ proxy_respond (SoupServerMessage *message, unsigned status, const char *type, GS
   respond_bytes (message, status, type, bytes);
 }
 
+typedef struct {
+  ProxyRespondNext next;
+  gpointer data;
+  GDestroyNotify destroy;
+} Pieces;
+
+static void
+pieces_free (gpointer data)
+{
+  Pieces *self = data;
+  self->destroy (self->data);
+  g_free (self);
+}
+
+static void
+send_next (SoupServerMessage *message, Pieces *self)
+{
+  SoupMessageBody *body = soup_server_message_get_response_body (message);
+  GString *piece = self->next (self->data);
+  if (!piece) {
+    soup_message_body_complete (body);
+    return;
+  }
+  g_autoptr (GBytes) bytes = g_string_free_to_bytes (piece);
+  soup_message_body_append_bytes (body, bytes);
+}
+
+void
+proxy_respond_pieces (SoupServerMessage *message, const char *type, ProxyRespondNext next,
+                      gpointer data, GDestroyNotify destroy)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+  Pieces *self = g_new0 (Pieces, 1);
+  *self = (Pieces){next, data, destroy};
+  g_object_set_data_full (G_OBJECT (message), "pieces", self, pieces_free);
+  set_headers (message, "no-store");
+  soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
+  soup_message_headers_replace (headers, "Content-Type", type);
+  soup_message_headers_set_encoding (headers, SOUP_ENCODING_CHUNKED);
+  if (soup_server_message_get_http_version (message) == SOUP_HTTP_1_0) {
+    soup_message_headers_set_encoding (headers, SOUP_ENCODING_EOF);
+    soup_message_headers_replace (headers, "Connection", "close");
+  }
+  if (is_head (message))
+    return;
+  soup_message_body_set_accumulate (soup_server_message_get_response_body (message), FALSE);
+  g_signal_connect (message, "wrote-chunk", G_CALLBACK (send_next), self);
+  send_next (message, self);
+}
+
 void
 proxy_respond_error (SoupServerMessage *message, unsigned status, const char *text)
 {

@@ -11,6 +11,12 @@
 void proxy_respond (SoupServerMessage *message, unsigned status, const char *type, GString *body);
 /* {"error": text} */
 void proxy_respond_error (SoupServerMessage *message, unsigned status, const char *text);
+/* The next piece of a body; NULL = there is no more. */
+typedef GString *(*ProxyRespondNext) (gpointer data);
+/* A body of any length, of which one piece at a time is in memory. data is freed by destroy when the
+ * answer is over, however it ends. */
+void proxy_respond_pieces (SoupServerMessage *message, const char *type, ProxyRespondNext next,
+                           gpointer data, GDestroyNotify destroy);
 /* Bytes that do not change while the program runs; answers 304 to who has them. */
 void proxy_respond_static (SoupServerMessage *message, const char *type, GBytes *bytes);
 

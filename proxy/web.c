@@ -3,7 +3,6 @@
 #include "proxy/web.h"
 #include "peer/net/metrics.h"
 #include "proxy/api.h"
-#include "proxy/library.h"
 #include "proxy/metrics.h"
 #include "proxy/respond.h"
 #include "proxy/web-resources.h"
@@ -33,57 +32,6 @@ serve_file (SoupServerMessage *message, const File *file)
   g_autoptr (GBytes) bytes = g_resource_lookup_data (proxy_web_get_resource (), file->resource,
                                                      G_RESOURCE_LOOKUP_FLAGS_NONE, NULL);
   proxy_respond_static (message, file->type, bytes);
-}
-
-/* An attribute of an M3U line: no quotes and no end of line in it. */
-static void
-append_attribute (GString *out, const char *key, const char *value)
-{
-  if (!value)
-    return;
-  g_string_append_printf (out, " %s=\"", key);
-  for (const char *c = value; *c; c++)
-    g_string_append_c (out, *c == '"' || (guchar)*c < 0x20 ? ' ' : *c);
-  g_string_append_c (out, '"');
-}
-
-static void
-append_entry (GString *out, const ProxyChannel *channel, const char *host)
-{
-  g_string_append (out, "#EXTINF:-1");
-  append_attribute (out, "tvg-id", channel->id);
-  append_attribute (out, "tvg-name", channel->name);
-  append_attribute (out, "tvg-logo", channel->logo);
-  append_attribute (out, "group-title", channel->group);
-  if (channel->number > 0)
-    g_string_append_printf (out, " tvg-chno=\"%d\"", channel->number);
-  g_string_append_printf (out, ",%s\nhttp://%s/media/%s.%s\n", channel->name, host, channel->id,
-                          proxy_library_extension (channel->mime));
-}
-
-/* The addresses are those by which the player has reached us; the listener has checked the host. */
-static void
-serve_playlist (ProxyWeb *self, SoupServerMessage *message, GHashTable *query)
-{
-  const char *host =
-      soup_message_headers_get_one (soup_server_message_get_request_headers (message), "Host");
-  const char *id = query ? g_hash_table_lookup (query, "id") : NULL;
-  const GPtrArray *channels = proxy_catalog_list (self->with.catalog);
-  if (!proxy_respond_reads_only (message, "GET, HEAD"))
-    return;
-  if (!host || strpbrk (host, "/ \t\"<>\\?#@")) {
-    proxy_respond_error (message, SOUP_STATUS_BAD_REQUEST, "the request needs a Host");
-    return;
-  }
-  GString *out = g_string_new ("#EXTM3U\n");
-  for (guint i = 0; i < channels->len; i++) {
-    const ProxyChannel *channel = channels->pdata[i];
-    if (!id || g_str_equal (channel->id, id))
-      append_entry (out, channel, host);
-  }
-  proxy_respond (message, SOUP_STATUS_OK, "audio/x-mpegurl; charset=utf-8", out);
-  soup_message_headers_replace (soup_server_message_get_response_headers (message),
-                                "Content-Disposition", "attachment; filename=\"channels.m3u\"");
 }
 
 static void
@@ -127,9 +75,7 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
       serve_file (message, &files[i]);
       return;
     }
-  if (g_str_equal (path, "/channels.m3u"))
-    serve_playlist (self, message, query);
-  else if (g_str_equal (path, "/healthz"))
+  if (g_str_equal (path, "/healthz"))
     serve_health (self, message);
   else if (g_str_equal (path, "/metrics")) {
     if (proxy_respond_reads_only (message, "GET, HEAD"))

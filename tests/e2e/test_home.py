@@ -6,10 +6,12 @@ nobody else ever does."""
 import gzip
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
+import xml.etree.ElementTree
 
 import control_point
 import world
@@ -347,6 +349,16 @@ def what_is_on_and_the_logo_are_shown(here):
     wait_until('the guide is read', PATIENCE, lambda: json.loads(here.get('tv', f'{page}/api/v1/now')))
     programmes = json.loads(here.get('tv', f'{page}/api/v1/now'))['news.tv']
     assert programmes['now']['title'] == 'On & now' and programmes['next']['title'] == 'Next', programmes
+    # Who reads the playlist is led to the guide, which names the channel as the playlist does.
+    playlist = here.get('tv', f'{page}/channels.m3u').decode()
+    address = re.search(r'^#EXTM3U x-tvg-url="(.*)"$', playlist, re.M).group(1)
+    assert address == f'{page}/guide.xml', address
+    tv = xml.etree.ElementTree.fromstring(here.get('tv', address))
+    assert [(one.get('id'), one.findtext('display-name')) for one in tv.findall('channel')] == [
+        ('news.tv', 'News')] and 'tvg-id="news.tv"' in playlist, playlist
+    titles = [one.findtext('title') for one in tv.findall('programme') if one.get('channel') == 'news.tv']
+    assert titles == ['Before', 'On & now', 'Next'], titles
+    assert here.status('tv', address, headers={'Host': 'evil.example'})[0] == 421
     with here.at('tv'):
         server = control_point.find('lan0', 'Home', PATIENCE)
         element = server.browse('all:')[0][0]

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The page and the API, asked over HTTP as browsers and attackers ask. */
+#include "proxy/tuner.h"
 #include "proxy/web.h"
 #include "tests/proxy/scratch.h"
 #include <json-glib/json-glib.h>
@@ -17,6 +18,8 @@ typedef struct {
   ProxySessionOptions options;
   ProxySessions *sessions;
   ProxyWeb *web;
+  ProxyProgrammes *programmes;
+  ProxyTuner *tuner;
   SoupSession *session;
   unsigned port;
   /* of the last answer */
@@ -34,6 +37,14 @@ media_server (DlnaServerStats *out, gpointer data)
 {
   *out = (DlnaServerStats){.bad_callbacks = 3, .interfaces = 2};
   return true;
+}
+
+static ProxyTuner *
+new_tuner (const World *self)
+{
+  ProxyTunerOptions options = {
+      .server = self->server, .catalog = self->catalog, .programmes = self->programmes};
+  return proxy_tuner_new (&options);
 }
 
 static void
@@ -62,6 +73,8 @@ world_init (World *self)
                       .listener = self->listener,
                       .udp = self->udp};
   self->web = proxy_web_new (&parts);
+  self->programmes = proxy_programmes_new (self->catalog, NULL, NULL);
+  self->tuner = new_tuner (self);
   self->session = soup_session_new_with_options ("proxy-resolver", NULL, NULL);
 }
 
@@ -81,6 +94,8 @@ world_clear (World *self)
   soup_session_abort (self->session);
   g_object_unref (self->session);
   proxy_web_free (self->web);
+  proxy_tuner_free (self->tuner);
+  proxy_programmes_free (self->programmes);
   net_listener_free (self->listener);
   g_object_unref (self->server);
   proxy_sessions_unref (self->sessions);
@@ -171,9 +186,9 @@ test_page (void)
 static void
 test_hosts (void)
 {
-  static const char *const paths[] = {"/",        "/app.js",         "/channels.m3u",
-                                      "/healthz", "/metrics",        "/api/v1/status",
-                                      "/nothing", "/api/v1/channels"};
+  static const char *const paths[] = {"/",        "/app.js",          "/channels.m3u",
+                                      "/healthz", "/metrics",         "/api/v1/status",
+                                      "/nothing", "/api/v1/channels", "/guide.xml"};
   World world;
   world_init (&world);
   for (size_t i = 0; i < G_N_ELEMENTS (paths); i++) {
@@ -391,7 +406,9 @@ test_playlist (void)
   World world;
   world_init (&world);
   g_assert_cmpuint (ask (&world, "GET", "/channels.m3u", NULL, NULL), ==, 200);
-  g_assert_cmpstr (world.body, ==, "#EXTM3U\n");
+  g_autofree char *head =
+      g_strdup_printf ("#EXTM3U x-tvg-url=\"http://127.0.0.1:%u/guide.xml\"\n", world.port);
+  g_assert_cmpstr (world.body, ==, head);
   for (unsigned i = 0; i < 3; i++) {
     g_autofree char *swarm = g_strdup_printf ("%064x", i);
     g_autofree char *name = g_strdup_printf ("ch%u", i);
@@ -407,11 +424,145 @@ test_playlist (void)
   }
   ask (&world, "GET", "/channels.m3u?id=ch1", NULL, NULL);
   g_autofree char *expected =
-      g_strdup_printf ("#EXTM3U\n#EXTINF:-1 tvg-id=\"ch1\" tvg-name=\"ch1\" "
+      g_strdup_printf ("%s#EXTINF:-1 tvg-id=\"ch1\" tvg-name=\"ch1\" "
                        "tvg-logo=\"https://logo/x\" group-title=\"G\" tvg-chno=\"1\",ch1\n"
                        "http://127.0.0.1:%u/media/ch1.mp4\n",
-                       world.port);
+                       head, world.port);
   g_assert_cmpstr (world.body, ==, expected);
+  g_assert_cmpuint (ask (&world, "GET", "/channels.m3u/ch1", NULL, NULL), ==, 404);
+  g_assert_cmpuint (ask (&world, "POST", "/channels.m3u", NULL, ""), ==, 405);
+  world_clear (&world);
+}
+
+static void
+add_channel (World *self, unsigned i, const char *name, const char *logo, bool live)
+{
+  g_autofree char *swarm = g_strdup_printf ("%064x", i);
+  ProxyDraft draft = {.swarm_id = swarm,
+                      .link = "ppsp:00",
+                      .name = name,
+                      .source = "",
+                      .mime = "video/mp2t",
+                      .number = (int)i,
+                      .logo = logo,
+                      .live = live,
+                      .length = live ? -1 : 1000};
+  proxy_catalog_put (self->catalog, &draft, NULL);
+}
+
+static void
+read_guide (World *self, const char *text)
+{
+  ProxyGuideXml *reader = proxy_guide_xml_new (self->programmes, 0, G_MAXINT32);
+  g_assert_true (proxy_guide_xml_feed (reader, text, strlen (text)));
+  proxy_guide_xml_free (reader);
+}
+
+/* What is held is written: of live channels, by the names that the playlist has, in UTC. */
+static void
+test_guide (void)
+{
+  World world;
+  world_init (&world);
+  g_assert_cmpuint (ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 200);
+  g_assert_cmpstr (world.body, ==,
+                   "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                   "<tv generator-info-name=\"ppsp-proxy\">\n</tv>\n");
+  add_channel (&world, 7, "A & <B>", "https://logo/x?a&\"b\"", true);
+  add_channel (&world, 0, "Late", NULL, true);
+  add_channel (&world, 9, "Film", NULL, false);
+  read_guide (
+      &world,
+      "<tv><programme start=\"20261121130000 +0100\" stop=\"20261121134500 +0100\" "
+      "channel=\"A &amp; &lt;B&gt;\"><title>Was &amp; ist</title><desc>x<![CDATA[<!-- \"]]></desc>"
+      "</programme><programme start=\"202611210000\" stop=\"202611210010\" channel=\"late\">"
+      "<title>]]&gt;&lt;/tv&gt;</title><desc>&#1;\xef\xbf\xbe"
+      "1</desc></programme>"
+      "<programme start=\"202611210000\" stop=\"202611210010\" channel=\"Film\">"
+      "<title>Of no broadcast</title></programme></tv>");
+  g_assert_cmpuint (ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 200);
+  g_assert_cmpstr (world.type, ==, "application/xml; charset=utf-8");
+  g_assert_cmpstr (
+      world.body, ==,
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+      "<tv generator-info-name=\"ppsp-proxy\">\n"
+      "<channel id=\"a-b\"><display-name>A &amp; &lt;B&gt;</display-name>"
+      "<display-name>7</display-name><icon src=\"https://logo/x?a&amp;&quot;b&quot;\"/></channel>\n"
+      "<channel id=\"late\"><display-name>Late</display-name></channel>\n"
+      "<programme start=\"20261121120000 +0000\" stop=\"20261121124500 +0000\" channel=\"a-b\">"
+      "<title>Was &amp; ist</title><desc>x&lt;!-- &quot;</desc></programme>\n"
+      "<programme start=\"20261121000000 +0000\" stop=\"20261121001000 +0000\" channel=\"late\">"
+      "<title>]]&gt;&lt;/tv&gt;</title><desc>1</desc></programme>\n"
+      "</tv>\n");
+  g_assert_cmpuint (ask (&world, "HEAD", "/guide.xml", NULL, NULL), ==, 200);
+  g_assert_cmpstr (world.body, ==, "");
+  g_assert_cmpuint (ask (&world, "POST", "/guide.xml", NULL, ""), ==, 405);
+  world_clear (&world);
+}
+
+/* A guide of many pieces, and what we wrote we read. */
+static void
+test_long_guide (void)
+{
+  World world;
+  world_init (&world);
+  g_autofree char *logo = g_strdup_printf ("https://logo/%0600d", 0);
+  g_autoptr (GString) guide = g_string_new ("<tv>");
+  for (unsigned i = 1; i <= 500; i++) {
+    g_autofree char *name = g_strdup_printf ("ch%u", i);
+    add_channel (&world, i, name, logo, true);
+    g_string_append_printf (guide,
+                            "<programme start=\"202611210000\" stop=\"202611210010\" "
+                            "channel=\"ch%u\"><title>Show %u</title></programme>",
+                            i, i);
+  }
+  g_string_append (guide, "</tv>");
+  read_guide (&world, guide->str);
+  g_assert_cmpuint (ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 200);
+  g_assert_cmpuint (strlen (world.body), >, 4 * 65536);
+  g_assert_true (g_str_has_suffix (world.body, "</tv>\n"));
+  g_autofree char *body = g_steal_pointer (&world.body);
+  proxy_tuner_free (world.tuner);
+  proxy_programmes_free (world.programmes);
+  world.programmes = proxy_programmes_new (world.catalog, NULL, NULL);
+  world.tuner = new_tuner (&world);
+  read_guide (&world, body);
+  for (unsigned i = 1; i <= 500; i++) {
+    g_autofree char *id = g_strdup_printf ("ch%u", i), *title = g_strdup_printf ("Show %u", i);
+    const GPtrArray *all = proxy_programmes_of (world.programmes, id);
+    g_assert_nonnull (all);
+    g_assert_cmpuint (all->len, ==, 1);
+    g_assert_cmpstr (((const ProxyProgramme *)all->pdata[0])->title, ==, title);
+  }
+  world_clear (&world);
+}
+
+static void
+on_done (GObject *source, GAsyncResult *result, gpointer data)
+{
+  *(bool *)data = true;
+}
+
+/* At the end of the program guides may be on their way still, to who does not read them. */
+static void
+test_cut_guide (void)
+{
+  World world;
+  world_init (&world);
+  g_autofree char *logo = g_strdup_printf ("https://logo/%04000d", 0);
+  for (unsigned i = 1; i <= 4000; i++) {
+    g_autofree char *name = g_strdup_printf ("ch%u", i);
+    add_channel (&world, i, name, logo, true);
+  }
+  g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u/guide.xml", world.port);
+  g_autoptr (SoupMessage) message = soup_message_new ("GET", uri);
+  bool begun = false;
+  soup_session_send_async (world.session, message, 0, NULL, on_done, &begun);
+  while (!begun)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (soup_message_get_status (message), ==, 200);
+  g_clear_pointer (&world.tuner, proxy_tuner_free);
+  g_assert_cmpuint (ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 404);
   world_clear (&world);
 }
 
@@ -460,6 +611,9 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/web/bad-bodies-get-a-sentence", test_bad_bodies);
   g_test_add_func ("/proxy/web/names-stay-text", test_evil_names);
   g_test_add_func ("/proxy/web/playlist-for-players", test_playlist);
+  g_test_add_func ("/proxy/web/guide-for-recorders", test_guide);
+  g_test_add_func ("/proxy/web/guide-of-any-length", test_long_guide);
+  g_test_add_func ("/proxy/web/guide-outlives-its-writer", test_cut_guide);
   g_test_add_func ("/proxy/web/metrics-are-openmetrics", test_metrics);
   return g_test_run ();
 }

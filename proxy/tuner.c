@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A guide of many channels has tens of megabytes, and who asks for it may be slow: it is written a
+ * piece at a time, from what is known then. A list of channels that changes meanwhile may make one of
+ * them missing or there twice, until the guide is read again. */
+#include "proxy/tuner.h"
+#include "dlna/didl.h"
+#include "proxy/library.h"
+#include "proxy/respond.h"
+#include <string.h>
+
+#define PIECE 65536 /* bytes of the guide, and what the last channel in it has more */
+
+struct ProxyTuner {
+  ProxyTunerOptions with;
+  GHashTable *writings; /* Writing: of guides that are on their way */
+};
+
+/* --- M3U --- */
+
+/* An attribute of an M3U line: no quotes and no end of line in it. */
+static void
+append_attribute (GString *out, const char *key, const char *value)
+{
+  if (!value)
+    return;
+  g_string_append_printf (out, " %s=\"", key);
+  for (const char *c = value; *c; c++)
+    g_string_append_c (out, *c == '"' || (guchar)*c < 0x20 ? ' ' : *c);
+  g_string_append_c (out, '"');
+}
+
+static void
+append_address (GString *out, const ProxyChannel *channel, const char *host)
+{
+  g_string_append_printf (out, "http://%s/media/%s.%s", host, channel->id,
+                          proxy_library_extension (channel->mime));
+}
+
+static void
+append_entry (GString *out, const ProxyChannel *channel, const char *host)
+{
+  g_string_append (out, "#EXTINF:-1");
+  append_attribute (out, "tvg-id", channel->id);
+  append_attribute (out, "tvg-name", channel->name);
+  append_attribute (out, "tvg-logo", channel->logo);
+  append_attribute (out, "group-title", channel->group);
+  if (channel->number > 0)
+    g_string_append_printf (out, " tvg-chno=\"%d\"", channel->number);
+  g_string_append_printf (out, ",%s\n", channel->name);
+  append_address (out, channel, host);
+  g_string_append_c (out, '\n');
+}
+
+/* By which the asker has reached us; the listener has checked it. NULL = it was answered. */
+static const char *
+host_of (SoupServerMessage *message)
+{
+  const char *host =
+      soup_message_headers_get_one (soup_server_message_get_request_headers (message), "Host");
+  if (!proxy_respond_reads_only (message, "GET, HEAD"))
+    return NULL;
+  if (host && !strpbrk (host, "/ \t\"<>\\?#@"))
+    return host;
+  proxy_respond_error (message, SOUP_STATUS_BAD_REQUEST, "the request needs a Host");
+  return NULL;
+}
+
+static void
+serve_playlist (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
+{
+  const char *host = host_of (message);
+  const char *id = query ? g_hash_table_lookup (query, "id") : NULL;
+  const GPtrArray *channels = proxy_catalog_list (self->with.catalog);
+  if (!host)
+    return;
+  GString *out = g_string_new ("#EXTM3U");
+  g_string_append_printf (out, " x-tvg-url=\"http://%s/guide.xml\"\n", host);
+  for (guint i = 0; i < channels->len; i++) {
+    const ProxyChannel *channel = channels->pdata[i];
+    if (!id || g_str_equal (channel->id, id))
+      append_entry (out, channel, host);
+  }
+  proxy_respond (message, SOUP_STATUS_OK, "audio/x-mpegurl; charset=utf-8", out);
+  soup_message_headers_replace (soup_server_message_get_response_headers (message),
+                                "Content-Disposition", "attachment; filename=\"channels.m3u\"");
+}
+
+/* --- XMLTV: all channels, then all programmes, as its DTD wants it --- */
+
+typedef enum { HEAD, CHANNELS, PROGRAMMES, END } Part;
+
+typedef struct {
+  ProxyTuner *tuner; /* NULL = it has gone */
+  Part part;
+  guint next; /* of that part's channels */
+} Writing;
+
+static void
+writing_free (gpointer data)
+{
+  Writing *self = data;
+  if (self->tuner)
+    g_hash_table_remove (self->tuner->writings, self);
+  g_free (self);
+}
+
+static void
+append_element (GString *out, const char *name, const char *text)
+{
+  if (!text || text[0] == '\0')
+    return;
+  g_string_append_printf (out, "<%s>", name);
+  dlna_didl_escape (out, text);
+  g_string_append_printf (out, "</%s>", name);
+}
+
+/* An ID is made of a-z 0-9 . _ - and needs no escape. */
+static void
+append_channel (GString *out, const ProxyChannel *channel)
+{
+  g_string_append_printf (out, "<channel id=\"%s\">", channel->id);
+  append_element (out, "display-name", channel->name);
+  if (channel->number > 0)
+    g_string_append_printf (out, "<display-name>%d</display-name>", channel->number);
+  if (channel->logo) {
+    g_string_append (out, "<icon src=\"");
+    dlna_didl_escape (out, channel->logo);
+    g_string_append (out, "\"/>");
+  }
+  g_string_append (out, "</channel>\n");
+}
+
+static void
+append_time (GString *out, const char *name, int64_t seconds)
+{
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_utc (seconds);
+  g_autofree char *text = g_date_time_format (time, "%Y%m%d%H%M%S +0000");
+  g_string_append_printf (out, " %s=\"%s\"", name, text);
+}
+
+static void
+append_programmes (GString *out, ProxyProgrammes *programmes, const ProxyChannel *channel)
+{
+  const GPtrArray *all = proxy_programmes_of (programmes, channel->id);
+  for (guint i = 0; all && i < all->len; i++) {
+    const ProxyProgramme *programme = all->pdata[i];
+    g_string_append (out, "<programme");
+    append_time (out, "start", programme->start);
+    append_time (out, "stop", programme->stop);
+    g_string_append_printf (out, " channel=\"%s\">", channel->id);
+    append_element (out, "title", programme->title);
+    append_element (out, "desc", programme->about);
+    g_string_append (out, "</programme>\n");
+  }
+}
+
+static GString *
+next_piece (gpointer data)
+{
+  Writing *self = data;
+  if (!self->tuner || self->part == END)
+    return NULL;
+  GString *out = g_string_new (NULL);
+  const GPtrArray *channels = proxy_catalog_list (self->tuner->with.catalog);
+  if (self->part == HEAD)
+    g_string_append (out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                          "<tv generator-info-name=\"ppsp-proxy\">\n");
+  while (out->len < PIECE && self->part != END) {
+    if (self->part == HEAD || self->next >= channels->len) {
+      self->part++;
+      self->next = 0;
+      continue;
+    }
+    const ProxyChannel *channel = channels->pdata[self->next++];
+    if (!channel->live)
+      continue;
+    if (self->part == CHANNELS)
+      append_channel (out, channel);
+    else
+      append_programmes (out, self->tuner->with.programmes, channel);
+  }
+  if (self->part == END)
+    g_string_append (out, "</tv>\n");
+  return out;
+}
+
+static void
+serve_guide (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
+{
+  if (!proxy_respond_reads_only (message, "GET, HEAD"))
+    return;
+  Writing *writing = g_new0 (Writing, 1);
+  writing->tuner = self;
+  g_hash_table_add (self->writings, writing);
+  proxy_respond_pieces (message, "application/xml; charset=utf-8", next_piece, writing,
+                        writing_free);
+}
+
+/* --- the face --- */
+
+static const struct {
+  const char *path;
+  void (*serve) (ProxyTuner *self, SoupServerMessage *message, GHashTable *query);
+} addresses[] = {
+    {"/channels.m3u", serve_playlist},
+    {"/guide.xml", serve_guide},
+};
+
+static void
+on_request (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
+            gpointer data)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS (addresses); i++)
+    if (g_str_equal (path, addresses[i].path)) {
+      addresses[i].serve (data, message, query);
+      return;
+    }
+  proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is nothing at this address");
+}
+
+ProxyTuner *
+proxy_tuner_new (const ProxyTunerOptions *options)
+{
+  ProxyTuner *self = g_new0 (ProxyTuner, 1);
+  self->with = *options;
+  self->writings = g_hash_table_new (NULL, NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS (addresses); i++)
+    soup_server_add_handler (options->server, addresses[i].path, on_request, self, NULL);
+  return self;
+}
+
+void
+proxy_tuner_free (ProxyTuner *self)
+{
+  GHashTableIter iter;
+  gpointer key;
+  if (!self)
+    return;
+  for (size_t i = 0; i < G_N_ELEMENTS (addresses); i++)
+    soup_server_remove_handler (self->with.server, addresses[i].path);
+  g_hash_table_iter_init (&iter, self->writings);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    ((Writing *)key)->tuner = NULL;
+  g_hash_table_unref (self->writings);
+  g_free (self);
+}
