@@ -10,8 +10,10 @@
  * first takes it out of the hash. So one tracker that dies takes nobody with it.
  *
  * Redis may die as well: nobody waits for it. Changes stay with the registry, each peer once, until it
- * is back; then the hash is read and all of ours is told again, since it may have lost what it had, or
- * the stream may have been trimmed before we had read it. */
+ * is back. They are told before the hash is read: who has left us is not to be found there. Whom we only
+ * have not heard of is: as long as we could not hear of him, his silence says nothing. Then all of ours is
+ * told again, since it may have lost what it had, or the stream may have been trimmed before we had read
+ * it. */
 #include "peer/trackerd/store-redis.h"
 
 #include "peer/net/random.h"
@@ -39,6 +41,13 @@
 
 typedef struct Redis Redis;
 
+typedef enum {
+  PHASE_AWAY,
+  PHASE_TELLING, /* our place in the stream is known; our changes go out */
+  PHASE_READING, /* the hash */
+  PHASE_COMPLETE,
+} Phase;
+
 /* One connection, and the sources that turn it. */
 typedef struct {
   Redis *redis;
@@ -56,8 +65,8 @@ struct Redis {
   char last[48]; /* entry of the stream that we have seen */
   Wire commands, stream;
   guint flush, reconnect;
-  bool complete; /* the hash has been read */
-  bool lost;     /* said so */
+  Phase phase;
+  bool lost; /* said so */
 };
 
 static void connect_all (Redis *self);
@@ -145,7 +154,7 @@ lose (Redis *self, const char *why)
     return;
   self->base.stats.connected = false;
   self->base.stats.failures++;
-  self->complete = false;
+  self->phase = PHASE_AWAY;
   if (!self->lost)
     g_log_structured (G_LOG_DOMAIN_STORE, G_LOG_LEVEL_WARNING, "MESSAGE",
                       "no connection with %s: %s; peers of other trackers are not seen until "
@@ -199,11 +208,11 @@ wire_open (Wire *self)
   return true;
 }
 
-/* NULL = the connection is lost, or Redis says no; then nothing is to be done but to begin again. */
+/* NULL = a connection is lost, or Redis says no; then nothing is to be done but to begin again. */
 static redisReply *
 answered (Wire *self, redisReply *reply)
 {
-  if (reply == NULL || self->context == NULL)
+  if (reply == NULL || self->context == NULL || self->redis->reconnect != 0)
     return NULL;
   self->unanswered -= self->unanswered > 0;
   self->heard = g_get_monotonic_time ();
@@ -328,7 +337,7 @@ on_scanned (redisAsyncContext *context, void *data, void *wire)
     scan (self, reply->element[0]->str);
     return;
   }
-  self->complete = true;
+  self->phase = PHASE_COMPLETE;
   self->base.stats.connected = true;
   g_log_structured (G_LOG_DOMAIN_STORE, G_LOG_LEVEL_MESSAGE, "MESSAGE",
                     "the registry is shared by %s", self->uri);
@@ -346,7 +355,7 @@ scan (Redis *self, const char *cursor)
   ask (&self->commands, on_scanned, G_N_ELEMENTS (words), words, NULL);
 }
 
-/* Where the stream ends now: what comes later is not in what we are about to scan, or is told twice. */
+/* Where the stream ends now: what comes later is not in what we are going to scan, or is told twice. */
 static void
 on_newest (redisAsyncContext *context, void *data, void *wire)
 {
@@ -361,7 +370,7 @@ on_newest (redisAsyncContext *context, void *data, void *wire)
       reply->element[0]->type == REDIS_REPLY_ARRAY && reply->element[0]->elements == 2 &&
       reply->element[0]->element[0]->type == REDIS_REPLY_STRING)
     g_strlcpy (self->last, reply->element[0]->element[0]->str, sizeof self->last);
-  scan (self, "0");
+  self->phase = PHASE_TELLING;
 }
 
 static void
@@ -415,20 +424,22 @@ flush (Redis *self)
   g_autoptr (GByteArray) entry = g_byte_array_new ();
   g_autoptr (GByteArray) record = g_byte_array_new ();
   int64_t now = g_get_monotonic_time ();
-  while (self->complete && self->commands.unanswered < MAX_UNANSWERED) {
+  bool all = false;
+  while (self->phase != PHASE_AWAY && self->commands.unanswered < MAX_UNANSWERED) {
     TrackerRecordKind kind;
     const uint8_t *key;
     size_t n_key;
     g_byte_array_set_size (record, 0);
     g_rec_mutex_lock (self->base.lock);
-    bool any = tracker_registry_next_change (self->base.registry, now, record);
+    all = !tracker_registry_next_change (self->base.registry, now, record);
     g_rec_mutex_unlock (self->base.lock);
-    if (!any)
+    if (all)
       break;
     self->base.stats.written++;
     if (!tracker_record_key (record->data, record->len, &kind, &key, &n_key))
       continue;
-    keep (self, record, kind, key, n_key);
+    if (kind != TRACKER_RECORD_EXPIRED || self->phase == PHASE_COMPLETE)
+      keep (self, record, kind, key, n_key);
     if (kind == TRACKER_RECORD_EXPIRED)
       continue;
     uint32_t n = GUINT32_TO_BE (record->len);
@@ -438,6 +449,10 @@ flush (Redis *self)
       add_entry (self, entry);
   }
   add_entry (self, entry);
+  if (all && self->phase == PHASE_TELLING) {
+    self->phase = PHASE_READING;
+    scan (self, "0");
+  }
 }
 
 static bool
@@ -468,7 +483,7 @@ send_rest (Wire *self)
 {
   struct timeval patience = {.tv_sec = 1};
   int done = 0;
-  if (self->context == NULL || self->redis->reconnect != 0 || !self->redis->complete)
+  if (self->context == NULL || self->redis->reconnect != 0 || self->redis->phase != PHASE_COMPLETE)
     return;
   flush (self->redis);
   redisContext *context = &self->context->c;

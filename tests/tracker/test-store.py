@@ -20,7 +20,8 @@ import urllib.error
 import urllib.request
 
 PROGRAM = sys.argv.pop(1)
-HAS_REDIS = sys.argv.pop(1) == 'redis'
+SHARED = sys.argv.pop(1)  # what it was built from is shared.c
+HAS_REDIS = SHARED != 'none'
 PATIENCE = 60  # s: ends a test that has failed, and decides nothing else
 SWARM = 'ab' * 20
 
@@ -288,6 +289,10 @@ class Shared(Case):
         self.start_redis()
         other = self.tracker(self.uri('redis'))
         until('it is told', lambda: other.metric('ppsp_tracker_peers') == 1)
+
+    def test_absence_harms_nobody(self):
+        self.start_redis()
+        subprocess.run([SHARED, str(self.redis_port)], check=True, timeout=3 * PATIENCE)
 
     def test_what_others_write_there_is_checked(self):
         one, other = self.pair()
