@@ -5,6 +5,7 @@ real programs: a file that outlives kill -9; two trackers that share one Redis s
 killed, and the server too."""
 import json
 import os
+import random
 import re
 import select
 import shutil
@@ -27,8 +28,15 @@ SWARM = 'ab' * 20
 
 
 def free_port():
-    with socket.create_server(('127.0.0.1', 0)) as taken:
-        return taken.getsockname()[1]
+    """Below those that the system gives to who does not ask for one: it stays free, also while the
+    server there is away."""
+    while True:
+        port = random.randrange(16384, 32768)
+        try:
+            with socket.create_server(('127.0.0.1', port)):
+                return port
+        except OSError:
+            continue
 
 
 def until(what, true):
