@@ -396,6 +396,15 @@ open_sip (TrackerdServer *self, const TrackerdServerOptions *options, GError **e
   return self->sip != NULL;
 }
 
+/* Of all peers: on whom the lists say otherwise than when they came. */
+static void
+judge_again (TrackerdServer *self)
+{
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
+  tracker_registry_expel (self->registry, trackerd_access_allows, self->access);
+  note_state (self);
+}
+
 TrackerdServer *
 trackerd_server_new (const TrackerdServerOptions *options, GError **error)
 {
@@ -421,8 +430,10 @@ trackerd_server_new (const TrackerdServerOptions *options, GError **error)
   if (self->atlas == NULL)
     return NULL;
   self->store = trackerd_stores_open (options->store, self->registry, &self->lock, error);
-  if (self->store == NULL || !open_tracker (self, options, error) ||
-      !open_sip (self, options, error) ||
+  if (self->store == NULL)
+    return NULL;
+  judge_again (self); /* whom it has loaded */
+  if (!open_tracker (self, options, error) || !open_sip (self, options, error) ||
       (options->management != NULL && !open_management (self, options->management, error)))
     return NULL;
   return g_steal_pointer (&self);
@@ -465,8 +476,7 @@ trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access)
   trackerd_access_free (self->access);
   self->access = access;
   net_listener_ask_certificates (self->listener, trackerd_access_has_certificates (access));
-  tracker_registry_expel (self->registry, trackerd_access_allows, access);
-  note_state (self);
+  judge_again (self);
 }
 
 bool

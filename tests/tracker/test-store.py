@@ -218,6 +218,18 @@ class File(Case):
         tracker = self.tracker(self.uri('sqlite'))
         self.assertEqual(tracker.metric('ppsp_tracker_peers'), 0)
 
+    def test_who_is_denied_meanwhile_is_gone(self):
+        access = os.path.join(self.folder.name, 'access')
+        for text, swarms in (('', 2), (f'[swarm {SWARM}]\naccess=refused\n', 1), ('', 1)):
+            with open(access, 'w', encoding='utf-8') as file:
+                file.write(text)
+            tracker = self.tracker(self.uri('sqlite'), '--access', access)
+            if swarms == 2:
+                tracker.join('p1', 7001)
+                tracker.join('p2', 7002, swarm='cd' * 20)
+            self.assertEqual(tracker.metric('ppsp_tracker_swarms'), swarms)
+            tracker.end()
+
     def test_refuses_what_it_cannot_use(self):
         self.refuse('sqlite:', 'no such store')
         self.refuse('sqlite:/nonexistent/peers.db', '/nonexistent/peers.db')
