@@ -10,6 +10,8 @@
  * so that a forgotten nonce is no chance to replay what was sent with it. */
 #include "peer/tracker/digest.h"
 
+#include "peer/tracker/message.h"
+
 #include <string.h>
 
 #define NONCE_LIFE (300 * (int64_t)G_USEC_PER_SEC)
@@ -314,8 +316,8 @@ add_line (GHashTable *accounts, const char *realm, const char *line)
   TrackerDigestAlgorithm algorithm;
   if (g_strv_length (parts) != 3 || *parts[0] == 0)
     return "expected user:realm:hash, as htdigest writes it";
-  if (!g_utf8_validate (parts[0], -1, NULL) || has_control (parts[0]))
-    return "the user's name is not UTF-8, or has control characters";
+  if (!tracker_id_is_valid (parts[0], TRACKER_MAX_ID))
+    return "the user's name is not UTF-8, has control characters, or is longer than 128 bytes";
   if (!algorithm_of (parts[2], &algorithm))
     return "the hash is neither MD5 (32 hex digits) nor SHA-256 (64)";
   if (strcmp (parts[1], realm) != 0)

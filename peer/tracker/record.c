@@ -17,7 +17,6 @@
 #define LOSSY 2
 #define LOSS_PERCENT 5
 #define BYTES_PER_KBIT 125
-#define MAX_ACCOUNT 255u
 
 static void
 put (GByteArray *out, uint64_t value, unsigned bytes)
@@ -77,7 +76,8 @@ tracker_record_write (GByteArray *out, TrackerRecordKind kind, const CrowdPeer *
   put (out, peer->links, 2);
   put (out, (uint64_t)online, 4);
   const char *account = peer->more != NULL ? peer->more->account : NULL;
-  size_t n_account = account != NULL ? MIN (strlen (account), MAX_ACCOUNT) : 0;
+  size_t n_account = account != NULL ? strlen (account) : 0;
+  g_assert (n_account <= TRACKER_MAX_ID); /* nothing that names accounts takes a longer one */
   put (out, n_account, 1);
   g_byte_array_append (out, (const uint8_t *)account, (guint)n_account);
   unsigned n = tracker_crowd_addresses (peer, addresses);
@@ -200,10 +200,10 @@ get_peer (Reader *self, TrackerRequest *out)
   num->links = (uint32_t)get (self, 2);
   num->online_time = (int64_t)get (self, 4) * G_USEC_PER_SEC;
   num->nat = (TrackerNat)nat;
-  char account[MAX_ACCOUNT + 1];
+  char account[TRACKER_MAX_ID + 1];
   uint64_t n = get (self, 1);
   if (n > 0) {
-    if (!get_text (self, n, account, MAX_ACCOUNT))
+    if (!get_text (self, n, account, sizeof account - 1))
       return false;
     out->account = g_strdup (account);
   }

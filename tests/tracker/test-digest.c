@@ -364,6 +364,12 @@ test_bad_account_files (void)
     g_assert_nonnull (strstr (error->message, rows[i].message));
     g_assert_cmpuint (tracker_digest_accounts (w.server), ==, 1);
   }
+  for (int n = 128; n <= 129; n++) {
+    g_autofree char *text = g_strdup_printf ("%0*d:ppsp:00112233445566778899aabbccddeeff\n", n, 0);
+    g_autoptr (TrackerDigest) other = tracker_digest_new (
+        &(TrackerDigestOptions){.realm = "ppsp", .random = random_bytes, .random_data = &w.state});
+    g_assert_true (tracker_digest_load (other, text, NULL) == (n == 128));
+  }
   challenge (&w, false);
   g_assert_cmpint (answer (&w), ==, TRACKER_DIGEST_OK);
   world_clear (&w);
