@@ -4,6 +4,7 @@
 #include "proxy/logos.h"
 #include "proxy/picture.h"
 #include "tests/lib/listen.h"
+#include "tests/lib/wait.h"
 #include "tests/proxy/scratch.h"
 #include <string.h>
 
@@ -22,7 +23,9 @@ on_asked (SoupServer *server, SoupServerMessage *message, const char *path, GHas
 {
   World *self = data;
   self->asked++;
-  if (g_str_equal (path, "/moved"))
+  if (g_str_equal (path, "/never"))
+    soup_server_message_pause (message);
+  else if (g_str_equal (path, "/moved"))
     soup_server_message_set_redirect (message, SOUP_STATUS_FOUND, "/logo");
   else if (g_str_equal (path, "/gone"))
     soup_server_message_set_status (message, SOUP_STATUS_NOT_FOUND, NULL);
@@ -155,15 +158,23 @@ on_answer (GObject *source, GAsyncResult *result, gpointer data)
   answer->done = true;
 }
 
+static SoupMessage *
+send (World *self, SoupSession *session, const char *path, Answer *answer)
+{
+  g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u%s", self->our_port, path);
+  SoupMessage *message = soup_message_new ("GET", uri);
+  *answer = (Answer){0};
+  soup_session_send_and_read_async (session, message, 0, NULL, on_answer, answer);
+  return message;
+}
+
 /* The status; out: NULL or the body. */
 static unsigned
 ask (World *self, const char *path, GBytes **out)
 {
   g_autoptr (SoupSession) session = soup_session_new ();
-  g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u%s", self->our_port, path);
-  g_autoptr (SoupMessage) message = soup_message_new ("GET", uri);
-  Answer answer = {0};
-  soup_session_send_and_read_async (session, message, 0, NULL, on_answer, &answer);
+  Answer answer;
+  g_autoptr (SoupMessage) message = send (self, session, path, &answer);
   while (!answer.done)
     g_main_context_iteration (NULL, TRUE);
   if (out)
@@ -253,6 +264,71 @@ test_not_fetched (void)
   world_clear (&world);
 }
 
+/* Logos 0 to n - 1, each with an address of its own. */
+static void
+ask_all (World *self, unsigned n)
+{
+  g_autoptr (SoupSession) session = soup_session_new ();
+  for (unsigned i = 0; i < n; i++) {
+    g_autofree char *path = g_strdup_printf ("/logo/quick-%u.jpg", i);
+    Answer answer;
+    g_autoptr (SoupMessage) message = send (self, session, path, &answer);
+    while (!answer.done)
+      g_main_context_iteration (NULL, TRUE);
+    g_assert_cmpuint (soup_message_get_status (message), ==, 200);
+    g_bytes_unref (answer.bytes);
+  }
+}
+
+/* What is fetched for those who are put out of memory is not fetched any more: whose turn is next has
+ * it then. */
+static void
+test_who_is_put_out_gives_way (void)
+{
+  enum { MEMORY = 512, AT_ONCE = 6 };
+  World world;
+  Answer never[AT_ONCE], waits;
+  g_autoptr (GPtrArray) messages = g_ptr_array_new_with_free_func (g_object_unref);
+  world_init (&world);
+  g_bytes_unref (world.picture);
+  world.picture = make_png (2, 2);
+  for (unsigned i = 0; i < MEMORY; i++) {
+    g_autofree char *id = g_strdup_printf ("quick-%u", i);
+    g_autofree char *path = g_strdup_printf ("/logo?%u", i);
+    add (&world, id, path, "file:///x");
+  }
+  ask_all (&world, MEMORY - 1); /* they are files now */
+  end (&world);
+  begin (&world);
+  g_autoptr (SoupSession) session = soup_session_new_with_options (
+      "max-conns", AT_ONCE + 1, "max-conns-per-host", AT_ONCE + 1, NULL);
+  for (unsigned i = 0; i < AT_ONCE; i++) {
+    g_autofree char *id = g_strdup_printf ("never-%u", i);
+    g_autofree char *logo = g_strdup_printf ("/never?%u", i);
+    g_autofree char *path = g_strdup_printf ("/logo/%s.jpg", id);
+    unsigned asked = world.asked;
+    add (&world, id, logo, "file:///x");
+    g_ptr_array_add (messages, send (&world, session, path, &never[i]));
+    while (world.asked == asked)
+      g_main_context_iteration (NULL, TRUE);
+  }
+  add (&world, "waits", "/logo?waits", "file:///x");
+  g_ptr_array_add (messages, send (&world, session, "/logo/waits.jpg", &waits));
+  ask_all (&world, MEMORY - 1);
+  int64_t end = 0;
+  while (!waits.done)
+    g_assert_true (wait_turn (&end));
+  g_assert_cmpuint (soup_message_get_status (messages->pdata[AT_ONCE]), ==, 200);
+  g_bytes_unref (waits.bytes);
+  for (unsigned i = 0; i < AT_ONCE; i++) {
+    while (!never[i].done)
+      g_main_context_iteration (NULL, TRUE);
+    g_assert_cmpuint (soup_message_get_status (messages->pdata[i]), ==, 404);
+    g_clear_pointer (&never[i].bytes, g_bytes_unref);
+  }
+  world_clear (&world);
+}
+
 static void
 test_addresses (void)
 {
@@ -318,6 +394,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/logos/fetched-once-and-small", test_fetched_once);
   g_test_add_func ("/proxy/logos/what-is-not-fetched", test_not_fetched);
+  g_test_add_func ("/proxy/logos/who-is-put-out-gives-way", test_who_is_put_out_gives_way);
   g_test_add_func ("/proxy/logos/addresses-that-a-list-may-name", test_addresses);
   g_test_add_func ("/proxy/logos/pictures-are-made-small", test_pictures);
   return g_test_run ();
