@@ -67,14 +67,21 @@ listen_on (ProxyHome *self, const char *address, GError **error)
   return true;
 }
 
+static gboolean
+is_unwanted (gpointer address, gpointer unused, gpointer wanted)
+{
+  return !g_ptr_array_find_with_equal_func (wanted, address, g_str_equal, NULL);
+}
+
 static void
-follow_addresses (ProxyHome *self, const GPtrArray *wanted)
+follow_addresses (ProxyHome *self, GPtrArray *wanted)
 {
   GHashTableIter iter;
   gpointer key;
+  g_hash_table_foreach_remove (self->refused, is_unwanted, wanted);
   g_hash_table_iter_init (&iter, self->served);
   while (g_hash_table_iter_next (&iter, &key, NULL)) {
-    if (g_ptr_array_find_with_equal_func ((GPtrArray *)wanted, key, g_str_equal, NULL))
+    if (!is_unwanted (key, NULL, wanted))
       continue;
     g_message ("no longer on %s: the address has gone", (const char *)key);
     net_listener_remove (self->listener, key);

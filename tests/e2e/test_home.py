@@ -195,6 +195,22 @@ def a_router_that_restarts_has_another_address(here):
     assert b'//192.168.77.7:8574/media/' in here.get('tv', page)
 
 
+def an_address_that_is_gone_is_no_worry(here):
+    """Another program has our port there; the page says so for as long as that matters."""
+    here.build_network()
+    taken = ('-n', here.names['gw'], 'addr'), ('192.168.77.9/24', 'dev', 'lan0')
+    here.ip(*taken[0], 'add', *taken[1])
+    with here.at('gw'):
+        here.closers.append(socket.create_server(('192.168.77.9', 8574)).close)
+    gateway(here)
+
+    def warned():
+        return b'192.168.77.9:8574' in here.get('gw', 'http://127.0.0.1:8574/api/v1/status')
+    wait_until('the page says that it is taken', PATIENCE, warned)
+    here.ip(*taken[0], 'del', *taken[1])
+    wait_until('the page says no more of it', PATIENCE, lambda: not warned())
+
+
 def several_interfaces_come_and_go_alone(here):
     """What happens on one interface is nothing to those who are on another."""
     here.build_network()
@@ -383,6 +399,7 @@ if __name__ == '__main__':
         the_internet_sees_nothing,
         a_pulled_cable_is_forgotten,
         a_router_that_restarts_has_another_address,
+        an_address_that_is_gone_is_no_worry,
         several_interfaces_come_and_go_alone,
         multicast_that_is_filtered_comes_back,
         two_gateways_live_in_one_home,
