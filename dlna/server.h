@@ -2,6 +2,7 @@
 /* The MediaServer: a root device on each interface of the home, found by SSDP. */
 #pragma once
 
+#include "dlna/clients.h"
 #include "dlna/library.h"
 #include "dlna/quirks.h"
 #include <libsoup/soup.h>
@@ -14,6 +15,7 @@ typedef gpointer (*DlnaServerHook) (SoupServer *server, const char *address);
 typedef struct {
   DlnaLibrary *library;
   const DlnaQuirks *quirks;      /* outlives the server; NULL = the built-in ones */
+  DlnaClients *clients;          /* are told of each request; outlive the server; or NULL */
   const char *const *interfaces; /* names; NULL-terminated */
   const char *friendly_name;     /* what the TV shows */
   const char *uuid;              /* kept over restarts, without "uuid:" */

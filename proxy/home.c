@@ -154,6 +154,7 @@ follow_interfaces (ProxyHome *self, const GPtrArray *chosen)
   DlnaServerOptions options = {
       .library = self->with.library,
       .quirks = self->with.quirks,
+      .clients = self->with.clients,
       .interfaces = (const char *const *)names->pdata,
       .friendly_name = self->with.config->name,
       .uuid = self->with.uuid,

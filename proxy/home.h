@@ -14,6 +14,7 @@ typedef struct {
   SoupServer *server; /* page, media, API */
   DlnaLibrary *library;
   const DlnaQuirks *quirks;
+  DlnaClients *clients;
   const char *uuid;
 } ProxyHomeOptions;
 

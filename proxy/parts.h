@@ -22,6 +22,7 @@ typedef struct {
   ProxyGuide *guide;           /* or NULL */
   ProxyProgrammes *programmes; /* or NULL */
   DlnaMedia *media;            /* or NULL */
+  DlnaClients *clients;        /* or NULL */
   DlnaRenderers *renderers;    /* or NULL */
   ProxyHls *hls;               /* or NULL */
   NetListener *listener;       /* or NULL */

@@ -171,7 +171,7 @@ main (int argc, char **argv)
   uris = soup_server_get_uris (soup);
   options.media_port = (uint16_t)g_uri_get_port (uris->data);
   g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
-  media = dlna_media_attach (soup, DLNA_LIBRARY (self.library), NULL);
+  media = dlna_media_attach (soup, DLNA_LIBRARY (self.library), NULL, NULL);
   options.library = DLNA_LIBRARY (self.library);
   options.interfaces = (const char *const *)self.interfaces;
   self.server = dlna_server_new (&options, &error);

@@ -333,6 +333,35 @@ def what_the_media_server_refuses_is_counted(here):
     assert here.status('tv', server.location, headers={'Host': 'localhost:8575'})[0] == 421
 
 
+def what_a_set_asked_is_in_the_report(here):
+    """Its questions, what it was refused, and why: from the page of the gateway, and as one text."""
+    here.build_network()
+    gateway(here)
+    server = found(here)[1]
+    with here.at('tv'):
+        server.browse()
+        try:
+            server.browse('nowhere')
+            raise AssertionError('there is no such folder')
+        except control_point.Refused as error:
+            assert error.code == 701
+    here.status('tv', server.location, headers={'Host': 'evil.example'})
+    here.status('tv', f'http://{LAN["gw"]}:8574/media/one-film.mkv')
+
+    def told():
+        clients = json.loads(here.get('tv', f'http://{LAN["gw"]}:8574/api/v1/clients'))['clients']
+        events = {(event['status'], event['what']) for client in clients for event in client['events']
+                  if client['address'] == LAN['tv']}
+        wanted = {(200, 'Browse 0'), (500, 'Browse nowhere, error 701'),
+                  (421, 'GET ' + server.location[server.location.index('/', 7):]),
+                  (404, 'GET /media/one-film.mkv')}
+        return wanted <= events
+    wait_until('all that was asked is told', PATIENCE, told, every=0.2)
+    report = here.get('tv', f'http://{LAN["gw"]}:8574/api/v1/report.txt').decode()
+    assert re.search(r'(?m)^    \d+ s ago: 500 Browse nowhere, error 701$', report), report
+    assert f'\n  lan0 {LAN["gw"]}' in report and '1 known' in report, report
+
+
 def what_is_on_and_the_logo_are_shown(here):
     """A list names a programme guide and a logo; the television shows both."""
     here.build_network()
@@ -405,4 +434,5 @@ if __name__ == '__main__':
         two_gateways_live_in_one_home,
         it_says_goodbye_and_is_known_again,
         what_the_media_server_refuses_is_counted,
+        what_a_set_asked_is_in_the_report,
         what_is_on_and_the_logo_are_shown]))

@@ -598,6 +598,74 @@ test_metrics (void)
   world_clear (&world);
 }
 
+static void
+add_warning (GPtrArray *out, gpointer data)
+{
+  g_ptr_array_add (out, g_strdup ("see https://me:pass/word@host.example/list, and " LINK));
+}
+
+/* Whoever gets the report learns what is wrong, and nothing that opens a door. */
+static void
+test_report (void)
+{
+  static const char *const lists[] = {"http://user:hidden1@127.0.0.1:1/hidden2.m3u?key=hidden3",
+                                      NULL};
+  World world;
+  world_init (&world);
+  proxy_web_free (world.web);
+  ProxyGuide *guide = proxy_guide_new (world.catalog, lists);
+  DlnaClients *clients = dlna_clients_new (NULL);
+  ProxyParts parts = {.media_server = media_server,
+                      .server = world.server,
+                      .name = "Home",
+                      .catalog = world.catalog,
+                      .sessions = world.sessions,
+                      .guide = guide,
+                      .clients = clients,
+                      .warnings = add_warning};
+  world.web = proxy_web_new (&parts);
+  dlna_clients_watch (clients, world.server);
+  ask (&world, "POST", "/api/v1/channels", ours, "{\"link\": \"" LINK "\", \"name\": \"A\"}");
+  const char *const television[] = {"User-Agent: SEC_HHP_TV", NULL};
+  ask (&world, "GET", "/nothing?hidden4", television, NULL);
+  do
+    g_assert_cmpuint (ask (&world, "GET", "/api/v1/report.txt", NULL, NULL), ==, 200);
+  while (!strstr (world.body, "SEC_HHP_TV"));
+  g_assert_cmpstr (world.type, ==, "text/plain; charset=utf-8");
+  static const char *const told[] = {"ppsp-proxy " PPSP_VERSION ", up ",
+                                     "\n  lo 127.0.0.1\n",
+                                     "\n  MediaServer: announced on 2,",
+                                     "\nChannels: 1 known, 0 in play",
+                                     "\n  http://127.0.0.1:1/... 0 channels",
+                                     "\n  see https:///... and ppsp:...\n",
+                                     "\n    quirk: Samsung, live-flags=01700000\n",
+                                     "\n    asked 1, refused 1, streams 0\n",
+                                     ": 404 GET /nothing\n"};
+  for (size_t i = 0; i < G_N_ELEMENTS (told); i++)
+    if (!strstr (world.body, told[i]))
+      g_error ("no \"%s\" in %s", told[i], world.body);
+  static const char *const hidden[] = {"hidden", "user", "pass", "word", "e8ca11c4", "tracker.ex"};
+  for (size_t i = 0; i < G_N_ELEMENTS (hidden); i++)
+    if (strstr (world.body, hidden[i]))
+      g_error ("\"%s\" in %s", hidden[i], world.body);
+
+  g_assert_cmpuint (ask (&world, "GET", "/api/v1/clients", NULL, NULL), ==, 200);
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonArray *rows = json_object_get_array_member (parse (&world, parser), "clients");
+  g_assert_cmpuint (json_array_get_length (rows), ==, 2);
+  JsonObject *tv = json_array_get_object_element (rows, 1); /* who was heard last stands first */
+  g_assert_cmpstr (json_object_get_string_member (tv, "user_agent"), ==, "SEC_HHP_TV");
+  g_assert_cmpstr (json_object_get_string_member (tv, "quirk"), ==, "live-flags=01700000");
+  JsonArray *events = json_object_get_array_member (tv, "events");
+  g_assert_cmpint (json_object_get_int_member (json_array_get_object_element (events, 0), "status"),
+                   ==, 404);
+  g_assert_cmpuint (ask (&world, "POST", "/api/v1/report.txt", ours, "{}"), ==, 405);
+  g_assert_cmpuint (ask (&world, "POST", "/api/v1/clients", ours, "{}"), ==, 405);
+  world_clear (&world);
+  dlna_clients_free (clients);
+  proxy_guide_free (guide);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -615,5 +683,6 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/web/guide-of-any-length", test_long_guide);
   g_test_add_func ("/proxy/web/guide-outlives-its-writer", test_cut_guide);
   g_test_add_func ("/proxy/web/metrics-are-openmetrics", test_metrics);
+  g_test_add_func ("/proxy/web/report-tells-all-but-secrets", test_report);
   return g_test_run ();
 }
