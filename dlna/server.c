@@ -171,8 +171,8 @@ make_context (Face *face, const DlnaLink *link, GError **error)
   if (server->clients != NULL)
     dlna_clients_watch (server->clients, soup);
   if (server->hook != NULL)
-    face->hooked = server->hook (soup, where);
-  return true;
+    face->hooked = server->hook (soup, where, error);
+  return server->hook == NULL || face->hooked != NULL;
 }
 
 static bool

@@ -9,8 +9,9 @@
 
 /* Called for each SoupServer that a context makes, before anybody can reach it, so that the program
  * can put its own listener in front; address: the context's "ip:port". The returned object is freed
- * with hook_destroy when that context goes. */
-typedef gpointer (*DlnaServerHook) (SoupServer *server, const char *address);
+ * with hook_destroy when that context goes. NULL with an error: nobody listens, so nothing is announced
+ * there, and it is tried again. */
+typedef gpointer (*DlnaServerHook) (SoupServer *server, const char *address, GError **error);
 
 typedef struct {
   DlnaLibrary *library;

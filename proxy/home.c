@@ -103,18 +103,15 @@ follow_addresses (ProxyHome *self, GPtrArray *wanted)
 /* --- the MediaServer --- */
 
 static gpointer
-on_server (SoupServer *server, const char *address)
+on_server (SoupServer *server, const char *address, GError **error)
 {
   /* Whom it may be called by the MediaServer checks, and counts. */
   NetListenerOptions options = {.max_connections = 64, .max_per_ip = 16};
   soup_server_disconnect (server); /* its own listener stops for good at the first failed accept */
   NetListener *listener = net_listener_new (server, &options);
-  g_autoptr (GError) error = NULL;
-  if (net_listener_add (listener, address, &error) != 0)
-    return listener;
-  g_message ("the MediaServer cannot listen: %s", error->message);
-  net_listener_free (listener);
-  return NULL;
+  if (net_listener_add (listener, address, error) == 0)
+    g_clear_pointer (&listener, net_listener_free);
+  return listener;
 }
 
 static void
