@@ -7,6 +7,7 @@
 #include "tests/lib/wait.h"
 #include "tests/proxy/scratch.h"
 #include <string.h>
+#include <sys/resource.h>
 
 typedef struct {
   SoupServer *theirs, *ours;
@@ -59,21 +60,46 @@ put_chunk (GByteArray *out, const char *type, const uint8_t *data, size_t n)
   put32 (out, ~crc);
 }
 
-/* A grey PNG without compression (RFC 2083; RFC 1951, 3.2.4). */
+/* A PNG (RFC 2083) whose points, one channel of so many bits, are those that zlib gives. */
 static GBytes *
-make_png (unsigned width, unsigned height)
+wrap_png (unsigned width, unsigned height, uint8_t bits, const uint8_t *data, size_t n)
 {
   static const uint8_t magic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
   GByteArray *out = g_byte_array_new ();
-  g_autoptr (GByteArray) head = g_byte_array_new (), data = g_byte_array_new ();
-  uint32_t a = 1, b = 0;
-  size_t n = (size_t)(width + 1) * height;
-  g_assert_cmpuint (n, <=, 65535);
+  g_autoptr (GByteArray) head = g_byte_array_new ();
   g_byte_array_append (out, magic, sizeof magic);
   put32 (head, width);
   put32 (head, height);
-  g_byte_array_append (head, (const uint8_t[]){8, 0, 0, 0, 0}, 5);
+  g_byte_array_append (head, (const uint8_t[]){bits, 0, 0, 0, 0}, 5);
   put_chunk (out, "IHDR", head->data, head->len);
+  put_chunk (out, "IDAT", data, n);
+  put_chunk (out, "IEND", NULL, 0);
+  return g_byte_array_free_to_bytes (out);
+}
+
+/* Black, in a thousandth of the bytes that its points are. */
+static GBytes *
+make_bomb (unsigned side)
+{
+  g_autoptr (GConverter) zip =
+      G_CONVERTER (g_zlib_compressor_new (G_ZLIB_COMPRESSOR_FORMAT_ZLIB, 9));
+  size_t n = (size_t)(side / 8 + 1) * side;
+  g_autofree uint8_t *rows = g_malloc0 (n), *out = g_malloc (n);
+  gsize read, written;
+  g_assert_cmpint (
+      g_converter_convert (zip, rows, n, out, n, G_CONVERTER_INPUT_AT_END, &read, &written, NULL),
+      ==, G_CONVERTER_FINISHED);
+  return wrap_png (side, side, 1, out, written);
+}
+
+/* Grey, without compression (RFC 1951, 3.2.4). */
+static GBytes *
+make_png (unsigned width, unsigned height)
+{
+  g_autoptr (GByteArray) data = g_byte_array_new ();
+  uint32_t a = 1, b = 0;
+  size_t n = (size_t)(width + 1) * height;
+  g_assert_cmpuint (n, <=, 65535);
   uint8_t block[] = {0x78, 1, 1, (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)~n, (uint8_t)(~n >> 8)};
   g_byte_array_append (data, block, sizeof block);
   for (size_t i = 0; i < n; i++) {
@@ -83,9 +109,7 @@ make_png (unsigned width, unsigned height)
     b = (b + a) % 65521;
   }
   put32 (data, b << 16 | a);
-  put_chunk (out, "IDAT", data->data, data->len);
-  put_chunk (out, "IEND", NULL, 0);
-  return g_byte_array_free_to_bytes (out);
+  return wrap_png (width, height, 8, data->data, data->len);
 }
 
 static void
@@ -388,6 +412,27 @@ test_pictures (void)
   g_assert_null (proxy_picture_thumbnail (wide, &type));
 }
 
+/* A picture of some kilobytes does not cost its points. */
+static void
+test_bombs (void)
+{
+  static const unsigned sides[] = {4096, 8192, 12000};
+  const char *type;
+  if (!proxy_picture_profile ()) {
+    g_test_skip ("this build makes no pictures");
+    return;
+  }
+  for (unsigned i = 0; i < G_N_ELEMENTS (sides); i++) {
+    struct rusage before, after;
+    g_autoptr (GBytes) bomb = make_bomb (sides[i]);
+    g_assert_cmpuint (g_bytes_get_size (bomb), <, 64 * 1024);
+    getrusage (RUSAGE_SELF, &before);
+    g_assert_null (proxy_picture_thumbnail (bomb, &type));
+    getrusage (RUSAGE_SELF, &after);
+    g_assert_cmpint (after.ru_maxrss - before.ru_maxrss, <, 24 * 1024); /* kB */
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -397,5 +442,6 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/logos/who-is-put-out-gives-way", test_who_is_put_out_gives_way);
   g_test_add_func ("/proxy/logos/addresses-that-a-list-may-name", test_addresses);
   g_test_add_func ("/proxy/logos/pictures-are-made-small", test_pictures);
+  g_test_add_func ("/proxy/logos/pictures-that-would-be-large", test_bombs);
   return g_test_run ();
 }
