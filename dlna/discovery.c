@@ -77,7 +77,7 @@ dlna_discovery_read (const char *packet, gsize n, const char *target, const char
     return false;
   if (!gone && (where == NULL || strlen (where) > MAX_TEXT || !is_on (where, ip)))
     return false;
-  end = strstr (usn, "::");
+  end = strstr (usn + strlen ("uuid:"), "::");
   *udn = end != NULL ? g_strndup (usn, (gsize)(end - usn)) : g_strdup (usn);
   *location = g_steal_pointer (&where);
   return true;

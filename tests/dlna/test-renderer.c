@@ -23,6 +23,8 @@ test_packets (void)
        "http://192.168.1.9/\r\n\r\n",
        "uuid:1234", "http://192.168.1.9/"},
       {"NOTIFY * HTTP/1.1\nNT: " TARGET "\nNTS: ssdp:byebye\n" USN "\n", "uuid:1234", NULL},
+      {"NOTIFY * HTTP/1.1\nNT: " TARGET "\nNTS: ssdp:byebye\nUSN: uuid::1234::" TARGET "\n",
+       "uuid::1234", NULL},
       /* another target, another kind, another address, no address at all, not by HTTP, not its own */
       {"HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\n" USN "LOCATION: http://192.168.1.9/\r\n\r\n"},
       {"NOTIFY * HTTP/1.1\r\nNT: " TARGET "\r\nNTS: ssdp:update\r\n" USN
