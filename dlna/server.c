@@ -268,9 +268,7 @@ look (Face *face)
 
   dlna_links_find (face->name, &link);
   if (face->context != NULL &&
-      (face->lost || (link.index != 0 &&
-                      (link.index != face->link.index || strcmp (link.ip, face->link.ip) != 0 ||
-                       strcmp (link.mask, face->link.mask) != 0))))
+      (face->lost || (link.index != 0 && !dlna_link_is (&link, &face->link))))
     face_down (face);
   face->lost = false;
   if (link.index == 0)

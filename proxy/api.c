@@ -10,16 +10,10 @@
 
 enum { MAX_DEPTH = 4 };
 
-static char *
-media_path (const ProxyChannel *channel)
-{
-  return g_strdup_printf ("/media/%s.%s", channel->id, proxy_library_extension (channel->mime));
-}
-
 static void
 write_channel (GString *out, const ProxyChannel *channel, bool link)
 {
-  g_autofree char *path = media_path (channel);
+  g_autofree char *path = proxy_library_path (channel);
   proxy_json_key (out, NULL);
   g_string_append_c (out, '{');
   proxy_json_text (out, "id", channel->id);

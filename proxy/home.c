@@ -6,6 +6,7 @@
 #include "proxy/home.h"
 #include "dlna/links.h"
 #include "proxy/interfaces.h"
+#include "proxy/sessions.h"
 #include <gio/gio.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct ProxyHome {
   char *host_local;
   DlnaServer *dlna;
   DlnaRenderers *renderers;
+  DlnaHdhomerun *hdhomerun; /* NULL = we are no tuner */
   char *dlna_error;
   char *page;
   bool alone;  /* no interface of a home was found */
@@ -144,6 +146,8 @@ follow_interfaces (ProxyHome *self, const GPtrArray *chosen)
 {
   g_autoptr (GPtrArray) names = interface_names (self, chosen);
   dlna_renderers_follow (self->renderers, (const char *const *)names->pdata);
+  if (self->hdhomerun)
+    dlna_hdhomerun_follow (self->hdhomerun, (const char *const *)names->pdata);
   if (self->dlna) {
     dlna_server_follow (self->dlna, (const char *const *)names->pdata);
     return;
@@ -276,6 +280,9 @@ proxy_home_new (const ProxyHomeOptions *options, GError **error)
   }
   self->renderers =
       dlna_renderers_new (options->server, self->port, options->library, options->quirks);
+  DlnaHdhomerunOptions tuner = {options->device_id, PROXY_SESSIONS_MAX, self->port};
+  if (options->device_id)
+    self->hdhomerun = dlna_hdhomerun_new (&tuner);
   static const DlnaLinksHandler handler = {.changed = on_links};
   self->links = dlna_links_new (&handler, self, NULL); /* without it the timer does the work */
   look (self);
@@ -292,6 +299,7 @@ proxy_home_free (ProxyHome *self)
   dlna_links_free (self->links);
   g_clear_pointer (&self->dlna, dlna_server_free);
   dlna_renderers_free (self->renderers);
+  dlna_hdhomerun_free (self->hdhomerun);
   net_listener_free (self->listener);
   g_hash_table_unref (self->served);
   g_hash_table_unref (self->refused);
@@ -311,6 +319,12 @@ DlnaRenderers *
 proxy_home_renderers (ProxyHome *self)
 {
   return self->renderers;
+}
+
+DlnaHdhomerun *
+proxy_home_hdhomerun (ProxyHome *self)
+{
+  return self->hdhomerun;
 }
 
 const char *

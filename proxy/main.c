@@ -211,6 +211,7 @@ make_home (App *app, GError **error)
   app->hls = proxy_hls_new (app->server, app->catalog, app->sessions);
   g_autofree char *logos = g_build_filename (app->config.state, "logos", NULL);
   app->logos = proxy_logos_new (app->server, app->catalog, app->state_trouble ? NULL : logos);
+  uint32_t device_id = app->config.hdhomerun ? dlna_hdhomerun_id (app->uuid) : 0;
   ProxyHomeOptions options = {
       .config = &app->config,
       .server = app->server,
@@ -218,6 +219,7 @@ make_home (App *app, GError **error)
       .quirks = app->quirks,
       .clients = app->clients,
       .uuid = app->uuid,
+      .device_id = device_id,
   };
   app->home = proxy_home_new (&options, error);
   if (!app->home)
@@ -230,6 +232,8 @@ make_home (App *app, GError **error)
       .server = app->server,
       .catalog = app->catalog,
       .programmes = app->programmes,
+      .name = app->config.name,
+      .device_id = device_id,
   };
   app->tuner = proxy_tuner_new (&tuner);
   ProxyParts web = {
@@ -242,6 +246,7 @@ make_home (App *app, GError **error)
       .media = app->media,
       .clients = app->clients,
       .renderers = proxy_home_renderers (app->home),
+      .hdhomerun = proxy_home_hdhomerun (app->home),
       .hls = app->hls,
       .listener = proxy_home_listener (app->home),
       .udp = app->udp,

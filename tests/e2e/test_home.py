@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -423,6 +424,69 @@ def what_is_on_and_the_logo_are_shown(here):
         assert size.strip() == 'mjpeg,160,80', size
 
 
+def tuner_answers(here, at, address):
+    """The answer to who looks for a tuner at that address; None: its host says that nobody is there."""
+    with here.at(at), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(1)
+        udp.connect((address, 65001))
+        for _ in range(int(PATIENCE)):
+            try:
+                udp.send(bytes.fromhex('0002000c0104000000010204ffffffff4e507f35'))
+                return udp.recv(2048)
+            except ConnectionRefusedError:
+                return None
+            except socket.timeout:
+                continue
+    raise AssertionError(f'{address} neither answers {at} nor says that nobody is there')
+
+
+def it_is_a_tuner_for_who_records(here):
+    """Found by the tool of the tuners' maker, then asked by HTTP as recorders ask; by the home alone."""
+    tool = shutil.which('hdhomerun_config')
+    if not tool:
+        raise world.Skip('no hdhomerun_config (package hdhomerun-config)')
+    here.build_network()
+    process = gateway(here)
+    page = f'http://{LAN["gw"]}:8574'
+    assert tuner_answers(here, 'tv', LAN['gw']) is None, 'nobody has asked for that'
+    assert here.status('tv', f'{page}/discover.json')[0] == 404
+    assert process.stop() == 0
+
+    path = os.path.join(here.folder, 'tuner.m3u')
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(f'#EXTM3U\n#EXTINF:-1 tvg-chno="3",News\n{LIVE_LINK}\n#EXTINF:-1,One film\n{LINK}\n')
+    gateway(here, more=('--hdhomerun', '--channels', f'file://{path}'))
+
+    def discover(at, *where):
+        with here.at(at):
+            return subprocess.run([tool, 'discover', *where], capture_output=True, text=True, check=False,
+                                  timeout=60).stdout
+    device = json.loads(here.get('tv', f'{page}/discover.json'))
+    found_it = f'hdhomerun device {device["DeviceID"]} found at '
+    for where in ((), (LAN['gw'],)):  # by a broadcast, and where it is known to be
+        wait_until('found by the tool', PATIENCE, lambda at=where: discover('tv', *at) == (
+            f'{found_it}{LAN["gw"]}\n'))
+    answer = tuner_answers(here, 'tv', LAN['gw'])
+    assert page.encode() in answer and len(answer) < 3 * 20, answer
+    assert device['BaseURL'] == page and device['TunerCount'] == 16, device
+    wait_until('the list is read', PATIENCE, lambda: json.loads(here.get('tv', device['LineupURL'])))
+    lineup = json.loads(here.get('tv', device['LineupURL']))
+    assert lineup == [{'GuideNumber': '3', 'GuideName': 'News', 'URL': f'{page}/media/news.ts'}], lineup
+    assert here.status('tv', lineup[0]['URL'], 'HEAD')[0] == 200
+    assert here.status('tv', f'{page}/lineup.json', headers={'Host': 'evil.example'})[0] == 421
+
+    # From the Internet there is nobody, neither at the WAN's address nor at the home's.
+    here.ip('-n', here.names['p1'], 'route', 'add', LAN['gw'], 'via', INTERNET['gw'])
+    for address in (INTERNET['gw'], LAN['gw']):
+        assert tuner_answers(here, 'p1', address) is None
+    # Its address may change.
+    here.ip('-n', here.names['gw'], 'addr', 'flush', 'dev', 'lan0')
+    here.ip('-n', here.names['gw'], 'addr', 'add', '192.168.77.7/24', 'brd', '+', 'dev', 'lan0')
+    wait_until('found at the new address', PATIENCE, lambda: discover('tv') == (
+        f'{found_it}192.168.77.7\n'))
+    assert here.metric('gw', 'http://127.0.0.1:8574/metrics', 'ppsp_hdhomerun_answers_total') >= 4
+
+
 if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
         the_internet_sees_nothing,
@@ -435,4 +499,5 @@ if __name__ == '__main__':
         it_says_goodbye_and_is_known_again,
         what_the_media_server_refuses_is_counted,
         what_a_set_asked_is_in_the_report,
-        what_is_on_and_the_logo_are_shown]))
+        what_is_on_and_the_logo_are_shown,
+        it_is_a_tuner_for_who_records]))
