@@ -19,6 +19,7 @@ typedef struct {
   char *channel_name; /* NULL = not a broadcast channel */
   int channel_number; /* 0 = none */
   bool live;
+  bool pausable;    /* live: who does not read for a while can go on where it was */
   int64_t size;     /* bytes; -1 = live, or not yet known */
   int64_t duration; /* us; -1 = unknown */
   uint64_t bitrate; /* bits/s; 0 = unknown */
@@ -43,6 +44,7 @@ typedef struct {
   DlnaPositionType type; /* LIVE: the newest place where a picture can start */
   int64_t first;         /* bytes */
   int64_t end;           /* bytes, half-open; -1 = to the end */
+  int64_t back;          /* us, LIVE: so far behind that, or as far as can be had */
   const char *viewer;    /* who asks, for the owner's eyes: "192.168.1.20 VLC/3.0" */
 } DlnaPosition;
 

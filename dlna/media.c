@@ -34,9 +34,11 @@
 #define MAX_AGENT 80    /* bytes of a User-Agent that are kept */
 #define RATE_SECONDS 5
 #define RETRY_AFTER "5" /* s */
+#define MAX_BACK 604800 /* s */
 
 /* A viewer that takes nothing for this long is let go. Film: a pause; live: it has lost its place
- * long ago. The same limit ends those whose plug was pulled. */
+ * long ago. The same limit ends those whose plug was pulled. A live channel that can be paused has
+ * none: the kernel lets go of who does not answer its probes, and asks the others for ever. */
 #define STALL_LIVE_MS (10 * 60 * 1000)
 #define STALL_ON_DEMAND_MS (60 * 60 * 1000)
 
@@ -44,7 +46,6 @@ struct DlnaMedia {
   SoupServer *server;
   DlnaLibrary *library;
   const DlnaQuirks *quirks;
-  DlnaClients *clients; /* or NULL */
   DlnaOutlets *outlets;
   GPtrArray *viewers; /* Viewer, borrowed */
 };
@@ -62,6 +63,7 @@ typedef struct {
   GSource *watch;
   bool by_time; /* it asked for a time, which lies at place */
   DlnaPlace place;
+  int64_t back;     /* us behind live */
   int64_t left;     /* bytes promised and not handed on; -1 = no promise */
   bool asked;       /* a next_async is under way */
   bool headers_set; /* the response has begun, or will */
@@ -102,29 +104,12 @@ viewer_unref (Viewer *viewer)
   g_free (viewer);
 }
 
-/* What became of it, for who wonders why a television does not play. */
-static void
-tell_clients (Viewer *viewer)
-{
-  int64_t ms = (g_get_monotonic_time () - viewer->since) / 1000;
-  g_autofree char *text = NULL;
-
-  if (viewer->first_byte >= 0)
-    text = g_strdup_printf ("%" G_GUINT64_FORMAT " bytes in %" G_GINT64_FORMAT
-                            " ms, the first after %" G_GINT64_FORMAT " ms",
-                            viewer->bytes, ms, viewer->first_byte / 1000);
-  else
-    text = g_strdup_printf ("over after %" G_GINT64_FORMAT " ms, without a byte", ms);
-  dlna_clients_note (viewer->media->clients, viewer->message, text);
-}
-
 /* Lets go of the stream and of the message; what is under way finds media NULL. */
 static void
 viewer_close (Viewer *viewer)
 {
   if (viewer->media == NULL)
     return;
-  tell_clients (viewer);
   g_ptr_array_remove_fast (viewer->media->viewers, viewer);
   viewer->media = NULL;
   g_cancellable_cancel (viewer->cancellable);
@@ -232,7 +217,8 @@ watch_socket (Viewer *viewer)
   (void)setsockopt (fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
   (void)setsockopt (fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
   idle = viewer->item->live ? STALL_LIVE_MS : STALL_ON_DEMAND_MS;
-  (void)setsockopt (fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &idle, sizeof idle);
+  if (!viewer->item->pausable)
+    (void)setsockopt (fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &idle, sizeof idle);
   viewer->watch = g_unix_fd_source_new (fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
   g_source_set_callback (viewer->watch, G_SOURCE_FUNC (on_socket), viewer, NULL);
   g_source_attach (viewer->watch, g_main_context_get_thread_default ());
@@ -258,10 +244,8 @@ on_wrote (size_t n, gpointer data)
 {
   Viewer *viewer = data;
 
-  if (viewer->first_byte < 0) {
+  if (viewer->first_byte < 0)
     viewer->first_byte = g_get_monotonic_time () - viewer->since;
-    dlna_clients_started (viewer->media->clients, viewer->message, viewer->first_byte);
-  }
   viewer->bytes += n;
   *bucket (viewer) += n;
 }
@@ -513,7 +497,7 @@ viewer_name (SoupServerMessage *message)
 static void
 open_stream (Viewer *viewer)
 {
-  DlnaPosition position = {.type = DLNA_POSITION_LIVE, .first = 0, .end = -1};
+  DlnaPosition position = {.type = DLNA_POSITION_LIVE, .first = 0, .end = -1, .back = viewer->back};
 
   if (!viewer->item->live) {
     position.type = DLNA_POSITION_BYTES;
@@ -546,10 +530,16 @@ on_located (GObject *source, GAsyncResult *result, gpointer data)
   viewer_unref (viewer);
 }
 
-/* time: us, to begin at, in the place of the range; -1 = none. */
+/* Where a request wants to begin. */
+typedef struct {
+  DlnaRange range;
+  int64_t time; /* us, in the place of the range; -1 = none */
+  int64_t back; /* us behind live */
+} Wish;
+
 static void
-open_viewer (DlnaMedia *self, SoupServerMessage *message, DlnaItem *item, const DlnaRange *range,
-             int64_t time, const DlnaQuirk *quirk)
+open_viewer (DlnaMedia *self, SoupServerMessage *message, DlnaItem *item, const Wish *wish,
+             const DlnaQuirk *quirk)
 {
   Viewer *viewer = g_new0 (Viewer, 1);
 
@@ -557,7 +547,8 @@ open_viewer (DlnaMedia *self, SoupServerMessage *message, DlnaItem *item, const 
   viewer->media = self;
   viewer->message = g_object_ref (message);
   viewer->item = item;
-  viewer->range = *range;
+  viewer->range = wish->range;
+  viewer->back = wish->back;
   viewer->quirk = quirk;
   viewer->cancellable = g_cancellable_new ();
   viewer->left = -1;
@@ -571,9 +562,9 @@ open_viewer (DlnaMedia *self, SoupServerMessage *message, DlnaItem *item, const 
   soup_message_body_set_accumulate (soup_server_message_get_response_body (message), FALSE);
   soup_server_message_pause (message);
   watch_socket (viewer);
-  viewer->by_time = time >= 0;
+  viewer->by_time = wish->time >= 0;
   if (viewer->by_time)
-    dlna_library_locate_async (self->library, item->id, time, viewer->cancellable, on_located,
+    dlna_library_locate_async (self->library, item->id, wish->time, viewer->cancellable, on_located,
                                viewer_ref (viewer));
   else
     open_stream (viewer);
@@ -666,6 +657,24 @@ find_time (SoupServerMessage *message, const DlnaItem *item, int64_t *time)
   return true;
 }
 
+/* "?back=SECONDS". false = refused. */
+static bool
+find_back (SoupServerMessage *message, const DlnaItem *item, GHashTable *query, int64_t *back)
+{
+  const char *text = query != NULL ? g_hash_table_lookup (query, "back") : NULL;
+  guint64 seconds;
+
+  *back = 0;
+  if (text == NULL)
+    return true;
+  if (!item->live || !g_ascii_string_to_unsigned (text, 10, 0, MAX_BACK, &seconds, NULL)) {
+    refuse (message, SOUP_STATUS_BAD_REQUEST);
+    return false;
+  }
+  *back = (int64_t)seconds * G_USEC_PER_SEC;
+  return true;
+}
+
 /* false = refused. */
 static bool
 find_range (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *quirk,
@@ -698,13 +707,14 @@ find_range (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *q
 }
 
 static void
-answer (DlnaMedia *self, SoupServerMessage *message, const char *path)
+on_request (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
+            gpointer data)
 {
+  DlnaMedia *self = data;
   const char *method = soup_server_message_get_method (message);
   g_autoptr (DlnaItem) item = NULL;
   const DlnaQuirk *quirk;
-  DlnaRange range;
-  int64_t time;
+  Wish wish;
   guint status;
 
   if (method != SOUP_METHOD_GET && method != SOUP_METHOD_HEAD) {
@@ -724,32 +734,21 @@ answer (DlnaMedia *self, SoupServerMessage *message, const char *path)
     answer_head (message, item, quirk);
   } else if (self->viewers->len >= MAX_VIEWERS) {
     refuse (message, SOUP_STATUS_SERVICE_UNAVAILABLE);
-  } else if (find_range (message, item, quirk, &range) && find_time (message, item, &time)) {
-    open_viewer (self, message, g_steal_pointer (&item), &range, time, quirk);
+  } else if (find_range (message, item, quirk, &wish.range) &&
+             find_time (message, item, &wish.time) &&
+             find_back (message, item, query, &wish.back)) {
+    open_viewer (self, message, g_steal_pointer (&item), &wish, quirk);
   }
 }
 
-static void
-on_request (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
-            gpointer data)
-{
-  DlnaMedia *self = data;
-
-  answer (self, message, path);
-  if (soup_server_message_get_status (message) != 0) /* else a viewer tells it, at its end */
-    dlna_clients_note (self->clients, message, NULL);
-}
-
 DlnaMedia *
-dlna_media_attach (SoupServer *server, DlnaLibrary *library, const DlnaQuirks *quirks,
-                   DlnaClients *clients)
+dlna_media_attach (SoupServer *server, DlnaLibrary *library, const DlnaQuirks *quirks)
 {
   DlnaMedia *self = g_new0 (DlnaMedia, 1);
 
   self->server = g_object_ref (server);
   self->library = g_object_ref (library);
   self->quirks = quirks;
-  self->clients = clients;
   self->outlets = dlna_outlets_new ();
   self->viewers = g_ptr_array_new ();
   soup_server_add_handler (server, "/media/", on_request, self, NULL);

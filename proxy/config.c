@@ -7,6 +7,7 @@
 #include "peer/net/options.h"
 #include "peer/net/tracker.h"
 #include "proxy/ring.h"
+#include "proxy/shift.h"
 #include "proxy/warm.h"
 #include <stdio.h>
 #include <string.h>
@@ -39,8 +40,6 @@ static const Option options[] = {
      "an interface of the home (repeatable; those with a private address)"},
     {"state", TEXT, AT (state), "DIR", "catalog and cache ($STATE_DIRECTORY, or XDG)"},
     {"name", TEXT, AT (name), "NAME", "what the TV shows (PPSP on HOSTNAME)"},
-    {"hdhomerun", FLAG, AT (hdhomerun), NULL,
-     "be found as a network tuner by programs that record television"},
     {"renderers", TEXT, AT (renderers), "FILE",
      "what certain televisions want otherwise than most; see the manual page"},
     {"cache", SIZE, AT (cache), "SIZE", "for content on demand (1G)"},
@@ -48,6 +47,8 @@ static const Option options[] = {
      "the most for each live channel, which takes 12M, or 10 seconds where that is more (128M, or "
      "an "
      "eighth of the machine's)"},
+    {"timeshift", SIZE, AT (timeshift), "SIZE",
+     "on disk, for each live channel that is watched: to pause it and to step back (0: none)"},
     {"linger", SECONDS, AT (linger), "SECONDS", "a channel stays on after its last viewer (30)"},
     {"warm", CHANNELS, AT (warm), "N",
      "channels that are joined before they are watched (4, at most 8; 0 = none)"},
@@ -334,6 +335,11 @@ check (const ProxyConfig *config, GError **error)
   if (config->memory < 1024 * 1024 || config->memory > 1024 * 1024 * 1024) {
     g_set_error (error, PROXY_ERROR, PROXY_ERROR_BAD_OPTION,
                  "--memory: from 1M to 1G, 128M is usual");
+    return false;
+  }
+  if (config->timeshift > 0 && config->timeshift < PROXY_SHIFT_LEAST) {
+    g_set_error (error, PROXY_ERROR, PROXY_ERROR_BAD_OPTION,
+                 "--timeshift: 0, or at least 16M; 2G are an hour at 4 Mbit/s");
     return false;
   }
   for (size_t i = 0; config->trackers[i]; i++)

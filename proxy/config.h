@@ -17,18 +17,18 @@ typedef struct {
   char **listen; /* ADDR:PORT; NULL = listen_port on loopback and the home's addresses */
   uint16_t listen_port;
   uint16_t dlna_port;
-  char *peer;        /* ADDR:PORT */
-  char **channels;   /* URIs, never NULL */
-  char **interfaces; /* NULL = by the rule */
-  char *state;       /* a folder */
-  char *name;        /* what the TV shows */
-  bool hdhomerun;    /* found as a network tuner */
-  char *renderers;   /* the owner's quirks (dlna/quirks.h); NULL = none */
-  uint64_t cache;    /* bytes, of content on demand */
-  uint64_t memory;   /* bytes, the most of a live channel */
-  unsigned linger;   /* s */
-  unsigned warm;     /* channels */
-  char **trackers;   /* URIs, never NULL */
+  char *peer;         /* ADDR:PORT */
+  char **channels;    /* URIs, never NULL */
+  char **interfaces;  /* NULL = by the rule */
+  char *state;        /* a folder */
+  char *name;         /* what the TV shows */
+  char *renderers;    /* the owner's quirks (dlna/quirks.h); NULL = none */
+  uint64_t cache;     /* bytes, of content on demand */
+  uint64_t memory;    /* bytes, the most of a live channel */
+  uint64_t timeshift; /* bytes on disk, of a live channel; 0 = none */
+  unsigned linger;    /* s */
+  unsigned warm;      /* channels */
+  char **trackers;    /* URIs, never NULL */
   bool allow_plain_tracker;
   char *credentials_file; /* NULL = none */
   NetCredentials *credentials;

@@ -26,7 +26,8 @@ struct ProxyHls {
   ProxyCatalog *catalog;
   ProxySessions *sessions;
   GHashTable *channels; /* id -> Channel */
-  GHashTable *told;     /* id -> ProxySegmentsTold: it holds for as long as the address does */
+  GHashTable
+      *targets; /* id -> target duration, seconds: it holds for as long as the address does */
   guint tick;
   uint64_t n_segments, n_bytes;
 };
@@ -36,9 +37,8 @@ answer_playlist (Channel *channel, SoupServerMessage *message)
 {
   proxy_respond (message, SOUP_STATUS_OK, "application/vnd.apple.mpegurl",
                  proxy_segments_playlist (channel->segments, channel->id));
-  ProxySegmentsTold *told = g_new (ProxySegmentsTold, 1);
-  proxy_segments_told (channel->segments, told);
-  g_hash_table_insert (channel->hls->told, g_strdup (channel->id), told);
+  g_hash_table_insert (channel->hls->targets, g_strdup (channel->id),
+                       GUINT_TO_POINTER (proxy_segments_target (channel->segments)));
 }
 
 static void
@@ -107,7 +107,7 @@ find_channel (ProxyHls *self, const char *id, SoupServerMessage *message)
   channel->ring = proxy_ring_ref (proxy_session_ring (session));
   channel->segments =
       proxy_segments_new (channel->ring, (uint64_t)(g_get_real_time () / PROXY_SEGMENT_TIME),
-                          g_hash_table_lookup (self->told, id));
+                          GPOINTER_TO_UINT (g_hash_table_lookup (self->targets, id)));
   channel->waiting = g_ptr_array_new_with_free_func (g_object_unref);
   channel->asked = g_get_monotonic_time ();
   g_hash_table_insert (self->channels, channel->id, channel);
@@ -210,7 +210,7 @@ proxy_hls_new (SoupServer *server, ProxyCatalog *catalog, ProxySessions *session
   self->catalog = catalog;
   self->sessions = proxy_sessions_ref (sessions);
   self->channels = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, channel_free);
-  self->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->targets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->tick = g_timeout_add_seconds (1, on_tick, self);
   soup_server_add_early_handler (server, "/media/", on_request, self, NULL);
   return self;
@@ -223,7 +223,7 @@ proxy_hls_free (ProxyHls *self)
     return;
   g_source_remove (self->tick);
   g_hash_table_unref (self->channels);
-  g_hash_table_unref (self->told);
+  g_hash_table_unref (self->targets);
   proxy_sessions_unref (self->sessions);
   g_free (self);
 }

@@ -6,6 +6,7 @@
 #include "proxy/home.h"
 #include "proxy/library.h"
 #include "proxy/logos.h"
+#include "proxy/shift.h"
 #include "proxy/tuner.h"
 #include "proxy/warm.h"
 #include "proxy/web.h"
@@ -31,13 +32,13 @@ typedef struct {
   NetUdp *udp;
   NetStatus *status;
   NetCache *cache;
+  char *timeshift_folder;
   ProxySessionOptions session_options;
   ProxySessions *sessions;
   ProxyWarm *warm;
   ProxyLibrary *library;
   SoupServer *server;
   DlnaQuirks *quirks;
-  DlnaClients *clients;
   DlnaMedia *media;
   ProxyHls *hls;
   ProxyLogos *logos;
@@ -181,10 +182,14 @@ make_core (App *app, GError **error)
   bool lost = app->state_trouble && g_access (database, R_OK) != 0;
   app->catalog = proxy_catalog_open (lost ? NULL : database);
   app->cache = net_cache_new (folder, app->config.cache, "--cache");
+  app->timeshift_folder = g_build_filename (app->config.state, "timeshift", NULL);
+  proxy_shift_clean (app->timeshift_folder);
   app->session_options = (ProxySessionOptions){
       .udp = app->udp,
       .cache = app->cache,
       .memory = app->config.memory,
+      .timeshift = app->state_trouble ? 0 : app->config.timeshift,
+      .timeshift_folder = app->timeshift_folder,
       .trackers = (const char *const *)app->config.trackers,
       .allow_plain_tracker = app->config.allow_plain_tracker,
       .credentials = app->config.credentials,
@@ -205,21 +210,16 @@ make_home (App *app, GError **error)
   if (!app->quirks)
     return false;
   app->server = soup_server_new ("server-header", "ppsp-proxy/" PPSP_VERSION, NULL);
-  app->clients = dlna_clients_new (app->quirks);
-  app->media =
-      dlna_media_attach (app->server, DLNA_LIBRARY (app->library), app->quirks, app->clients);
+  app->media = dlna_media_attach (app->server, DLNA_LIBRARY (app->library), app->quirks);
   app->hls = proxy_hls_new (app->server, app->catalog, app->sessions);
   g_autofree char *logos = g_build_filename (app->config.state, "logos", NULL);
   app->logos = proxy_logos_new (app->server, app->catalog, app->state_trouble ? NULL : logos);
-  uint32_t device_id = app->config.hdhomerun ? dlna_hdhomerun_id (app->uuid) : 0;
   ProxyHomeOptions options = {
       .config = &app->config,
       .server = app->server,
       .library = DLNA_LIBRARY (app->library),
       .quirks = app->quirks,
-      .clients = app->clients,
       .uuid = app->uuid,
-      .device_id = device_id,
   };
   app->home = proxy_home_new (&options, error);
   if (!app->home)
@@ -232,8 +232,6 @@ make_home (App *app, GError **error)
       .server = app->server,
       .catalog = app->catalog,
       .programmes = app->programmes,
-      .name = app->config.name,
-      .device_id = device_id,
   };
   app->tuner = proxy_tuner_new (&tuner);
   ProxyParts web = {
@@ -244,9 +242,7 @@ make_home (App *app, GError **error)
       .guide = app->guide,
       .programmes = app->programmes,
       .media = app->media,
-      .clients = app->clients,
       .renderers = proxy_home_renderers (app->home),
-      .hdhomerun = proxy_home_hdhomerun (app->home),
       .hls = app->hls,
       .listener = proxy_home_listener (app->home),
       .udp = app->udp,
@@ -271,7 +267,6 @@ clear (App *app)
   g_clear_pointer (&app->programmes, proxy_programmes_free);
   g_clear_pointer (&app->home, proxy_home_free);
   g_clear_pointer (&app->media, dlna_media_free);
-  g_clear_pointer (&app->clients, dlna_clients_free);
   g_clear_pointer (&app->quirks, dlna_quirks_free);
   g_clear_pointer (&app->hls, proxy_hls_free);
   g_clear_pointer (&app->logos, proxy_logos_free);
@@ -293,6 +288,7 @@ clear (App *app)
   g_clear_pointer (&app->udp, net_udp_free);
   g_clear_pointer (&app->catalog, proxy_catalog_close);
   g_clear_pointer (&app->loop, g_main_loop_unref);
+  g_free (app->timeshift_folder);
   g_free (app->uuid);
   g_free (app->state_trouble);
   proxy_config_clear (&app->config);

@@ -9,6 +9,8 @@ typedef enum {
   UPLOADED,
   SKIPPED,
   MEMORY,
+  WINDOW,
+  TIMESHIFT,
   FALLBACK,
   FALLBACK_REFUSED,
   FALLBACK_FAILURES,
@@ -24,6 +26,9 @@ static const struct {
     [UPLOADED] = {"ppsp_channel_uploaded_bytes", "counter", "_total", "Given to other peers."},
     [SKIPPED] = {"ppsp_channel_skipped_chunks", "counter", "_total", "Missing when due."},
     [MEMORY] = {"ppsp_channel_memory_bytes", "gauge", "", "Of the ring that viewers share."},
+    [WINDOW] = {"ppsp_channel_window_seconds", "gauge", "",
+                "From the oldest key frame that a viewer can begin at to the newest."},
+    [TIMESHIFT] = {"ppsp_channel_timeshift_bytes", "gauge", "", "Of it on disk."},
     [FALLBACK] = {"ppsp_channel_fallback_bytes", "counter", "_total",
                   "Verified content that came from the link's fall-back servers."},
     [FALLBACK_REFUSED] = {"ppsp_channel_fallback_refused_chunks", "counter", "_total",
@@ -44,6 +49,10 @@ field_value (const ProxySessionStats *stats, Field field)
     return stats->swarm.uploaded;
   case SKIPPED:
     return stats->skipped;
+  case WINDOW:
+    return (uint64_t)(stats->window / G_USEC_PER_SEC);
+  case TIMESHIFT:
+    return stats->timeshift;
   case FALLBACK:
     return stats->fallback.bytes;
   case FALLBACK_REFUSED:
@@ -120,21 +129,6 @@ write_media_server (GString *out, const DlnaServerStats *stats)
                      stats->interfaces);
 }
 
-static void
-write_hdhomerun (GString *out, const DlnaHdhomerun *hdhomerun)
-{
-  DlnaHdhomerunStats stats;
-  dlna_hdhomerun_stats (hdhomerun, &stats);
-  net_metrics_counter (out, "ppsp_hdhomerun_answers", "Searches for tuners that were answered.",
-                       stats.answers);
-  net_metrics_counter (out, "ppsp_hdhomerun_far_clients", "Searches from other networks.",
-                       stats.far_clients);
-  net_metrics_counter (out, "ppsp_hdhomerun_bad_questions", "Packets that are no search, or torn.",
-                       stats.bad_questions);
-  net_metrics_counter (out, "ppsp_hdhomerun_many_questions", "Searches over the limit.",
-                       stats.many_questions);
-}
-
 GString *
 proxy_metrics_write (const ProxyParts *with, int64_t started)
 {
@@ -147,8 +141,6 @@ proxy_metrics_write (const ProxyParts *with, int64_t started)
   write_sessions (out, with->sessions);
   if (with->media)
     write_viewers (out, with->media);
-  if (with->hdhomerun)
-    write_hdhomerun (out, with->hdhomerun);
   if (with->hls)
     write_hls (out, with->hls);
   if (with->cache)

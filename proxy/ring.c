@@ -13,87 +13,35 @@
  *
  * The parser knows key frames only once it has seen the tables. When a stream's tables come between
  * key frames, the first key frame would be missed; so once the tables are known for the first time,
- * all that was delivered before is parsed again, with the tables in front. */
+ * all that was delivered before is parsed again, with the tables in front.
+ *
+ * With a time-shift, a slab that memory has no more room for goes to its file instead (proxy/shift.h), and
+ * the index goes on knowing what is in it: a viewer that is behind reads the same bytes from there, when
+ * they have been fetched. The engine never does: what peers are told to be here is in memory. */
 #include "proxy/ring.h"
-#include "peer/media/joint.h"
+#include "proxy/ring-state.h"
 #include <string.h>
 
 enum {
   SLAB_BYTES = 65536,
   SLAB_MAX_CHUNKS = 1024,
-  PLACES = 256,       /* packets back that a key frame may be told late */
   TABLES_ROOM = 4136, /* bytes: 22 packets */
   KEY_SPACING = 8192, /* bytes: bounds the index of a stream with only key frames */
   JOINT_PIDS = 64,    /* of one joint */
-  JOINT_LOOK = 4096,  /* packets in which each PID should come once: a second at 6 Mbit/s */
+  OLD_KEYS = 4096,    /* key frames in the time-shift that are remembered */
+  OLD_GAPS = 4096,    /* gaps, and joints behind them, likewise */
 };
+
+/* us: a step of the stream's clock that is believed. */
+#define TIME_STEP 60000000
 
 /* us: what is waited for, at the longest, and as much again for who is slow. */
 #define ROOM_TIME 10000000
 
 typedef struct {
-  gatomicrefcount refs;
-  uint64_t number;
-  uint8_t *bytes;
-  uint16_t sizes[]; /* of each chunk; 0 = absent */
-} Slab;
-
-/* Goes in front of the packet at place, which is the first of its PID behind a gap. */
-typedef struct {
-  ProxyPlace place;
-  uint8_t packet[MEDIA_TS_PACKET];
-} Joint;
-
-struct ProxyRing {
-  grefcount refs;
-  uint32_t chunk_size;
-  uint32_t per_slab;
-  size_t max_slabs;
-  bool transport_stream;
-  bool ended;
-  GPtrArray *slabs; /* Slab, by number */
-
-  PeerChunks *delivered;
-  bool started;
-  uint64_t head;    /* the chunk after the newest delivered */
-  GArray *starts;   /* ProxyPlace: where the first packet behind a gap begins */
-  GArray *ends;     /* ProxyPlace: where the last packet before a gap begins, if it is not whole */
-  GArray *joints;   /* Joint */
-  GArray *keys;     /* ProxyPicture */
-  GArray *pictures; /* likewise: some of all */
-  MediaJoint joint; /* of the newest run */
-  unsigned n_joint; /* packets of it */
-  uint64_t segment; /* first chunk of the newest contiguous run */
-  int64_t segment_packet;
-
-  MediaTs *parser;
-  bool parsed_again;
-  bool synced;
-  uint8_t carry[MEDIA_TS_PACKET];
-  size_t carried;
-  ProxyPlace carry_place;
-  ProxyPlace places[PLACES]; /* of the last packets */
-  int64_t n_packets;
-  int64_t last_key;
-
-  ProxyWatches *watches;
-  uint64_t delivered_bytes, gaps;
-};
-
-typedef struct {
   PeerStore store;
   ProxyRing *ring;
 } RingStore;
-
-static void
-slab_unref (gpointer data)
-{
-  Slab *slab = data;
-  if (!g_atomic_ref_count_dec (&slab->refs))
-    return;
-  g_free (slab->bytes);
-  g_free (slab);
-}
 
 static void
 picture_clear (gpointer data)
@@ -116,17 +64,18 @@ proxy_ring_new (uint32_t chunk_size, size_t max_bytes, bool transport_stream)
   self->per_slab = CLAMP (SLAB_BYTES / chunk_size, 1, SLAB_MAX_CHUNKS);
   self->max_slabs = MAX (max_bytes / slab_bytes (self), 4);
   self->transport_stream = transport_stream;
-  self->slabs = g_ptr_array_new_with_free_func (slab_unref);
+  self->slabs = g_ptr_array_new_with_free_func (proxy_slab_unref);
   self->delivered = peer_chunks_new (0);
   self->starts = g_array_new (FALSE, FALSE, sizeof (ProxyPlace));
   self->ends = g_array_new (FALSE, FALSE, sizeof (ProxyPlace));
-  self->joints = g_array_new (FALSE, FALSE, sizeof (Joint));
+  self->joints = g_array_new (FALSE, FALSE, sizeof (ProxyJoint));
   self->keys = g_array_new (FALSE, FALSE, sizeof (ProxyPicture));
   g_array_set_clear_func (self->keys, picture_clear);
   self->pictures = g_array_new (FALSE, FALSE, sizeof (ProxyPicture));
   g_array_set_clear_func (self->pictures, picture_clear);
   self->parser = media_ts_new ();
   self->last_key = -1;
+  self->time_pts = MEDIA_TS_NO_TIME;
   self->watches = proxy_watches_new ();
   return self;
 }
@@ -160,6 +109,7 @@ proxy_ring_unref (ProxyRing *self)
   if (!self || !g_ref_count_dec (&self->refs))
     return;
   g_ptr_array_unref (self->slabs);
+  proxy_shift_free (self->shift);
   peer_chunks_free (self->delivered);
   g_array_unref (self->starts);
   g_array_unref (self->ends);
@@ -191,7 +141,7 @@ slab_index (const ProxyRing *self, uint64_t number)
   guint low = 0, high = self->slabs->len;
   while (low < high) {
     guint middle = low + (high - low) / 2;
-    if (((Slab *)self->slabs->pdata[middle])->number < number)
+    if (((ProxySlab *)self->slabs->pdata[middle])->number < number)
       low = middle + 1;
     else
       high = middle;
@@ -199,14 +149,14 @@ slab_index (const ProxyRing *self, uint64_t number)
   return low;
 }
 
-static Slab *
-find_slab (const ProxyRing *self, uint64_t chunk)
+ProxySlab *
+proxy_ring_find_slab (const ProxyRing *self, uint64_t chunk)
 {
   uint64_t number = chunk / self->per_slab;
   guint i = slab_index (self, number);
   if (i == self->slabs->len)
     return NULL;
-  Slab *slab = self->slabs->pdata[i];
+  ProxySlab *slab = self->slabs->pdata[i];
   return slab->number == number ? slab : NULL;
 }
 
@@ -214,7 +164,7 @@ find_slab (const ProxyRing *self, uint64_t chunk)
 static size_t
 find_chunk (const ProxyRing *self, uint64_t chunk, const uint8_t **bytes)
 {
-  const Slab *slab = find_slab (self, chunk);
+  const ProxySlab *slab = proxy_ring_find_slab (self, chunk);
   if (!slab)
     return 0;
   uint64_t i = chunk % self->per_slab;
@@ -222,25 +172,44 @@ find_chunk (const ProxyRing *self, uint64_t chunk, const uint8_t **bytes)
   return slab->sizes[i];
 }
 
-/* The first chunk that can still be here. */
 uint64_t
-proxy_ring_oldest (const ProxyRing *self)
+proxy_ring_oldest_in_memory (const ProxyRing *self)
 {
   if (self->slabs->len == 0)
     return self->head;
-  return ((Slab *)self->slabs->pdata[0])->number * self->per_slab;
+  return ((ProxySlab *)self->slabs->pdata[0])->number * self->per_slab;
 }
 
-/* array: of what begins with a ProxyPlace, in order. */
-static void
+uint64_t
+proxy_ring_oldest (const ProxyRing *self)
+{
+  uint64_t number, here = proxy_ring_oldest_in_memory (self);
+  if (!self->shift || !proxy_shift_oldest (self->shift, &number))
+    return here;
+  return MIN (here, number * self->per_slab);
+}
+
+guint
+proxy_ring_index_of (const GArray *array, ProxyPlace place)
+{
+  guint low = 0, high = array->len, size = g_array_get_element_size ((GArray *)array);
+  while (low < high) {
+    guint middle = low + (high - low) / 2;
+    if (proxy_place_is_before (*(ProxyPlace *)(void *)(array->data + (size_t)middle * size), place))
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* Returns how many went. */
+static guint
 forget_places (GArray *array, uint64_t chunk)
 {
-  guint n = 0;
-  while (n < array->len &&
-         ((ProxyPlace *)(void *)(array->data + n * g_array_get_element_size (array)))->chunk <
-             chunk)
-    n++;
+  guint n = proxy_ring_index_of (array, (ProxyPlace){.chunk = chunk});
   g_array_remove_range (array, 0, n);
+  return n;
 }
 
 static void
@@ -249,28 +218,105 @@ forget_before (ProxyRing *self, uint64_t chunk)
   PeerRange span = peer_chunks_span (self->delivered);
   if (span.first < chunk)
     peer_chunks_remove (self->delivered, (PeerRange){span.first, chunk});
-  GArray *const arrays[] = {self->keys, self->pictures, self->starts, self->ends, self->joints};
+  guint keys = forget_places (self->keys, chunk);
+  self->old_keys -= MIN (keys, self->old_keys);
+  GArray *const arrays[] = {self->starts, self->ends, self->joints};
   for (size_t i = 0; i < G_N_ELEMENTS (arrays); i++)
     forget_places (arrays[i], chunk);
+  forget_places (self->pictures, proxy_ring_oldest_in_memory (self));
 }
 
-static Slab *
+/* Key frames that have left memory are places to begin at, and no more of them are needed than that. */
+static void
+thin_keys (ProxyRing *self)
+{
+  uint64_t space = self->shift_bytes / self->chunk_size / OLD_KEYS;
+  guint end =
+      proxy_ring_index_of (self->keys, (ProxyPlace){.chunk = proxy_ring_oldest_in_memory (self)});
+  while (self->old_keys < end) {
+    const ProxyPicture *keys = (const ProxyPicture *)(void *)self->keys->data;
+    guint n = self->old_keys, i = n;
+    while (n > 0 && i < end && keys[i].place.chunk - keys[n - 1].place.chunk < space)
+      i++;
+    g_array_remove_range (self->keys, n, i - n);
+    end -= i - n;
+    if (n < end)
+      self->old_keys++;
+  }
+}
+
+/* What is remembered of gaps is bounded, whatever a source sends. */
+static void
+bound_gaps (ProxyRing *self)
+{
+  GArray *const arrays[] = {self->starts, self->ends, self->joints};
+  for (size_t i = 0; i < G_N_ELEMENTS (arrays); i++) {
+    const GArray *array = arrays[i];
+    if (array->len <= OLD_GAPS)
+      continue;
+    size_t size = g_array_get_element_size (arrays[i]);
+    const ProxyPlace *place = (ProxyPlace *)(void *)(array->data + array->len / 2 * size);
+    proxy_shift_forget (self->shift, place->chunk / self->per_slab + 1);
+  }
+}
+
+/* The oldest slab leaves memory. */
+static void
+let_go (ProxyRing *self)
+{
+  g_autoptr (ProxySlab) slab = g_ptr_array_steal_index (self->slabs, 0);
+  uint64_t first = slab->number * self->per_slab;
+  if (!self->shift)
+    return;
+  if (peer_chunks_has_any (self->delivered, (PeerRange){first, first + self->per_slab}))
+    proxy_shift_add (self->shift, slab);
+  thin_keys (self);
+  bound_gaps (self);
+}
+
+static ProxySlab *
 add_slab (ProxyRing *self, uint64_t number)
 {
   guint i = slab_index (self, number);
   if (self->slabs->len >= self->max_slabs) {
     if (i == 0)
       return NULL; /* older than all that we keep */
-    g_ptr_array_remove_index (self->slabs, 0);
+    let_go (self);
     i--;
   }
-  Slab *slab = g_malloc0 (sizeof (Slab) + self->per_slab * sizeof (uint16_t));
-  g_atomic_ref_count_init (&slab->refs);
-  slab->number = number;
-  slab->bytes = g_malloc (slab_bytes (self));
+  ProxySlab *slab = proxy_slab_new (number, self->per_slab, self->chunk_size);
   g_ptr_array_insert (self->slabs, (gint)i, slab);
   forget_before (self, proxy_ring_oldest (self));
   return slab;
+}
+
+static void
+on_shift (gpointer data)
+{
+  ProxyRing *self = proxy_ring_ref (data);
+  forget_before (self, proxy_ring_oldest (self)); /* it may have failed */
+  proxy_watches_call (self->watches);
+  proxy_ring_unref (self);
+}
+
+void
+proxy_ring_shift (ProxyRing *self, const char *folder, uint64_t max_bytes)
+{
+  g_return_if_fail (!self->shift);
+  ProxyShiftOptions options = {.folder = folder,
+                               .quota = max_bytes,
+                               .chunk_size = self->chunk_size,
+                               .per_slab = self->per_slab,
+                               .news = on_shift,
+                               .data = self};
+  self->shift = proxy_shift_new (&options);
+  self->shift_bytes = max_bytes;
+}
+
+const char *
+proxy_ring_shift_failure (const ProxyRing *self)
+{
+  return self->shift ? proxy_shift_failure (self->shift) : NULL;
 }
 
 /* --- the engine's side --- */
@@ -295,7 +341,7 @@ store_write (PeerStore *store, uint64_t chunk, const uint8_t *bytes, size_t n)
   ProxyRing *self = ((RingStore *)store)->ring;
   if (n == 0 || n > self->chunk_size)
     return PEER_STORE_FAILED;
-  Slab *slab = find_slab (self, chunk);
+  ProxySlab *slab = proxy_ring_find_slab (self, chunk);
   if (!slab)
     slab = add_slab (self, chunk / self->per_slab);
   if (!slab)
@@ -314,11 +360,11 @@ store_discard (PeerStore *store, PeerRange run)
   ProxyRing *self = ((RingStore *)store)->ring;
   bool gone = false;
   while (self->slabs->len > 0) {
-    const Slab *slab = self->slabs->pdata[0];
+    const ProxySlab *slab = self->slabs->pdata[0];
     uint64_t first = slab->number * self->per_slab;
     if (first < run.first || first + self->per_slab > run.end)
       break;
-    g_ptr_array_remove_index (self->slabs, 0);
+    let_go (self);
     gone = true;
   }
   if (gone)
@@ -330,7 +376,7 @@ store_chunks (PeerStore *store, PeerChunks *out)
 {
   const ProxyRing *self = ((RingStore *)store)->ring;
   for (guint s = 0; s < self->slabs->len; s++) {
-    const Slab *slab = self->slabs->pdata[s];
+    const ProxySlab *slab = self->slabs->pdata[s];
     uint64_t first = slab->number * self->per_slab;
     for (uint64_t i = 0; i < self->per_slab; i++)
       if (slab->sizes[i] != 0)
@@ -364,9 +410,8 @@ proxy_ring_store (ProxyRing *self)
 
 /* --- the index --- */
 
-/* The tables as they stand before the picture told last, or now; NULL = they are not complete. */
-static GBytes *
-make_tables (const ProxyRing *self, bool before_picture)
+GBytes *
+proxy_ring_make_tables (const ProxyRing *self, bool before_picture)
 {
   uint8_t tables[TABLES_ROOM];
   size_t n = before_picture ? media_ts_write_picture_tables (self->parser, tables, sizeof tables)
@@ -374,17 +419,31 @@ make_tables (const ProxyRing *self, bool before_picture)
   return n > 0 ? g_bytes_new (tables, n) : NULL;
 }
 
+/* Where in the stream a key frame is, whatever the stream's clock does. */
+static int64_t
+take_time (ProxyRing *self, int64_t pts)
+{
+  if (pts == MEDIA_TS_NO_TIME)
+    return self->time;
+  int64_t step = self->time_pts == MEDIA_TS_NO_TIME ? 0 : pts - self->time_pts;
+  self->time += step >= 0 && step <= TIME_STEP ? step : PROXY_PICTURE_SPACING;
+  self->time_pts = pts;
+  return self->time;
+}
+
 static void
 note_key (ProxyRing *self, int64_t packet, int64_t pts)
 {
-  if (packet < self->segment_packet || self->n_packets - packet > PLACES)
+  if (packet < self->segment_packet || self->n_packets - packet > PROXY_RING_PLACES)
     return;
   if (self->last_key >= self->segment_packet &&
       (packet - self->last_key) * MEDIA_TS_PACKET < KEY_SPACING)
     return;
-  ProxyPicture key = {self->places[packet % PLACES], self->segment, pts, make_tables (self, true)};
+  ProxyPicture key = {self->places[packet % PROXY_RING_PLACES], self->segment, pts,
+                      proxy_ring_make_tables (self, true)};
   if (!key.tables)
     return;
+  key.time = take_time (self, pts);
   g_array_append_val (self->keys, key);
   self->last_key = packet;
 }
@@ -398,7 +457,7 @@ note_picture (ProxyRing *self, ProxyPlace place, int64_t pts)
   const ProxyPicture *last = n > 0 ? &g_array_index (self->pictures, ProxyPicture, n - 1) : NULL;
   if (last && last->run == self->segment && ABS (pts - last->pts) < PROXY_PICTURE_SPACING)
     return;
-  ProxyPicture picture = {place, self->segment, pts, make_tables (self, false)};
+  ProxyPicture picture = {place, self->segment, pts, proxy_ring_make_tables (self, false)};
   if (picture.tables)
     g_array_append_val (self->pictures, picture);
 }
@@ -406,7 +465,7 @@ note_picture (ProxyRing *self, ProxyPlace place, int64_t pts)
 static void
 note_joint (ProxyRing *self, const uint8_t *bytes, ProxyPlace place)
 {
-  Joint joint = {.place = place};
+  ProxyJoint joint = {.place = place};
   if (self->gaps == 0 || self->n_joint == JOINT_PIDS ||
       !media_joint_before (&self->joint, bytes, joint.packet))
     return;
@@ -426,7 +485,7 @@ feed_packet (ProxyRing *self, const uint8_t *bytes, ProxyPlace place)
   if (!media_ts_feed (self->parser, bytes, &packet, &behind))
     return; /* a damaged one is not counted: behind is in packets that were good */
   int64_t number = self->n_packets++;
-  self->places[number % PLACES] = place;
+  self->places[number % PROXY_RING_PLACES] = place;
   note_joint (self, bytes, place);
   if (packet.starts_picture && behind <= number)
     note_key (self, number - behind, packet.pts);
@@ -533,6 +592,7 @@ parse_again (ProxyRing *self)
   g_array_set_size (self->keys, 0);
   g_array_set_size (self->pictures, 0);
   self->last_key = -1;
+  self->old_keys = 0;
   for (size_t at = 0; at < n; at += MEDIA_TS_PACKET) {
     MediaTsPacket packet;
     unsigned behind;
@@ -541,7 +601,7 @@ parse_again (ProxyRing *self)
   self->segment_packet = self->n_packets;
   self->synced = false;
   self->carried = 0;
-  for (uint64_t chunk = MAX (self->segment, proxy_ring_oldest (self)); chunk < self->head;
+  for (uint64_t chunk = MAX (self->segment, proxy_ring_oldest_in_memory (self)); chunk < self->head;
        chunk++) {
     const uint8_t *bytes = NULL;
     size_t size = find_chunk (self, chunk, &bytes);
@@ -598,239 +658,6 @@ proxy_ring_watches (ProxyRing *self)
   return self->watches;
 }
 
-/* --- the viewers' side --- */
-
-bool
-proxy_ring_start (ProxyRing *self, bool from_oldest, ProxyPlace *out, GBytes **tables)
-{
-  *tables = NULL;
-  if (!self->transport_stream)
-    return proxy_ring_start_anywhere (self, out, tables);
-  if (self->keys->len == 0)
-    return false;
-  const ProxyPicture *key =
-      &g_array_index (self->keys, ProxyPicture, from_oldest ? 0 : self->keys->len - 1);
-  *out = key->place;
-  *tables = g_bytes_ref (key->tables);
-  return true;
-}
-
-bool
-proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables)
-{
-  *tables = NULL;
-  if (!self->transport_stream) {
-    if (peer_chunks_is_empty (self->delivered))
-      return false;
-    uint64_t back = self->head > self->per_slab ? self->head - self->per_slab : 0;
-    *out = (ProxyPlace){MAX (MAX (self->segment, proxy_ring_oldest (self)), back), 0};
-    return true;
-  }
-  if (self->starts->len == 0) {
-    /* The newest run began so long ago that its beginning is gone; the last packets are not. */
-    if (self->n_packets == 0 ||
-        self->places[(self->n_packets - 1) % PLACES].chunk < proxy_ring_oldest (self))
-      return false;
-    *out = self->places[(self->n_packets - 1) % PLACES];
-  } else
-    *out = g_array_index (self->starts, ProxyPlace, self->starts->len - 1);
-  *tables = make_tables (self, false);
-  return true;
-}
-
-static bool
-is_same (ProxyPlace a, ProxyPlace b)
-{
-  return a.chunk == b.chunk && a.offset == b.offset;
-}
-
-/* Where a viewer goes on that stands before a gap: behind it. false = nothing is there yet. */
-static bool
-cross_gap (const ProxyRing *self, ProxyPlace *place)
-{
-  for (guint i = 0; i < self->starts->len; i++) {
-    ProxyPlace start = g_array_index (self->starts, ProxyPlace, i);
-    if (proxy_place_is_before (*place, start) && peer_chunks_has (self->delivered, start.chunk)) {
-      *place = start;
-      return true;
-    }
-  }
-  return false;
-}
-
-/* Where the contiguous run that chunk lies in ends, without a packet that is not whole: the rest of
- * it is still to come, or never will. */
-static ProxyPlace
-whole_end (const ProxyRing *self, PeerRange run)
-{
-  if (run.end == self->head && self->carried > 0)
-    return self->carry_place;
-  for (guint i = 0; i < self->ends->len; i++) {
-    ProxyPlace end = g_array_index (self->ends, ProxyPlace, i);
-    if (end.chunk >= run.first && end.chunk < run.end)
-      return end;
-  }
-  return (ProxyPlace){run.end, 0};
-}
-
-/* The first one that a viewer at place has not read; NULL = none. */
-static const Joint *
-next_joint (const ProxyRing *self, ProxyPlace place)
-{
-  for (guint i = 0; i < self->joints->len; i++) {
-    const Joint *joint = &g_array_index (self->joints, Joint, i);
-    if (proxy_place_is_before (place, joint->place) ||
-        (is_same (place, joint->place) && !place.joined))
-      return joint;
-  }
-  return NULL;
-}
-
-/* A joint, or the slab's bytes from place on, as far as they are delivered; place moves behind. */
-static GBytes *
-slice (ProxyRing *self, ProxyPlace *place, size_t max)
-{
-  Slab *slab = find_slab (self, place->chunk);
-  uint64_t first = slab->number * self->per_slab;
-  ProxyPlace end = whole_end (self, peer_chunks_around (self->delivered, place->chunk));
-  if (end.chunk >= first + self->per_slab)
-    end = (ProxyPlace){first + self->per_slab, 0};
-  const Joint *joint = next_joint (self, *place);
-  if (joint && is_same (joint->place, *place)) {
-    place->joined = true;
-    return g_bytes_new (joint->packet, sizeof joint->packet);
-  }
-  if (joint && proxy_place_is_before (joint->place, end))
-    end = joint->place;
-  uint64_t chunk = place->chunk;
-  size_t begin = (size_t)(chunk - first) * self->chunk_size + place->offset;
-  size_t n = 0;
-  bool is_short = false; /* memory is not contiguous behind such a chunk */
-  while (chunk < end.chunk && n < max && !is_short) {
-    size_t size = slab->sizes[chunk - first];
-    n += size;
-    is_short = size < self->chunk_size;
-    chunk++;
-  }
-  uint32_t offset = chunk == end.chunk && !is_short ? end.offset : 0;
-  n += offset;
-  if (n <= place->offset)
-    return NULL;
-  n -= place->offset;
-  *place = (ProxyPlace){chunk, offset};
-  g_atomic_ref_count_inc (&slab->refs);
-  return g_bytes_new_with_free_func (slab->bytes + begin, n, slab_unref, slab);
-}
-
-/* Moves place by n bytes; copies them where out is set. false = they are not all there. */
-static bool
-walk (const ProxyRing *self, ProxyPlace *place, uint8_t *out, size_t n)
-{
-  while (n > 0) {
-    const uint8_t *bytes;
-    size_t size = find_chunk (self, place->chunk, &bytes);
-    if (size == 0 || !peer_chunks_has (self->delivered, place->chunk))
-      return false;
-    size_t part = MIN (n, size - MIN (size, place->offset));
-    if (out && part > 0) {
-      memcpy (out, bytes + place->offset, part);
-      out += part;
-    }
-    n -= part;
-    place->offset += (uint32_t)part;
-    if (place->offset >= size)
-      *place = (ProxyPlace){place->chunk + 1, 0};
-  }
-  return true;
-}
-
-static void
-join_packet (MediaJoint *joint, const uint8_t *packet, GByteArray *out)
-{
-  uint8_t before[MEDIA_TS_PACKET];
-  if (media_joint_before (joint, packet, before))
-    g_byte_array_append (out, before, sizeof before);
-}
-
-/* What a viewer is given before it goes on at place, where it was not before: a joint, and tables
- * (none with NULL). NULL = nothing. */
-static GBytes *
-make_joint (const ProxyRing *self, GBytes *tables, ProxyPlace place)
-{
-  if (!self->transport_stream)
-    return NULL;
-  MediaJoint joint = {0};
-  GByteArray *out = g_byte_array_new ();
-  size_t n_tables = 0;
-  const uint8_t *bytes = tables ? g_bytes_get_data (tables, &n_tables) : NULL;
-  for (size_t at = 0; at < n_tables; at += MEDIA_TS_PACKET)
-    join_packet (&joint, bytes + at, out);
-  uint8_t header[6];
-  for (unsigned i = 0; i < JOINT_LOOK && walk (self, &place, header, sizeof header); i++) {
-    if (header[0] == 0x47)
-      join_packet (&joint, header, out);
-    if (!walk (self, &place, NULL, MEDIA_TS_PACKET - sizeof header))
-      break;
-  }
-  if (n_tables > 0)
-    g_byte_array_append (out, bytes, (guint)n_tables);
-  if (out->len > 0)
-    return g_byte_array_free_to_bytes (out);
-  g_byte_array_unref (out);
-  return NULL;
-}
-
-GBytes *
-proxy_ring_read (ProxyRing *self, ProxyPlace *place, size_t max, bool *jumped)
-{
-  *jumped = false;
-  if (place->chunk < proxy_ring_oldest (self)) {
-    g_autoptr (GBytes) tables = NULL;
-    if (!proxy_ring_start (self, true, place, &tables) &&
-        !proxy_ring_start_anywhere (self, place, &tables))
-      return NULL;
-    *jumped = true;
-    GBytes *joint = make_joint (self, tables, *place);
-    if (joint)
-      return joint;
-  }
-  if (peer_chunks_has (self->delivered, place->chunk)) {
-    GBytes *bytes = slice (self, place, max);
-    if (bytes)
-      return bytes;
-  }
-  return place->chunk < self->segment && cross_gap (self, place) ? slice (self, place, max) : NULL;
-}
-
-static const ProxyPicture *
-next_of (const GArray *pictures, const ProxyPlace *after)
-{
-  for (guint i = 0; i < pictures->len; i++) {
-    const ProxyPicture *picture = &g_array_index (pictures, ProxyPicture, i);
-    if (after == NULL || proxy_place_is_before (*after, picture->place))
-      return picture;
-  }
-  return NULL;
-}
-
-const ProxyPicture *
-proxy_ring_next_key (const ProxyRing *self, const ProxyPlace *after)
-{
-  return next_of (self->keys, after);
-}
-
-const ProxyPicture *
-proxy_ring_next_picture (const ProxyRing *self, const ProxyPlace *after)
-{
-  return next_of (self->pictures, after);
-}
-
-ProxyPlace
-proxy_ring_run_end (const ProxyRing *self, uint64_t chunk)
-{
-  return whole_end (self, peer_chunks_around (self->delivered, chunk));
-}
-
 const MediaStreamInfo *
 proxy_ring_info (const ProxyRing *self)
 {
@@ -840,7 +667,12 @@ proxy_ring_info (const ProxyRing *self)
 void
 proxy_ring_stats (const ProxyRing *self, ProxyRingStats *out)
 {
+  guint n = self->keys->len;
+  const ProxyPicture *keys = (const ProxyPicture *)(void *)self->keys->data;
   *out = (ProxyRingStats){
+      .window = n > 0 ? keys[n - 1].time - keys[0].time : 0,
+      .unwritten = self->shift ? proxy_shift_unwritten (self->shift) : 0,
+      .shift_bytes = self->shift ? proxy_shift_bytes (self->shift) : 0,
       .bytes = self->slabs->len * slab_bytes (self),
       .room = self->max_slabs * slab_bytes (self),
       .delivered = self->delivered_bytes,

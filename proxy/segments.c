@@ -11,6 +11,7 @@
  * The ring may let go of a segment at any moment, so the oldest third is served to those who know
  * of it but named to nobody new: a player has the time that it takes to fetch what it was told. */
 #include "proxy/segments.h"
+#include "proxy/ring-read.h"
 
 enum {
   LISTED_LEAST = 3, /* target durations, where the ring has them (6.2.2) */
@@ -51,13 +52,12 @@ segment_clear (gpointer data)
 }
 
 ProxySegments *
-proxy_segments_new (ProxyRing *ring, uint64_t first, const ProxySegmentsTold *told)
+proxy_segments_new (ProxyRing *ring, uint64_t first, unsigned target)
 {
   ProxySegments *self = g_new0 (ProxySegments, 1);
   self->ring = proxy_ring_ref (ring);
-  self->first = told ? MAX (first, told->next) : first;
-  self->target = told ? told->target : 0;
-  self->discontinuities = told ? told->discontinuities : 0;
+  self->first = first;
+  self->target = target;
   self->longest = PROXY_SEGMENT_TIME;
   self->segments = g_array_new (FALSE, FALSE, sizeof (Segment));
   g_array_set_clear_func (self->segments, segment_clear);
@@ -203,7 +203,7 @@ take_picture (ProxySegments *self, const ProxyPicture *picture)
 static void
 forget (ProxySegments *self)
 {
-  uint64_t oldest = proxy_ring_oldest (self->ring);
+  uint64_t oldest = proxy_ring_oldest_in_memory (self->ring);
   guint n = 0;
   while (n < self->segments->len &&
          (at (self, n)->begin.chunk < oldest || self->segments->len - n > KEPT)) {
@@ -305,14 +305,10 @@ proxy_segments_playlist (ProxySegments *self, const char *id)
   return out;
 }
 
-void
-proxy_segments_told (const ProxySegments *self, ProxySegmentsTold *out)
+unsigned
+proxy_segments_target (const ProxySegments *self)
 {
-  *out = (ProxySegmentsTold){.target = self->target,
-                             .next = self->first + proxy_segments_count (self),
-                             .discontinuities = self->discontinuities + 1};
-  for (guint i = 0; i < self->segments->len; i++)
-    out->discontinuities += at (self, i)->discontinuity;
+  return self->target;
 }
 
 /* Of n bytes that lie between from and to, those before end. */

@@ -35,6 +35,7 @@ struct ProxySession {
   ProxyRing *ring;
   PeerPlayout *playout; /* knows the live edge also while the session is warm */
   bool warm;
+  bool shift_told; /* that it failed */
   uint64_t skipped;
   uint64_t edge, unsigned_chunks; /* an origin that restarts leaves numbers out */
   int64_t edge_wall;              /* us, Unix time: the munro before edge was signed */
@@ -178,6 +179,8 @@ join_live (ProxySession *self, GError **error)
   self->ring = proxy_ring_new (options.chunk_size,
                                proxy_ring_room (options.chunk_size, 0, self->options->memory),
                                transport_stream);
+  if (self->options->timeshift > 0)
+    proxy_ring_shift (self->ring, self->options->timeshift_folder, self->options->timeshift);
   self->playout = peer_playout_new (&options);
   return join (self, proxy_ring_store (self->ring), NULL, proxy_ring_max_chunks (self->ring),
                error);
@@ -357,10 +360,20 @@ make_room (ProxySession *self)
 }
 
 static void
+tell_shift (ProxySession *self)
+{
+  const char *why = proxy_ring_shift_failure (self->ring);
+  if (why && !self->shift_told)
+    g_message ("channel %s: the time-shift is off until it is played anew: %s", self->id, why);
+  self->shift_told = why != NULL;
+}
+
+static void
 turn_live (ProxySession *self, int64_t now)
 {
   PeerEngine *engine = net_udp_engine (self->options->udp);
   make_room (self);
+  tell_shift (self);
   const PeerChunks *have = peer_swarm_chunks (self->swarm);
   for (;;) {
     uint64_t skipped = 0;
@@ -613,6 +626,9 @@ proxy_session_stats (const ProxySession *self, ProxySessionStats *out)
     proxy_ring_stats (self->ring, &ring);
     out->memory = ring.bytes;
     out->memory_room = ring.room;
+    out->window = ring.window;
+    out->timeshift = ring.shift_bytes;
+    out->timeshift_error = proxy_ring_shift_failure (self->ring);
   }
   proxy_fallback_stats (self->fallback, &out->fallback);
   if (!self->tracker)

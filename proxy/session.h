@@ -14,7 +14,9 @@
 typedef struct {
   NetUdp *udp;
   NetCache *cache;
-  uint64_t memory;             /* bytes, the most of a live channel's ring */
+  uint64_t memory;    /* bytes, the most of a live channel's ring */
+  uint64_t timeshift; /* bytes on disk, of a live channel; 0 = none */
+  const char *timeshift_folder;
   const char *const *trackers; /* for all swarms; NULL-terminated */
   bool allow_plain_tracker;
   NetCredentials *credentials; /* for the trackers; NULL = none */
@@ -53,12 +55,15 @@ ProxyWatches *proxy_session_watches (ProxySession *self);
 
 typedef struct {
   PeerSwarmStats swarm;
-  bool delivered;     /* viewers have had something */
-  uint64_t skipped;   /* chunks that did not come in time */
-  size_t memory;      /* bytes, of the ring */
-  size_t memory_room; /* bytes: the most that it may be as the stream is */
-  int64_t since;      /* us, monotonic */
-  int64_t last_bytes; /* us, monotonic; 0 = never */
+  bool delivered;              /* viewers have had something */
+  uint64_t skipped;            /* chunks that did not come in time */
+  size_t memory;               /* bytes, of the ring */
+  int64_t window;              /* us: how far back a viewer of a live channel can begin */
+  uint64_t timeshift;          /* bytes of that on disk */
+  const char *timeshift_error; /* why there is none any more; or NULL */
+  size_t memory_room;          /* bytes: the most that it may be as the stream is */
+  int64_t since;               /* us, monotonic */
+  int64_t last_bytes;          /* us, monotonic; 0 = never */
   bool tracker_joined;
   const char *tracker_error; /* NULL = none; lives until the next call */
   ProxyFallbackStats fallback;

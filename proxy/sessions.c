@@ -215,6 +215,12 @@ proxy_sessions_warm (ProxySessions *self, const GPtrArray *channels)
   }
 }
 
+bool
+proxy_sessions_keep_past (const ProxySessions *self)
+{
+  return self->options->timeshift > 0;
+}
+
 static gboolean
 on_linger (gpointer data)
 {

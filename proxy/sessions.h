@@ -23,6 +23,8 @@ void proxy_sessions_release (ProxySessions *self, ProxySession *session);
 /* These, live ProxyChannels, are joined without a viewer as far as there is room; others that were
  * so and are not watched are left. */
 void proxy_sessions_warm (ProxySessions *self, const GPtrArray *channels);
+/* Can who pauses a live channel go on where it was? */
+bool proxy_sessions_keep_past (const ProxySessions *self);
 /* The channel goes, whoever watches it. */
 void proxy_sessions_stop (ProxySessions *self, const char *id);
 

@@ -4,10 +4,11 @@
  * each tick of its session, so a viewer at the live edge gets what a tick brought, and one that is
  * behind gets whole slabs.
  *
- * A channel that is on already begins with its newest key frame; one that this viewer wakes begins
+ * A channel that is on already begins with its newest key frame, or one further back; one that this viewer wakes begins
  * with the first that comes, and the rest of what was fetched behind it is a start for the player's
  * buffer. A stream that shows no key frame for 4 s (periodic intra refresh) begins anywhere. */
 #include "proxy/stream.h"
+#include "proxy/ring-read.h"
 
 enum {
   KEY_PATIENCE = 4 * G_USEC_PER_SEC,
@@ -25,6 +26,7 @@ struct _ProxyStream {
 
   bool started;        /* place is set */
   bool waited;         /* this viewer woke the channel */
+  int64_t back;        /* us */
   int64_t first_bytes; /* us; 0 = not yet */
   ProxyPlace place;
   GBytes *tables; /* to be given first */
@@ -101,7 +103,9 @@ start_live (ProxyStream *self)
     return true;
   ProxyPlace anywhere;
   g_autoptr (GBytes) tables = NULL;
-  self->started = proxy_ring_start (self->ring, self->waited, &self->place, &self->tables);
+  self->started = self->waited
+                      ? proxy_ring_start (self->ring, true, &self->place, &self->tables)
+                      : proxy_ring_start_back (self->ring, self->back, &self->place, &self->tables);
   if (self->started)
     return true;
   self->waited = true;
@@ -128,7 +132,8 @@ read_live (ProxyStream *self, size_t max, bool *ended)
     bytes = self->tables ? g_steal_pointer (&self->tables)
                          : proxy_ring_read (self->ring, &self->place, max, &jumped);
   self->jumps += jumped;
-  *ended = !bytes && proxy_ring_has_ended (self->ring);
+  *ended = !bytes && proxy_ring_has_ended (self->ring) &&
+           !(self->started && proxy_ring_waits (self->ring, &self->place));
   return bytes;
 }
 
@@ -350,10 +355,11 @@ proxy_stream_init (ProxyStream *self)
 }
 
 ProxyStream *
-proxy_stream_new_live (ProxyRing *ring, GDestroyNotify released, gpointer data)
+proxy_stream_new_live (ProxyRing *ring, int64_t back, GDestroyNotify released, gpointer data)
 {
   ProxyStream *self = g_object_new (PROXY_TYPE_STREAM, NULL);
   self->ring = proxy_ring_ref (ring);
+  self->back = back;
   self->released = released;
   self->data = data;
   proxy_watches_add (proxy_ring_watches (ring), serve, self);

@@ -9,8 +9,10 @@
 #define PROXY_TYPE_STREAM (proxy_stream_get_type ())
 G_DECLARE_FINAL_TYPE (ProxyStream, proxy_stream, PROXY, STREAM, GObject)
 
-/* released (data) is called when the stream is gone. */
-ProxyStream *proxy_stream_new_live (ProxyRing *ring, GDestroyNotify released, gpointer data);
+/* back: us, how far behind live it begins, as far as that is kept. released (data) is called when the
+ * stream is gone. */
+ProxyStream *proxy_stream_new_live (ProxyRing *ring, int64_t back, GDestroyNotify released,
+                                    gpointer data);
 /* Bytes [first, end) of the film. */
 ProxyStream *proxy_stream_new_film (ProxyFilm *film, uint64_t first, uint64_t end,
                                     GDestroyNotify released, gpointer data);

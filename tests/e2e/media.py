@@ -259,6 +259,8 @@ class Viewer:
         self.request_headers = {'User-Agent': 'VLC/3.0.18 LibVLC/3.0.18', 'Range': 'bytes=0-',
                                 **(headers or {})}
         self.timeout = timeout
+        self.may_read = threading.Event()
+        self.may_read.set()
         self.stopping = False
         self.thread = threading.Thread(target=self.watch, daemon=True)
         self.thread.start()
@@ -272,10 +274,12 @@ class Viewer:
             with self.world.at(self.at):
                 connection.connect()
             self.socket = connection.sock
-            connection.request('GET', parts.path, headers=self.request_headers)
+            connection.request('GET', parts.path + (f'?{parts.query}' if parts.query else ''),
+                               headers=self.request_headers)
             answer = connection.getresponse()
             self.status, self.headers = answer.status, answer.headers
             while not self.stopping:
+                self.may_read.wait()
                 data = answer.read1(65536)
                 if not data:
                     break
@@ -316,8 +320,15 @@ class Viewer:
         times = [t for t, _ in self.times if start <= t <= end]
         return max((b - a for a, b in zip(times, times[1:])), default=0.0)
 
+    def pause(self):
+        self.may_read.clear()
+
+    def resume(self):
+        self.may_read.set()
+
     def stop(self):
         self.stopping = True
+        self.resume()
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except (OSError, AttributeError):

@@ -32,9 +32,9 @@ test_defaults (void)
   g_assert_cmpuint (config.cache, ==, 1073741824);
   g_assert_cmpuint (config.memory, >=, 12 << 20);
   g_assert_cmpuint (config.memory, <=, 128 << 20);
+  g_assert_cmpuint (config.timeshift, ==, 0);
   g_assert_cmpuint (config.linger, ==, 30);
   g_assert_false (config.allow_plain_tracker);
-  g_assert_false (config.hdhomerun);
   g_assert_true (config.verbose);
 }
 
@@ -45,22 +45,23 @@ test_options (void)
   g_autoptr (GError) error = NULL;
   g_assert_cmpint (READ (&config, &error, "--listen", "127.0.0.1:80", "--listen=[::1]:81",
                          "--channels", "http://a/", "--channels", "file:///b", "--interface", "lo",
-                         "--memory", "8M", "--cache", "1.5 GiB", "--linger=0",
+                         "--memory", "8M", "--timeshift", "20G", "--cache", "1.5 GiB", "--linger=0",
                          "--allow-plain-tracker", "--allow-host", "tv.example", "--name", "A",
                          "--tracker", "http://10.0.0.1/", "--max-per-ip", "5", "--renderers",
-                         "/etc/tv.conf", "--benign-network", "--no-peer-exchange", "--hdhomerun"),
+                         "/etc/tv.conf", "--benign-network", "--no-peer-exchange"),
                    ==, PROXY_CONFIG_RUN);
   g_assert_cmpstr (config.listen[0], ==, "127.0.0.1:80");
   g_assert_cmpstr (config.listen[1], ==, "[::1]:81");
   g_assert_cmpstr (config.channels[1], ==, "file:///b");
   g_assert_cmpstr (config.interfaces[0], ==, "lo");
   g_assert_cmpuint (config.memory, ==, 8 << 20);
+  g_assert_cmpuint (config.timeshift, ==, UINT64_C (20) << 30);
   g_assert_cmpuint (config.cache, ==, 1610612736);
   g_assert_cmpuint (config.linger, ==, 0);
   g_assert_true (config.allow_plain_tracker);
   g_assert_cmpuint (config.max_per_ip, ==, 5);
   g_assert_cmpstr (config.renderers, ==, "/etc/tv.conf");
-  g_assert_true (config.benign_network && config.no_peer_exchange && config.hdhomerun);
+  g_assert_true (config.benign_network && config.no_peer_exchange);
   g_assert_cmpstr (config.allow_hosts[0], ==, "tv.example");
   g_assert_cmpstr (config.trackers[0], ==, "http://10.0.0.1/");
 }
@@ -121,6 +122,7 @@ test_mistakes (void)
       {"--dlna-port", "-1", "--dlna-port -1"},
       {"--memory", "12 apples", "--memory 12 apples"},
       {"--memory", "10", "--memory"},
+      {"--timeshift", "15M", "--timeshift"},
       {"--linger", "forever", "--linger forever"},
       {"--channels", "gopher://x/", "gopher://x/"},
       {"--channels", "list.m3u", "list.m3u"},

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/ring.h"
+#include "proxy/ring-read.h"
+#include "tests/lib/wait.h"
+#include "tests/proxy/scratch.h"
 #include "tests/proxy/ts.h"
 #include <string.h>
 
@@ -64,7 +66,7 @@ offset_of (const World *self, ProxyPlace place)
 
 /* All that can be read from place on. */
 static GByteArray *
-read_all (World *self, ProxyPlace *place, GBytes *tables)
+read_all_from (World *self, ProxyPlace *place, GBytes *tables, bool *has_jumped)
 {
   GByteArray *out = g_byte_array_new ();
   if (tables)
@@ -72,10 +74,20 @@ read_all (World *self, ProxyPlace *place, GBytes *tables)
   bool jumped;
   GBytes *bytes;
   while ((bytes = proxy_ring_read (self->ring, place, SIZE_MAX, &jumped))) {
-    g_assert_false (jumped);
+    *has_jumped = *has_jumped || jumped;
     g_byte_array_append (out, g_bytes_get_data (bytes, NULL), (guint)g_bytes_get_size (bytes));
     g_bytes_unref (bytes);
   }
+  return out;
+}
+
+/* The same of who keeps up. */
+static GByteArray *
+read_all (World *self, ProxyPlace *place, GBytes *tables)
+{
+  bool jumped = false;
+  GByteArray *out = read_all_from (self, place, tables, &jumped);
+  g_assert_false (jumped);
   return out;
 }
 
@@ -484,6 +496,264 @@ test_grows (void)
   world_clear (&world);
 }
 
+/* --- with a time-shift --- */
+
+/* A second of video of some 340 kB. */
+static void
+second (World *self)
+{
+  ts_tables (&self->maker);
+  ts_picture (&self->maker, true, 61);
+  for (int i = 0; i < 24; i++)
+    ts_picture (&self->maker, false, 73);
+  flow (self);
+}
+
+/* Until the disk is no more than two batches behind. */
+static void
+catch_up (World *self)
+{
+  int64_t end = 0;
+  ProxyRingStats stats;
+  for (proxy_ring_stats (self->ring, &stats); stats.unwritten > 2 << 20;
+       proxy_ring_stats (self->ring, &stats))
+    g_assert_true (wait_turn (&end));
+}
+
+/* So many seconds, and time for the disk. */
+static void
+seconds (World *self, unsigned n)
+{
+  for (unsigned i = 0; i < n; i++) {
+    second (self);
+    catch_up (self);
+  }
+}
+
+/* As read_all(), and waits for the disk. */
+static GByteArray *
+read_on (World *self, ProxyPlace *place, GBytes *tables, bool *jumped)
+{
+  GByteArray *out = read_all_from (self, place, tables, jumped);
+  int64_t end = 0;
+  while (proxy_ring_waits (self->ring, place)) {
+    g_assert_true (wait_turn (&end));
+    g_autoptr (GByteArray) more = read_all_from (self, place, NULL, jumped);
+    g_byte_array_append (out, more->data, more->len);
+    end = more->len > 0 ? 0 : end;
+  }
+  return out;
+}
+
+/* A viewer that reads nothing until all but the newest has left memory goes on with the next byte, and
+ * another begins far back. The memory does not grow for it. */
+static void
+test_shift (void)
+{
+  World world;
+  ProxyPlace place, early;
+  bool jumped = false;
+  g_autofree char *folder = scratch_new ();
+  world_init (&world, CHUNK, 2 << 20);
+  proxy_ring_shift (world.ring, folder, 64 << 20);
+  seconds (&world, 2);
+  g_autoptr (GBytes) tables = NULL;
+  g_assert_true (proxy_ring_start (world.ring, false, &place, &tables));
+  size_t begin = offset_of (&world, place);
+  early = place;
+  g_autoptr (GByteArray) out = read_on (&world, &place, tables, &jumped);
+  seconds (&world, 60);
+  g_assert_cmpuint (place.chunk, <, proxy_ring_oldest_in_memory (world.ring));
+  g_assert_cmpuint (early.chunk, >=, proxy_ring_oldest (world.ring));
+  g_autoptr (GByteArray) more = read_on (&world, &place, NULL, &jumped);
+  g_assert_false (jumped);
+  g_byte_array_append (out, more->data, more->len);
+  check_contiguous (&world, out, 2 * 188, begin);
+  ProxyRingStats stats;
+  proxy_ring_stats (world.ring, &stats);
+  g_assert_cmpuint (stats.bytes, <=, 2 << 20);
+  g_assert_cmpuint (stats.shift_bytes, >, 16 << 20);
+  g_assert_null (proxy_ring_shift_failure (world.ring));
+  /* the engine is told of memory only */
+  uint8_t bytes[CHUNK];
+  size_t n;
+  g_assert_cmpint (world.store->class->read (world.store, early.chunk, bytes, sizeof bytes, &n), ==,
+                   PEER_STORE_ABSENT);
+  world_clear (&world);
+  scratch_free (g_steal_pointer (&folder));
+}
+
+/* The seconds are those of the pictures: 25 to each. */
+static void
+test_back (void)
+{
+  World world;
+  bool jumped = false;
+  g_autofree char *folder = scratch_new ();
+  world_init (&world, CHUNK, 2 << 20);
+  world.maker.step = 3600;
+  proxy_ring_shift (world.ring, folder, 64 << 20);
+  seconds (&world, 61);
+  ProxyRingStats stats;
+  proxy_ring_stats (world.ring, &stats);
+  g_assert_cmpint (stats.window, >=, 58 * G_USEC_PER_SEC);
+  g_assert_cmpint (stats.window, <=, 60 * G_USEC_PER_SEC);
+  ProxyPlace newest;
+  g_autoptr (GBytes) first = NULL;
+  g_assert_true (proxy_ring_start (world.ring, false, &newest, &first));
+  size_t length = world.maker.bytes->len / 61;
+  for (unsigned back = 0; back < 50; back += 7) {
+    ProxyPlace place;
+    g_autoptr (GBytes) tables = NULL;
+    g_assert_true (
+        proxy_ring_start_back (world.ring, (int64_t)back * G_USEC_PER_SEC, &place, &tables));
+    size_t begin = offset_of (&world, place);
+    g_assert_cmpuint (begin, ==, offset_of (&world, newest) - back * length);
+    g_autoptr (GByteArray) out = read_on (&world, &place, tables, &jumped);
+    check_contiguous (&world, out, 2 * 188, begin);
+  }
+  ProxyPlace oldest;
+  g_autoptr (GBytes) tables = NULL;
+  g_assert_true (proxy_ring_start_back (world.ring, INT64_MAX / 2, &oldest, &tables));
+  g_assert_cmpuint (oldest.chunk, >=, proxy_ring_oldest (world.ring));
+  g_assert_cmpuint (oldest.chunk - proxy_ring_oldest (world.ring), <, 2 * length / CHUNK);
+  g_assert_false (jumped);
+  world_clear (&world);
+  scratch_free (g_steal_pointer (&folder));
+}
+
+/* Who fell out of the file as well goes on in it, and its decoder is told. */
+static void
+test_falls_out (void)
+{
+  World world;
+  bool jumped = false;
+  g_autofree char *folder = scratch_new ();
+  world_init (&world, CHUNK, 2 << 20);
+  proxy_ring_shift (world.ring, folder, 8 << 20);
+  seconds (&world, 2);
+  ProxyPlace place;
+  g_autoptr (GBytes) tables = NULL;
+  g_assert_true (proxy_ring_start (world.ring, true, &place, &tables));
+  seconds (&world, 60);
+  g_assert_cmpuint (place.chunk, <, proxy_ring_oldest (world.ring));
+  g_autoptr (GByteArray) out = read_on (&world, &place, NULL, &jumped);
+  g_assert_true (jumped);
+  /* all of memory, and most of the file */
+  g_assert_cmpuint (out->len, >, 8 << 20);
+  g_assert_cmpuint (ts_discontinuity (out->data, out->len), ==, out->len);
+  g_assert_cmpuint (ts_marks (out->data, out->len), ==, 3); /* PAT, PMT, video */
+  ProxyRingStats stats;
+  proxy_ring_stats (world.ring, &stats);
+  g_assert_cmpuint (stats.shift_bytes, <=, 8 << 20);
+  world_clear (&world);
+  scratch_free (g_steal_pointer (&folder));
+}
+
+/* Gaps are crossed in the file as they are in memory. */
+static void
+test_gap_in_shift (void)
+{
+  World world, still;
+  ProxyPlace place, other;
+  bool jumped = false;
+  g_autofree char *folder = scratch_new ();
+  world_init (&world, CHUNK, 2 << 20);
+  world_init (&still, CHUNK, 64 << 20); /* the same, all in memory */
+  proxy_ring_shift (world.ring, folder, 64 << 20);
+  g_autoptr (GBytes) tables = NULL, same = NULL;
+  World *both[] = {&world, &still};
+  for (unsigned w = 0; w < 2; w++)
+    for (unsigned i = 0; i < 40; i++) {
+      seconds (both[w], 1);
+      if (i % 9 == 4) { /* what is not whole as well */
+        ts_picture (&both[w]->maker, false, 100);
+        both[w]->next = both[w]->shift + both[w]->maker.bytes->len / CHUNK + 3;
+        ts_picture (&both[w]->maker, false, 100);
+      }
+    }
+  g_assert_true (proxy_ring_start (world.ring, true, &place, &tables));
+  g_assert_true (proxy_ring_start (still.ring, true, &other, &same));
+  g_assert_cmpuint (place.chunk, ==, other.chunk);
+  g_autoptr (GByteArray) out = read_on (&world, &place, tables, &jumped);
+  g_autoptr (GByteArray) expected = read_on (&still, &other, same, &jumped);
+  g_assert_cmpmem (out->data, out->len, expected->data, expected->len);
+  g_assert_cmpuint (ts_marks (out->data, out->len), >, 8);
+  g_assert_cmpuint (ts_discontinuity (out->data, out->len), ==, out->len);
+  g_assert_false (jumped);
+  world_clear (&world);
+  world_clear (&still);
+  scratch_free (g_steal_pointer (&folder));
+}
+
+/* Live goes on, and who was behind goes on in memory. */
+static void
+test_shift_fails (void)
+{
+  World world;
+  bool jumped = false;
+  g_autofree char *folder = scratch_new ();
+  g_autofree char *path = g_build_filename (folder, "file", NULL);
+  g_assert_true (g_file_set_contents (path, "", 0, NULL));
+  world_init (&world, CHUNK, 2 << 20);
+  proxy_ring_shift (world.ring, path, 64 << 20);
+  seconds (&world, 3);
+  ProxyPlace place;
+  g_autoptr (GBytes) tables = NULL;
+  g_assert_true (proxy_ring_start (world.ring, true, &place, &tables));
+  seconds (&world, 6);
+  int64_t end = 0;
+  while (!proxy_ring_shift_failure (world.ring))
+    g_assert_true (wait_turn (&end));
+  g_assert_nonnull (strstr (proxy_ring_shift_failure (world.ring), path));
+  seconds (&world, 10);
+  g_assert_cmpuint (proxy_ring_oldest (world.ring), ==, proxy_ring_oldest_in_memory (world.ring));
+  g_autoptr (GByteArray) out = read_on (&world, &place, NULL, &jumped);
+  g_assert_true (jumped);
+  g_assert_cmpuint (out->len, >, 1 << 20);
+  g_assert_cmpuint (ts_discontinuity (out->data, out->len), ==, out->len);
+  world_clear (&world);
+  scratch_free (g_steal_pointer (&folder));
+}
+
+/* Nothing but key frames, then a gap behind each: what is remembered of them is bounded. */
+static void
+test_shift_index (void)
+{
+  World world;
+  ProxyRingStats stats;
+  g_autofree char *folder = scratch_new ();
+  world_init (&world, CHUNK, 1 << 20);
+  proxy_ring_shift (world.ring, folder, 64 << 20);
+  for (unsigned i = 0; i < 6000; i++) {
+    ts_picture (&world.maker, true, 30);
+    ts_tables (&world.maker);
+    ts_picture (&world.maker, true, 20);
+    flow (&world);
+    if (i >= 3000)
+      world.next += 2;
+    catch_up (&world);
+    if (i % 100 != 0)
+      continue;
+    proxy_ring_stats (world.ring, &stats);
+    g_assert_cmpuint (stats.keys, <=, 4096 + 200);
+    g_assert_cmpuint (stats.keys + 100, >, MIN (i, 1000) / 2);
+  }
+  proxy_ring_stats (world.ring, &stats);
+  g_assert_cmpuint (stats.gaps, ==, 2999);
+  /* three joints for each gap: the window is shorter, and what is in it can be read */
+  g_assert_cmpuint (stats.shift_bytes, <, 40 << 20);
+  ProxyPlace place;
+  bool jumped = false;
+  g_autoptr (GBytes) tables = NULL;
+  g_assert_true (proxy_ring_start (world.ring, true, &place, &tables));
+  g_autoptr (GByteArray) out = read_on (&world, &place, tables, &jumped);
+  g_assert_cmpuint (ts_discontinuity (out->data, out->len), ==, out->len);
+  g_assert_cmpuint (out->len, >, 4 << 20);
+  world_clear (&world);
+  scratch_free (g_steal_pointer (&folder));
+}
+
 /* Any writes, deliveries, discards and reads, against what must hold in any case. */
 static void
 test_anything (void)
@@ -579,6 +849,12 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/ring/store-keeps-the-newest-and-never-overwrites", test_store);
   g_test_add_func ("/proxy/ring/room-follows-the-rate", test_room);
   g_test_add_func ("/proxy/ring/grows-and-keeps-what-it-has", test_grows);
+  g_test_add_func ("/proxy/ring/pause-goes-on-with-the-next-byte", test_shift);
+  g_test_add_func ("/proxy/ring/steps-back-by-seconds", test_back);
+  g_test_add_func ("/proxy/ring/falls-out-of-the-time-shift", test_falls_out);
+  g_test_add_func ("/proxy/ring/gaps-in-the-time-shift", test_gap_in_shift);
+  g_test_add_func ("/proxy/ring/time-shift-that-fails-costs-nothing", test_shift_fails);
+  g_test_add_func ("/proxy/ring/index-of-the-time-shift-is-bounded", test_shift_index);
   g_test_add_func ("/proxy/ring/reads-only-what-was-written", test_anything);
   g_test_add_func ("/proxy/ring/other-bytes-than-a-transport-stream", test_no_transport_stream);
   return g_test_run ();

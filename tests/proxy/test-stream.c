@@ -101,7 +101,7 @@ viewer_open (Viewer *self, ProxyRing *ring, int64_t timeout)
   memset (self, 0, sizeof *self);
   self->out = g_byte_array_new ();
   self->cancellable = g_cancellable_new ();
-  self->stream = proxy_stream_new_live (ring, on_released, self);
+  self->stream = proxy_stream_new_live (ring, 0, on_released, self);
   proxy_stream_ready_async (self->stream, timeout, self->cancellable, on_ready, self);
 }
 

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Time-shift: who pauses goes on with the next byte, who steps back gets a picture, and a disk that is
+full costs nobody anything."""
+
+import json
+import os
+import re
+
+import media
+import ts
+import world
+from world import figure, wait_until
+
+RATE = 8_000_000
+MEMORY = 4 << 20           # bytes of the ring: four seconds
+SOCKETS = 8 << 20          # bytes that two kernels may hold of a stream that nobody reads
+BEHIND = 24 << 20          # bytes: more than all these, by what the encoder sends in ten seconds and more
+LONG = 300                 # s, for what takes 25 seconds of an encoder that has a processor for itself
+STATUS = 'http://127.0.0.1:8574/api/v1/status'
+
+
+def chain(here, *more, state='gateway'):
+    here.build_network()
+    here.tracker()
+    here.origin('--channel', 'one=One')
+    gateway = here.gateway('--memory', str(MEMORY), *more, state=state)
+    url = here.wait_channels(1)[0]
+    return gateway, url, media.Encoder(here, 'one', bitrate=int(RATE * 0.93))
+
+
+def active(here):
+    return json.loads(here.get('gw', STATUS))['active'][0]
+
+
+def who_pauses_goes_on_with_the_next_byte(here):
+    gateway, url, encoder = chain(here, '--timeshift', '256M')
+    viewer, other = media.Viewer(here, url, timeout=LONG), media.Viewer(here, url, at='tv2')
+    viewer.wait_key(3, 60)
+    viewer.pause()
+    paused = len(encoder.sent)
+    wait_until('the encoder has sent more than memory and sockets hold', LONG,
+               lambda: len(encoder.sent) - paused > BEHIND, every=0.2)
+    status = active(here)
+    figure('the window', status['window'], unit='s')
+    figure('on disk', status['timeshift'], unit='bytes')
+    assert status['timeshift_error'] is None and status['memory'] <= MEMORY, status
+    assert status['timeshift'] > BEHIND - 2 * MEMORY, status
+    metrics = here.get('gw', 'http://127.0.0.1:8574/metrics').decode()
+    told = int(re.search(r'ppsp_channel_timeshift_bytes{channel="one"} (\d+)', metrics).group(1))
+    assert told >= status['timeshift'], metrics
+    assert os.listdir(os.path.join(here.folder, 'gateway', 'timeshift')) == [], 'it has a name'
+    behind = len(encoder.sent) - len(viewer.data)
+    assert behind > MEMORY + SOCKETS, behind
+    viewer.resume()
+    until = len(encoder.sent)
+    viewer.wait('all of it', LONG, lambda: len(viewer.data) > until)
+    data = viewer.stop()
+    at, front, _ = ts.place_in(bytes(encoder.sent), data)
+    figure(f'bytes, contiguous in what the encoder sent, {behind} of them late', len(data),
+           unit=f'at {at}, {front} table packets in front')
+    ts.place_in(bytes(encoder.sent), other.stop())
+    assert gateway.alive() and gateway.stop() == 0
+
+
+def a_start_from_15_seconds_back_decodes(here):
+    _, url, encoder = chain(here, '--timeshift', '256M')
+    first = media.Viewer(here, url)
+    first.wait_key(1, 60)
+    wait_until('20 seconds are kept', LONG, lambda: active(here)['window'] >= 20, every=0.2)
+    live = media.Viewer(here, url, at='tv2')
+    back = media.Viewer(here, url + '?back=15', at='tv2')
+    live.wait_key(1, 60)
+    back.wait('20 seconds of it', LONG, lambda: len(back.keys) >= 20)
+    sent = bytes(encoder.sent)
+    at_back, _, _ = ts.place_in(sent, back.stop())
+    at_live, _, _ = ts.place_in(sent, live.stop())
+    parser = ts.Parser()
+    parser.feed(sent[at_back - at_back % ts.SIZE:at_live])
+    figure('key frames between that and live', len(parser.keys), '14 to 17', '')
+    assert 14 <= len(parser.keys) <= 17
+    path = os.path.join(here.folder, 'back.ts')
+    with open(path, 'wb') as file:
+        file.write(ts.whole_units(bytes(back.data)))
+    errors = ts.decode_errors(path)
+    assert errors == '', f'ffmpeg: {errors[:2000]}'
+    for wrong in ('-1', 'x', '1.5', '99999999', ''):
+        code, _, _ = here.status('tv', f'{url}?back={wrong}')
+        assert code == 400, (wrong, code)
+
+
+def a_full_disk_costs_nobody_anything(here):
+    disk = here.mount_small_disk('small', 8192)
+    gateway, url, _ = chain(here, '--timeshift', '64M', state=os.path.join(disk, 'state'))
+    viewer = media.Viewer(here, url)
+    viewer.wait_key(1, 60)
+    wait_until('the owner is told', LONG, lambda: active(here)['timeshift_error'], every=0.2)
+    assert 'No space left' in active(here)['timeshift_error'], active(here)
+    known = len(viewer.keys)
+    viewer.wait('live goes on', LONG, lambda: len(viewer.keys) >= known + 8)
+    assert gateway.output().count('time-shift is off') == 1, gateway.output()
+    assert ts.counter_jumps(bytes(viewer.stop()))[0] == []
+    assert gateway.alive() and gateway.stop() == 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(world.main(__file__, [
+        who_pauses_goes_on_with_the_next_byte,
+        a_start_from_15_seconds_back_decodes,
+        a_full_disk_costs_nobody_anything]))

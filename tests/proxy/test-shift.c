@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/shift.h"
+#include "tests/lib/wait.h"
+#include "tests/proxy/scratch.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum { CHUNK = 1000, PER_SLAB = 64, SLAB = CHUNK * PER_SLAB };
+
+/* Linked with --wrap: disks that are full, fail, or are never done. */
+static int refuse_write, refuse_read, free_blocks = -1; /* errno */
+static gint stuck;                                      /* atomic */
+static gint writes;                                     /* atomic: calls */
+
+ssize_t __real_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
+ssize_t __wrap_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
+ssize_t __real_pread64 (int fd, void *out, size_t n, off_t offset);
+ssize_t __wrap_pread64 (int fd, void *out, size_t n, off_t offset);
+int __real_statvfs64 (const char *path, struct statvfs *out);
+int __wrap_statvfs64 (const char *path, struct statvfs *out);
+
+ssize_t
+__wrap_pwrite64 (int fd, const void *bytes, size_t n, off_t offset)
+{
+  while (g_atomic_int_get (&stuck))
+    g_usleep (1000);
+  g_atomic_int_inc (&writes);
+  errno = refuse_write;
+  return refuse_write ? -1 : __real_pwrite64 (fd, bytes, n, offset);
+}
+
+ssize_t
+__wrap_pread64 (int fd, void *out, size_t n, off_t offset)
+{
+  errno = refuse_read;
+  return refuse_read ? -1 : __real_pread64 (fd, out, n, offset);
+}
+
+int
+__wrap_statvfs64 (const char *path, struct statvfs *out)
+{
+  int result = __real_statvfs64 (path, out);
+  if (free_blocks >= 0)
+    out->f_bavail = (fsblkcnt_t)free_blocks;
+  return result;
+}
+
+typedef struct {
+  char *folder;
+  ProxyShift *shift;
+  unsigned news;
+} World;
+
+static void
+on_news (gpointer data)
+{
+  ((World *)data)->news++;
+}
+
+static void
+world_init (World *self, uint64_t slabs)
+{
+  self->folder = scratch_new ();
+  self->news = 0;
+  /* a record is a slab, the sizes of its chunks and its number, in whole units of 512 bytes */
+  ProxyShiftOptions options = {.folder = self->folder,
+                               .quota = slabs * ((SLAB + PER_SLAB * 2 + 8 + 511) / 512 * 512),
+                               .chunk_size = CHUNK,
+                               .per_slab = PER_SLAB,
+                               .news = on_news,
+                               .data = self};
+  self->shift = proxy_shift_new (&options);
+}
+
+static void
+world_clear (World *self)
+{
+  proxy_shift_free (self->shift);
+  scratch_free (self->folder);
+}
+
+/* Some of its chunks are absent or short. */
+static ProxySlab *
+make_slab (uint64_t number)
+{
+  ProxySlab *slab = proxy_slab_new (number, PER_SLAB, CHUNK);
+  memset (slab->bytes, 0xaa, SLAB);
+  for (unsigned i = 0; i < PER_SLAB; i++) {
+    slab->sizes[i] = i % 7 == number % 7 ? 0 : i % 5 == 0 ? 17 : CHUNK;
+    for (unsigned b = 0; b < slab->sizes[i]; b++)
+      slab->bytes[i * CHUNK + b] = (uint8_t)(number * 31 + i * 7 + b);
+  }
+  return slab;
+}
+
+static void
+add (World *self, uint64_t first, uint64_t end)
+{
+  for (uint64_t number = first; number < end; number++) {
+    g_autoptr (ProxySlab) slab = make_slab (number);
+    proxy_shift_add (self->shift, slab);
+  }
+}
+
+static void
+check_slab (const ProxySlab *slab, uint64_t number)
+{
+  g_autoptr (ProxySlab) expected = make_slab (number);
+  g_assert_cmpuint (slab->number, ==, number);
+  g_assert_cmpmem (slab->sizes, PER_SLAB * 2, expected->sizes, PER_SLAB * 2);
+  for (unsigned i = 0; i < PER_SLAB; i++)
+    g_assert_cmpmem (slab->bytes + i * CHUNK, slab->sizes[i], expected->bytes + i * CHUNK,
+                     expected->sizes[i]);
+}
+
+static void
+check (World *self, uint64_t number)
+{
+  int64_t end = 0;
+  ProxySlab *slab;
+  g_assert_true (proxy_shift_has (self->shift, number));
+  while (!(slab = proxy_shift_find (self->shift, number)) && wait_turn (&end))
+    g_assert_null (proxy_shift_failure (self->shift));
+  check_slab (slab, number);
+}
+
+static bool
+all_written (gpointer data)
+{
+  /* 16 of 64,000 bytes are a batch */
+  return g_atomic_int_get (&writes) >= GPOINTER_TO_INT (data);
+}
+
+/* But for a batch that is not whole yet. */
+static bool
+has_caught_up (gpointer data)
+{
+  return proxy_shift_unwritten (data) < 1 << 20;
+}
+
+/* What was added is found, wherever it is by then; what has no room any more is not. */
+static void
+test_wraps (void)
+{
+  enum { KEPT = 50 };
+  World world;
+  uint64_t first = 5000000000, end = first, oldest;
+  world_init (&world, KEPT);
+  g_assert_false (proxy_shift_oldest (world.shift, &oldest));
+  while (end < first + 7 * KEPT) {
+    uint64_t more = (uint64_t)g_test_rand_int_range (1, 40);
+    add (&world, end, end + more);
+    end += more;
+    g_assert_true (wait_until (has_caught_up, world.shift));
+    g_assert_true (proxy_shift_oldest (world.shift, &oldest));
+    g_assert_cmpuint (oldest, ==, MAX (first, end - MIN (end - first, KEPT)));
+    g_assert_cmpuint (proxy_shift_bytes (world.shift), ==, (end - oldest) * SLAB);
+    g_assert_false (proxy_shift_has (world.shift, oldest - 1));
+    g_assert_null (proxy_shift_find (world.shift, oldest - 1));
+    g_assert_false (proxy_shift_has (world.shift, end));
+    for (int i = 0; i < 5; i++)
+      check (&world, (uint64_t)g_test_rand_int_range (0, (gint32)(end - oldest)) + oldest);
+    check (&world, oldest);
+    check (&world, end - 1);
+  }
+  g_assert_cmpuint (world.news, >, 0);
+  proxy_shift_forget (world.shift, end - 3);
+  g_assert_true (proxy_shift_oldest (world.shift, &oldest));
+  g_assert_cmpuint (oldest, ==, end - 3);
+  world_clear (&world);
+}
+
+/* An origin that restarts leaves numbers out; the file has no holes for them. */
+static void
+test_jumps (void)
+{
+  World world;
+  world_init (&world, 40);
+  add (&world, 100, 130);
+  add (&world, 1000000, 1000005);
+  add (&world, 7, 20); /* older than what is known */
+  g_assert_false (proxy_shift_has (world.shift, 10));
+  g_assert_false (proxy_shift_has (world.shift, 130));
+  check (&world, 100);
+  check (&world, 1000004);
+  add (&world, 2000000, 2000030);
+  uint64_t oldest;
+  g_assert_true (proxy_shift_oldest (world.shift, &oldest));
+  g_assert_cmpuint (oldest, ==, 125);
+  check (&world, 129);
+  check (&world, 1000000);
+  check (&world, 2000029);
+  world_clear (&world);
+}
+
+/* A megabyte at a time, and nothing of it under any name. */
+static void
+test_large_writes (void)
+{
+  World world;
+  world_init (&world, 64);
+  g_atomic_int_set (&writes, 0);
+  add (&world, 0, 15);
+  check (&world, 0);
+  g_assert_cmpint (g_atomic_int_get (&writes), ==, 0);
+  add (&world, 15, 48);
+  g_assert_true (wait_until (all_written, GINT_TO_POINTER (3)));
+  g_assert_cmpint (g_atomic_int_get (&writes), ==, 3);
+  GDir *dir = g_dir_open (world.folder, 0, NULL);
+  g_assert_null (g_dir_read_name (dir));
+  g_dir_close (dir);
+  for (uint64_t number = 48; number-- > 0;)
+    check (&world, number);
+  world_clear (&world);
+}
+
+static bool
+has_failed (gpointer data)
+{
+  return proxy_shift_failure (data) != NULL;
+}
+
+static void
+check_failed (World *world, const char *why)
+{
+  uint64_t oldest;
+  g_assert_true (wait_until (has_failed, world->shift));
+  g_assert_nonnull (strstr (proxy_shift_failure (world->shift), why));
+  g_assert_cmpuint (world->news, >, 0);
+  g_assert_false (proxy_shift_oldest (world->shift, &oldest));
+  g_assert_cmpuint (proxy_shift_bytes (world->shift), ==, 0);
+  add (world, 10000, 10100);
+  g_assert_null (proxy_shift_find (world->shift, 10000));
+  g_assert_false (proxy_shift_has (world->shift, 10000));
+}
+
+static void
+test_fails (void)
+{
+  World world;
+  world_init (&world, 64);
+  refuse_write = EIO;
+  add (&world, 0, 48);
+  check_failed (&world, "cannot write");
+  refuse_write = 0;
+  world_clear (&world);
+
+  world_init (&world, 64);
+  g_atomic_int_set (&writes, 0);
+  add (&world, 0, 48);
+  g_assert_true (wait_until (all_written, GINT_TO_POINTER (3)));
+  int64_t end = 0;
+  refuse_read = EIO;
+  while (proxy_shift_find (world.shift, 0) && wait_turn (&end))
+    ;
+  check_failed (&world, "cannot read");
+  refuse_read = 0;
+  world_clear (&world);
+}
+
+/* No megabytes left but those that are others'; and no folder. */
+static void
+test_full (void)
+{
+  World world;
+  world_init (&world, 64);
+  free_blocks = 10;
+  add (&world, 0, 1);
+  check_failed (&world, g_strerror (ENOSPC));
+  free_blocks = -1;
+  world_clear (&world);
+
+  world_init (&world, 64);
+  g_autofree char *path = g_build_filename (world.folder, "file", NULL);
+  g_assert_true (g_file_set_contents (path, "", 0, NULL));
+  ProxyShiftOptions options = {.folder = path,
+                               .quota = 1 << 20,
+                               .chunk_size = CHUNK,
+                               .per_slab = PER_SLAB,
+                               .news = on_news,
+                               .data = &world};
+  proxy_shift_free (world.shift);
+  world.shift = proxy_shift_new (&options);
+  add (&world, 0, 1);
+  check_failed (&world, path);
+  world_clear (&world);
+}
+
+/* A disk that does not get on: so much is held for it, and no more. Nor does it hold the end up. */
+static void
+test_slow (void)
+{
+  World world;
+  world_init (&world, 1000);
+  g_atomic_int_set (&stuck, 1);
+  add (&world, 0, 1000);
+  g_assert_cmpuint (proxy_shift_bytes (world.shift), <=, 18 << 20);
+  check_failed (&world, "slow");
+  world_clear (&world);
+  world_init (&world, 1000);
+  add (&world, 0, 100);
+  world_clear (&world);
+  g_atomic_int_set (&stuck, 0);
+}
+
+static void
+test_cleans (void)
+{
+  g_autofree char *folder = scratch_new ();
+  g_autofree char *left = g_build_filename (folder, "timeshift-a1B2c3", NULL);
+  g_autofree char *other = g_build_filename (folder, "catalog", NULL);
+  g_assert_true (g_file_set_contents (left, "x", 1, NULL));
+  g_assert_true (g_file_set_contents (other, "x", 1, NULL));
+  proxy_shift_clean (folder);
+  g_assert_false (g_file_test (left, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_test (other, G_FILE_TEST_EXISTS));
+  scratch_free (g_steal_pointer (&folder));
+  proxy_shift_clean ("/nonexistent");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/proxy/shift/wraps-and-finds-what-it-keeps", test_wraps);
+  g_test_add_func ("/proxy/shift/numbers-that-are-left-out", test_jumps);
+  g_test_add_func ("/proxy/shift/writes-a-megabyte-to-no-name", test_large_writes);
+  g_test_add_func ("/proxy/shift/disk-that-fails-turns-it-off", test_fails);
+  g_test_add_func ("/proxy/shift/disk-that-is-full-turns-it-off", test_full);
+  g_test_add_func ("/proxy/shift/disk-that-is-slow-turns-it-off", test_slow);
+  g_test_add_func ("/proxy/shift/cleans-up", test_cleans);
+  return g_test_run ();
+}
