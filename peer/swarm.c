@@ -471,6 +471,19 @@ peer_swarm_want (PeerSwarm *self, const PeerWant *wants, size_t n)
   peer_core_wake (self->core, MAX (self->core->now, peer_swarm_next_pick (self)));
 }
 
+size_t
+peer_swarm_wanted (const PeerSwarm *self, PeerRange *out, size_t max)
+{
+  size_t n = 0;
+  for (guint i = 0; i < self->wants->len && n < max; i++) {
+    PeerRange window = g_array_index (self->wants, PeerWant, i).window;
+    window.first = peer_chunks_gap (self->have, window).first;
+    if (!peer_range_is_empty (window))
+      out[n++] = window;
+  }
+  return n;
+}
+
 uint64_t
 peer_swarm_append (PeerSwarm *self, const uint8_t *bytes, size_t n)
 {

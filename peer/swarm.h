@@ -24,5 +24,7 @@ typedef struct {
 void peer_swarm_stats (const PeerSwarm *self, PeerSwarmStats *out);
 const PeerContent *peer_swarm_content (const PeerSwarm *self);
 const PeerChunks *peer_swarm_chunks (const PeerSwarm *self); /* verified, in the store */
-PeerStore *peer_swarm_store (PeerSwarm *self);               /* still the engine's */
+/* Of each window that readers want and that is not whole, what follows its first gap. Returns how many. */
+size_t peer_swarm_wanted (const PeerSwarm *self, PeerRange *out, size_t max);
+PeerStore *peer_swarm_store (PeerSwarm *self); /* still the engine's */
 const PeerIntegrity *peer_swarm_integrity (const PeerSwarm *self);

@@ -106,6 +106,12 @@ add_certificate (const PeerAddress *address, const uint8_t *bytes, size_t n, gpo
   net_udp_wake (self->options->udp);
 }
 
+static const PeerSwarm *
+our_swarm (uint64_t *uploaded_before, gpointer data)
+{
+  return ((const ProxySession *)data)->swarm;
+}
+
 static void
 start_tracker (ProxySession *self)
 {
@@ -129,6 +135,8 @@ start_tracker (ProxySession *self)
       .allow_plain = self->options->allow_plain_tracker,
       .credentials = self->options->credentials,
       .certificate = self->link->has_tracker_key ? add_certificate : NULL,
+      .engine = net_udp_engine (self->options->udp),
+      .swarm = our_swarm,
   };
   g_autoptr (GError) error = NULL;
   self->tracker = net_tracker_new (&options, add_peers, self, &error);
@@ -555,16 +563,6 @@ proxy_session_event (ProxySession *self, const PeerEvent *event)
   case PEER_EVENT_BAD_PEER:
     break; /* the engine has counted it and let it go */
   }
-}
-
-void
-proxy_session_report (ProxySession *self)
-{
-  if (!self->tracker || !self->swarm)
-    return;
-  PeerSwarmStats stats;
-  peer_swarm_stats (self->swarm, &stats);
-  net_tracker_report (self->tracker, stats.uploaded, stats.downloaded, stats.channels);
 }
 
 /* --- questions --- */

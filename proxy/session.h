@@ -42,8 +42,6 @@ bool proxy_session_has_swarm (const ProxySession *self, const PeerSwarm *swarm);
 void proxy_session_limit (ProxySession *self);
 /* What the engine has to say of this swarm. */
 void proxy_session_event (ProxySession *self, const PeerEvent *event);
-/* Tells the trackers how much was given and taken; now and then. */
-void proxy_session_report (ProxySession *self);
 
 bool proxy_session_is_live (const ProxySession *self);
 ProxyRing *proxy_session_ring (ProxySession *self); /* live */

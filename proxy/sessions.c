@@ -7,7 +7,6 @@
 #include <malloc.h>
 
 enum {
-  REPORT_S = 10,
   MAX_FAILURES = 1000,
   WARM_ROOM = PROXY_SESSIONS_MAX * 3 / 4, /* places; the others are for those who watch */
 };
@@ -28,22 +27,9 @@ struct ProxySessions {
   bool closed;
   GPtrArray *places;
   GHashTable *failures; /* id -> text */
-  guint report;
   ProxySessionsFunc func;
   gpointer data;
 };
-
-static gboolean
-on_report (gpointer data)
-{
-  ProxySessions *self = data;
-  for (guint i = 0; i < self->places->len; i++) {
-    Place *place = self->places->pdata[i];
-    if (place->session)
-      proxy_session_report (place->session);
-  }
-  return G_SOURCE_CONTINUE;
-}
 
 ProxySessions *
 proxy_sessions_new (const ProxySessionOptions *options, unsigned linger)
@@ -54,7 +40,6 @@ proxy_sessions_new (const ProxySessionOptions *options, unsigned linger)
   self->linger = linger;
   self->places = g_ptr_array_new ();
   self->failures = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  self->report = g_timeout_add_seconds (REPORT_S, on_report, self);
   return self;
 }
 
@@ -88,7 +73,6 @@ proxy_sessions_close (ProxySessions *self)
   for (guint i = 0; i < all->len; i++)
     proxy_sessions_stop (self, proxy_session_id (all->pdata[i]));
   self->closed = true;
-  g_clear_handle_id (&self->report, g_source_remove);
 }
 
 void
@@ -96,7 +80,6 @@ proxy_sessions_unref (ProxySessions *self)
 {
   if (!self || !g_ref_count_dec (&self->refs))
     return;
-  g_clear_handle_id (&self->report, g_source_remove);
   while (self->places->len > 0)
     end_place (self->places->pdata[0]);
   g_ptr_array_unref (self->places);

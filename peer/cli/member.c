@@ -19,7 +19,6 @@
 #define READ_RATE (8 << 20)    /* bytes/s: how fast a peer is thought to go on */
 #define PROBE_CHUNKS 64        /* of the store that only learns a size */
 #define MAX_DEMANDS 32         /* peers for which it fetches ahead at once */
-#define REPORT_TICKS 10        /* between two reports to the tracker */
 #define FAR_AWAY (INT64_C (3600) * G_USEC_PER_SEC)
 
 struct CliMember {
@@ -38,7 +37,6 @@ struct CliMember {
   uint64_t probed; /* one past the chunk that was asked for to learn the size */
   size_t n_wants;
   uint64_t came, uploaded_before; /* bytes; of swarms that it left */
-  unsigned ticks;
 };
 
 static void
@@ -283,6 +281,14 @@ keep_up (CliMember *self)
 
 /* --- the member --- */
 
+static const PeerSwarm *
+our_swarm (uint64_t *uploaded_before, gpointer data)
+{
+  const CliMember *self = data;
+  *uploaded_before = self->uploaded_before;
+  return self->swarm;
+}
+
 static bool
 start_tracker (CliMember *self, GError **error)
 {
@@ -300,7 +306,9 @@ start_tracker (CliMember *self, GError **error)
                                .port = net_udp_port (self->udp),
                                .allow_plain = self->options->allow_plain_tracker,
                                .credentials = self->options->credentials,
-                               .certificate = self->link->has_tracker_key ? add_certificate : NULL};
+                               .certificate = self->link->has_tracker_key ? add_certificate : NULL,
+                               .engine = net_udp_engine (self->udp),
+                               .swarm = our_swarm};
   self->tracker = net_tracker_new (&options, add_peers, self, error);
   return self->tracker != NULL;
 }
@@ -403,7 +411,6 @@ uint64_t
 cli_member_tick (CliMember *self, uint64_t *used)
 {
   uint64_t came = self->came;
-  PeerSwarmStats stats;
   self->came = 0;
   if (self->swarm == NULL)
     return came;
@@ -413,11 +420,6 @@ cli_member_tick (CliMember *self, uint64_t *used)
     follow_demand (self, used);
   else
     probe (self);
-  if (self->tracker != NULL && self->swarm != NULL && ++self->ticks % REPORT_TICKS == 0) {
-    peer_swarm_stats (self->swarm, &stats);
-    net_tracker_report (self->tracker, self->uploaded_before + stats.uploaded, stats.downloaded,
-                        stats.channels);
-  }
   return came;
 }
 

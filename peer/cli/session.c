@@ -33,7 +33,6 @@
 #define FAR_AWAY (INT64_C (3600) * G_USEC_PER_SEC) /* no chunk of it is more urgent than another */
 #define UNKNOWN_END (UINT64_C (1) << 32) /* chunks: what may be wanted before the size is known */
 #define TICK_MS 100
-#define REPORT_TICKS 100 /* between two reports to the tracker */
 
 struct CliSession {
   const CliOptions *options;
@@ -59,7 +58,6 @@ struct CliSession {
   uint64_t wanted;   /* likewise: where the window begins that the engine knows */
   uint64_t skipped, output_bytes;
   guint tick, pump_source;
-  unsigned ticks;
 };
 
 static void pump (CliSession *self);
@@ -496,15 +494,6 @@ tick (gpointer data)
   if (self->ended)
     return G_SOURCE_CONTINUE;
   pump_soon (self);
-  if (self->tracker != NULL && ++self->ticks % REPORT_TICKS == 0) {
-    PeerSwarmStats stats;
-    peer_swarm_stats (self->swarm, &stats);
-    net_tracker_report (self->tracker, stats.uploaded, stats.downloaded, stats.channels);
-    if (self->film_tracker != NULL) {
-      peer_swarm_stats (self->film, &stats);
-      net_tracker_report (self->film_tracker, stats.uploaded, stats.downloaded, stats.channels);
-    }
-  }
   return G_SOURCE_CONTINUE;
 }
 
@@ -557,6 +546,18 @@ join (CliSession *self, GError **error)
   return true;
 }
 
+static const PeerSwarm *
+our_swarm (uint64_t *uploaded_before, gpointer data)
+{
+  return ((const CliSession *)data)->swarm;
+}
+
+static const PeerSwarm *
+our_film (uint64_t *uploaded_before, gpointer data)
+{
+  return ((const CliSession *)data)->film;
+}
+
 /* All trackers of the options, for one swarm. */
 static NetTracker *
 new_tracker (CliSession *self, const PeerContent *content, bool seeder, NetTrackerPeersFunc func,
@@ -574,7 +575,9 @@ new_tracker (CliSession *self, const PeerContent *content, bool seeder, NetTrack
                                .port = net_udp_port (self->udp),
                                .allow_plain = self->options->allow_plain_tracker,
                                .credentials = self->options->credentials,
-                               .certificate = certified ? on_certificate : NULL};
+                               .certificate = certified ? on_certificate : NULL,
+                               .engine = net_udp_engine (self->udp),
+                               .swarm = content == &self->content ? our_swarm : our_film};
   return net_tracker_new (&options, func, self, error);
 }
 

@@ -20,12 +20,12 @@
 #include "peer/crypto.h"
 #include "peer/net/account.h"
 #include "peer/net/random.h"
+#include "peer/net/report.h"
 #ifdef PPSP_SIP
 #include "peer/net/sip-client.h"
 #endif
 #include "peer/net/tracker-uri.h"
 #include "peer/tracker/json.h"
-#include "peer/tracker/session.h"
 
 #include <libsoup/soup.h>
 #include <netinet/in.h>
@@ -88,6 +88,8 @@ struct NetTracker {
   char *swarm_id;
   NetTrackerPeersFunc func;
   NetTrackerCertificateFunc certificate;
+  const PeerEngine *engine;
+  NetTrackerSwarmFunc swarm;
   gpointer data;
   NetTrackerStatus status;
 };
@@ -153,13 +155,26 @@ complain (Tracker *self, const char *why)
                     "tracker %s: %s; it is asked again, less and less often", self->text, why);
 }
 
+/* The request that is due, by what we are doing now. NULL = there is none any more. */
+static const TrackerRequest *
+compose (Tracker *self)
+{
+  const NetTracker *owner = self->owner;
+  if (owner != NULL && owner->engine != NULL) {
+    uint64_t uploaded_before = 0;
+    const PeerSwarm *swarm = owner->swarm (&uploaded_before, owner->data);
+    net_report (self->session, owner->engine, swarm, uploaded_before);
+  }
+  return tracker_session_next (self->session, g_get_monotonic_time ());
+}
+
 /* The exchange is over; the session decides what comes next. why: NULL = it was answered. */
 static void
 exchange_end (Tracker *self, const TrackerResponse *response, int64_t retry_after, const char *why)
 {
   int64_t now = g_get_monotonic_time ();
   if (!self->asked) /* it failed before the request was composed, and is one all the same */
-    self->asked = tracker_session_next (self->session, now) != NULL;
+    self->asked = compose (self) != NULL;
   bool ours = self->asked && tracker_session_answer (self->session, now, response, retry_after);
   if (why == NULL && !ours)
     why = "it answered another request than ours";
@@ -665,15 +680,14 @@ send_by_sip (Tracker *self, const TrackerRequest *request)
 static void
 send_request (Tracker *self)
 {
-  int64_t now = g_get_monotonic_time ();
   size_t n;
   if (!self->asked && self->port != 0 &&
       local_towards (g_ptr_array_index (self->addresses, self->tried), &self->local)) {
     self->local.port = self->port;
     tracker_session_listen (self->session, &self->local);
   }
-  const TrackerRequest *request = self->asked ? tracker_session_request (self->session)
-                                              : tracker_session_next (self->session, now);
+  const TrackerRequest *request =
+      self->asked ? tracker_session_request (self->session) : compose (self);
   if (request == NULL) { /* the wish was taken back meanwhile */
     exchange_clear (self);
     schedule (self);
@@ -836,6 +850,8 @@ net_tracker_new (const NetTrackerOptions *options, NetTrackerPeersFunc func, gpo
   self->swarm_id = g_strdup (options->swarm_id);
   self->func = func;
   self->certificate = options->certificate;
+  self->engine = options->engine;
+  self->swarm = options->swarm;
   self->data = data;
   for (unsigned i = 0; options->uris != NULL && options->uris[i] != NULL; i++) {
     GUri *uri = NULL;
@@ -927,15 +943,6 @@ net_tracker_find (NetTracker *self)
     Tracker *tracker = g_ptr_array_index (self->trackers, i);
     tracker_session_find (tracker->session, g_get_monotonic_time ());
     schedule (tracker);
-  }
-}
-
-void
-net_tracker_report (NetTracker *self, uint64_t uploaded, uint64_t downloaded, uint32_t links)
-{
-  for (guint i = 0; i < self->trackers->len; i++) {
-    Tracker *tracker = g_ptr_array_index (self->trackers, i);
-    tracker_session_report (tracker->session, uploaded, downloaded, links);
   }
 }
 

@@ -3,7 +3,7 @@
  * that we are in, with all its trackers (RFC 7846). */
 #pragma once
 
-#include "peer/address.h"
+#include "peer/engine.h"
 #include "peer/net/credentials.h"
 
 #include <gio/gio.h>
@@ -15,6 +15,11 @@ typedef struct NetTracker NetTracker;
 typedef void (*NetTrackerCertificateFunc) (const PeerAddress *address, const uint8_t *bytes,
                                            size_t n, gpointer data);
 
+/* The swarm of the engine that we are in now, of which the tracker is to hear; NULL = none. uploaded_before: 0,
+ * to be set to the bytes that went out in swarms of the same content that we have left since. Asked before each
+ * request; the tracker must not be freed in here. */
+typedef const PeerSwarm *(*NetTrackerSwarmFunc) (uint64_t *uploaded_before, gpointer data);
+
 typedef struct {
   const char *const *uris;     /* NULL-terminated */
   const char *swarm_id;        /* hex */
@@ -25,6 +30,8 @@ typedef struct {
   GTlsDatabase *trust;         /* NULL = the system's */
   NetCredentials *credentials; /* NULL = none; referenced */
   NetTrackerCertificateFunc certificate; /* NULL = none are asked for */
+  const PeerEngine *engine;              /* NULL = nothing is told of it; must outlive this */
+  NetTrackerSwarmFunc swarm;             /* with an engine */
 } NetTrackerOptions;
 
 /* Peers that a tracker named: those that must not be contacted (unusable; private ones from a
@@ -45,8 +52,6 @@ void net_tracker_flush (unsigned timeout_ms);
 
 /* More peers are wanted: FIND, now if the last answer is older than a few seconds, else soon. */
 void net_tracker_find (NetTracker *self);
-/* For the next STAT_REPORT; bytes since the join. */
-void net_tracker_report (NetTracker *self, uint64_t uploaded, uint64_t downloaded, uint32_t links);
 /* So many chunks more came too late, or not at all (RFC 6972, OAM.REQ-3). */
 void net_tracker_late (NetTracker *self, uint64_t chunks);
 

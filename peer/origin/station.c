@@ -20,8 +20,7 @@
 
 #define RESERVE 65536          /* chunks: 74 s at 8 Mbit/s */
 #define RESERVE_RETRY 10000000 /* us */
-#define REPORT_SECONDS 10
-#define UNTIL_LOOK_MS 10000 /* between two looks at the clock, which may be set */
+#define UNTIL_LOOK_MS 10000    /* between two looks at the clock, which may be set */
 #define TRACKER_TIMEOUT_MS 2000
 
 static bool add_file (OriginContent *self, GError **error);
@@ -65,7 +64,6 @@ struct OriginStation {
   GPtrArray *contents;
   OriginHasher *hasher;
   unsigned n_records;
-  guint report;
 };
 
 /* --- limits --- */
@@ -169,6 +167,12 @@ on_certificate (const PeerAddress *address, const uint8_t *bytes, size_t n, gpoi
   net_udp_wake (station->udp);
 }
 
+static const PeerSwarm *
+our_swarm (uint64_t *uploaded_before, gpointer data)
+{
+  return ((const OriginContent *)data)->swarm;
+}
+
 static bool
 begin_tracking (OriginContent *self, GError **error)
 {
@@ -180,29 +184,14 @@ begin_tracking (OriginContent *self, GError **error)
                                .port = net_udp_port (station->udp),
                                .allow_plain = station->allow_plain_tracker,
                                .credentials = station->credentials,
-                               .certificate = on_certificate};
+                               .certificate = on_certificate,
+                               .engine = net_udp_engine (station->udp),
+                               .swarm = our_swarm};
 
   if (station->trackers[0] == NULL)
     return true;
   self->tracker = net_tracker_new (&options, on_peers, self, error);
   return self->tracker != NULL;
-}
-
-static gboolean
-on_report (gpointer data)
-{
-  OriginStation *self = data;
-
-  for (guint i = 0; i < self->contents->len; i++) {
-    OriginContent *content = g_ptr_array_index (self->contents, i);
-    PeerSwarmStats stats;
-
-    if (content->swarm == NULL || content->tracker == NULL)
-      continue;
-    peer_swarm_stats (content->swarm, &stats);
-    net_tracker_report (content->tracker, stats.uploaded, stats.downloaded, stats.channels);
-  }
-  return G_SOURCE_CONTINUE;
 }
 
 /* --- reservations --- */
@@ -691,7 +680,6 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
   if (self->udp == NULL)
     return NULL;
   self->status = net_status_new (self->udp, options->peering);
-  self->report = g_timeout_add_seconds (REPORT_SECONDS, on_report, self);
   return g_steal_pointer (&self);
 }
 
@@ -727,8 +715,6 @@ origin_station_free (OriginStation *self)
     sign_off (g_ptr_array_index (self->contents, i));
   origin_hasher_free (self->hasher);
   g_ptr_array_unref (self->contents);
-  if (self->report != 0)
-    g_source_remove (self->report);
   g_clear_pointer (&self->status, net_status_free);
   if (self->udp != NULL)
     net_udp_free (self->udp);

@@ -51,6 +51,9 @@ struct TrackerSession {
   uint64_t transactions;
   uint64_t uploaded, downloaded, late;
   uint32_t links;
+  GArray *held, *wanted; /* TrackerRange; NULL = unsaid */
+  TrackerCondition condition;
+  TrackerConnection connection;
 };
 
 static uint32_t
@@ -93,6 +96,7 @@ void
 tracker_session_free (TrackerSession *self)
 {
   g_clear_pointer (&self->request, tracker_request_free);
+  tracker_session_chunks (self, NULL, NULL);
   g_free (self->swarm_id);
   g_free (self->peer_id);
   g_free (self);
@@ -129,10 +133,15 @@ connect_new (TrackerSession *self, TrackerAction action)
   if (action == TRACKER_ACTION_LEAVE)
     request->peer_num.said = request->certificates = false;
   if (action == TRACKER_ACTION_JOIN && self->has_address) {
-    TrackerAddress address = {
-        .address = self->address, .type = TRACKER_ADDRESS_HOST, .priority = 1, .ppspp = true};
+    TrackerAddress address = {.address = self->address,
+                              .type = TRACKER_ADDRESS_HOST,
+                              .priority = 1,
+                              .connection = self->connection,
+                              .ppspp = true};
     g_array_append_val (request->addresses, address);
   }
+  if (action == TRACKER_ACTION_JOIN)
+    request->condition = self->condition;
   TrackerSwarm *swarm = tracker_request_add_swarm (request, self->swarm_id);
   swarm->action = action;
   swarm->mode = self->options.seeder ? TRACKER_MODE_SEEDER : TRACKER_MODE_LEECH;
@@ -149,6 +158,19 @@ report_new (TrackerSession *self, int64_t now)
   swarm->downloaded = self->downloaded;
   swarm->late = (uint32_t)MIN (self->late, UINT32_MAX);
   swarm->links = self->links;
+  if (self->held != NULL)
+    swarm->chunks = g_array_ref (self->held);
+  request->condition = self->condition;
+  return request;
+}
+
+static TrackerRequest *
+find_new (TrackerSession *self)
+{
+  TrackerRequest *request = request_new (self, TRACKER_REQUEST_FIND);
+  TrackerSwarm *swarm = tracker_request_add_swarm (request, self->swarm_id);
+  if (self->wanted != NULL)
+    swarm->chunks = g_array_ref (self->wanted);
   return request;
 }
 
@@ -166,11 +188,8 @@ compose (TrackerSession *self, int64_t now)
   case STATE_JOINING:
     return connect_new (self, TRACKER_ACTION_JOIN);
   case STATE_JOINED:
-    if (self->find_wanted && now >= next_find (self)) {
-      TrackerRequest *request = request_new (self, TRACKER_REQUEST_FIND);
-      tracker_request_add_swarm (request, self->swarm_id);
-      return request;
-    }
+    if (self->find_wanted && now >= next_find (self))
+      return find_new (self);
     return now >= self->next_report ? report_new (self, now) : NULL;
   case STATE_LEAVING:
     return connect_new (self, TRACKER_ACTION_LEAVE);
@@ -375,6 +394,25 @@ tracker_session_report (TrackerSession *self, uint64_t uploaded, uint64_t downlo
   self->uploaded = uploaded;
   self->downloaded = downloaded;
   self->links = links;
+}
+
+void
+tracker_session_chunks (TrackerSession *self, GArray *held, GArray *wanted)
+{
+  g_clear_pointer (&self->held, g_array_unref);
+  g_clear_pointer (&self->wanted, g_array_unref);
+  self->held = held;
+  self->wanted = wanted;
+}
+
+void
+tracker_session_condition (TrackerSession *self, const TrackerCondition *condition,
+                           TrackerConnection connection)
+{
+  bool said = self->condition.said;
+  self->condition = *condition;
+  self->condition.said |= said;
+  self->connection = connection;
 }
 
 void

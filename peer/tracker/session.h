@@ -51,6 +51,12 @@ void tracker_session_find (TrackerSession *self, int64_t now);
 /* For the next STAT_REPORT; bytes since the join. */
 void tracker_session_report (TrackerSession *self, uint64_t uploaded, uint64_t downloaded,
                              uint32_t links);
+/* For each FIND those that are wanted, for each STAT_REPORT those that are here: TrackerRange; taken over;
+ * NULL or empty = unsaid. */
+void tracker_session_chunks (TrackerSession *self, GArray *held, GArray *wanted);
+/* For each JOIN and STAT_REPORT; what was said once is taken back by saying another. */
+void tracker_session_condition (TrackerSession *self, const TrackerCondition *condition,
+                                TrackerConnection connection);
 /* So many chunks more came too late, or not at all. */
 void tracker_session_late (TrackerSession *self, uint64_t chunks);
 /* The last request, as soon as possible; none if the tracker does not know us. After that,

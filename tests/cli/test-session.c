@@ -12,6 +12,8 @@ static NetUdpEventFunc on_event;
 static gpointer on_event_data;
 static PeerSwarm *swarm;
 static uint64_t late; /* chunks that the tracker was told of */
+static NetTrackerOptions tracker;
+static gpointer tracker_data;
 
 NetUdp *__real_net_udp_new (const char *address, const PeerEngineOptions *options,
                             NetUdpEventFunc func, gpointer data, GError **error);
@@ -19,6 +21,10 @@ NetUdp *__wrap_net_udp_new (const char *address, const PeerEngineOptions *option
                             NetUdpEventFunc func, gpointer data, GError **error);
 PeerSwarm *__real_peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **error);
 PeerSwarm *__wrap_peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **error);
+NetTracker *__real_net_tracker_new (const NetTrackerOptions *options, NetTrackerPeersFunc func,
+                                    gpointer data, GError **error);
+NetTracker *__wrap_net_tracker_new (const NetTrackerOptions *options, NetTrackerPeersFunc func,
+                                    gpointer data, GError **error);
 void __wrap_net_tracker_late (NetTracker *self, uint64_t chunks);
 
 NetUdp *
@@ -34,6 +40,15 @@ PeerSwarm *
 __wrap_peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **error)
 {
   return swarm = __real_peer_engine_join (self, join, error);
+}
+
+NetTracker *
+__wrap_net_tracker_new (const NetTrackerOptions *options, NetTrackerPeersFunc func, gpointer data,
+                        GError **error)
+{
+  tracker = *options;
+  tracker_data = data;
+  return __real_net_tracker_new (options, func, data, error);
 }
 
 void
@@ -72,6 +87,11 @@ test_late (void)
   g_assert_cmpuint (late, ==, 0);
   tell (PEER_EVENT_LATE, 100, 103);
   g_assert_cmpuint (late, ==, 3);
+  /* it asks for the rest by itself */
+  uint64_t before = 0;
+  g_assert_nonnull (tracker.engine);
+  g_assert_true (tracker.swarm (&before, tracker_data) == swarm);
+  g_assert_cmpuint (before, ==, 0);
 }
 
 int

@@ -175,7 +175,7 @@ class Sip(unittest.TestCase):
         credentials = self.path('credentials', '[127.0.0.1]\nuser=ann\npassword=right\n')
         fetched = self.path('fetched')
         peer = self.start(PEER, '--peer', '127.0.0.1:0', '--output', fetched, '--credentials', credentials,
-                          '--tracker', f'sip:127.0.0.1:{sip_port}{parameter}', link)
+                          '--access-link', 'cellular', '--tracker', f'sip:127.0.0.1:{sip_port}{parameter}', link)
         self.assertEqual(peer.wait(PATIENCE), 0, peer.stderr.read())
         with open(fetched, 'rb') as file:
             self.assertEqual(file.read(), content)
