@@ -6,6 +6,7 @@
 
 #define TARGET "urn:schemas-upnp-org:device:MediaRenderer:1"
 #define MAX_RENDERERS 32
+#define MAX_PER_HOST 8
 #define SEARCH_US (60 * G_USEC_PER_SEC)
 #define SEARCH_MISSED_US (5 * G_USEC_PER_SEC) /* while one is away that should play */
 #define SEARCH_ASKED_US (10 * G_USEC_PER_SEC)
@@ -57,19 +58,33 @@ find (const DlnaRenderers *self, const char *udn)
   return NULL;
 }
 
-/* Whoever was heard of longest ago, is away, and has nothing to play. */
 static bool
-make_room (DlnaRenderers *self)
+is_at (const DlnaRenderer *renderer, const char *ip)
+{
+  DlnaRendererStatus status;
+
+  dlna_renderer_status (renderer, &status);
+  return g_strcmp0 (status.ip, ip) == 0;
+}
+
+/* For one more at ip, by whoever was heard of longest ago, is away, and has nothing to play: of those there,
+ * if they are many. */
+static bool
+make_room (DlnaRenderers *self, const char *ip)
 {
   DlnaRenderer *oldest = NULL;
+  unsigned there = 0;
 
-  if (self->renderers->len < MAX_RENDERERS)
+  for (guint i = 0; i < self->renderers->len; i++)
+    there += is_at (self->renderers->pdata[i], ip);
+  if (self->renderers->len < MAX_RENDERERS && there < MAX_PER_HOST)
     return true;
   for (guint i = 0; i < self->renderers->len; i++) {
     DlnaRenderer *renderer = self->renderers->pdata[i];
     DlnaRendererStatus status;
     dlna_renderer_status (renderer, &status);
     if (status.state == DLNA_RENDERER_AWAY && status.item_id == NULL &&
+        (there < MAX_PER_HOST || is_at (renderer, ip)) &&
         (oldest == NULL || dlna_renderer_last_seen (renderer) < dlna_renderer_last_seen (oldest)))
       oldest = renderer;
   }
@@ -95,7 +110,7 @@ on_found (const char *udn, const char *location, const char *ip, gpointer data)
   DlnaRenderer *renderer = find (self, udn);
   DlnaRendererStatus status;
 
-  if (renderer == NULL && location != NULL && make_room (self)) {
+  if (renderer == NULL && location != NULL && make_room (self, ip)) {
     renderer = dlna_renderer_new (&self->house, udn);
     g_ptr_array_add (self->renderers, renderer);
   }
@@ -108,7 +123,7 @@ on_found (const char *udn, const char *location, const char *ip, gpointer data)
         g_strcmp0 (status.location, location) == 0 && is_address_of_ours (self, status.here);
     dlna_renderer_seen (renderer, location, ip,
                         known ? status.here : dlna_discovery_link (watch->discovery)->ip);
-  } else if (g_strcmp0 (status.ip, ip) == 0) { /* nobody says goodbye for another */
+  } else if (is_at (renderer, ip)) { /* nobody says goodbye for another */
     dlna_renderer_gone (renderer);
   }
 }
