@@ -10,6 +10,7 @@
 #define WATCHED_SECONDS 20 /* since the last request; players ask each few seconds */
 #define WAIT_SECONDS 15    /* for the first segment; less than players wait for an answer */
 #define MAX_WAITING 32     /* answers, of one channel */
+#define MAX_FETCHES 4      /* segments of one channel that come from the disk; each is memory */
 
 typedef struct {
   ProxyHls *hls;
@@ -19,6 +20,7 @@ typedef struct {
   ProxySegments *segments;
   int64_t asked;      /* us, monotonic: the last time */
   GPtrArray *waiting; /* SoupServerMessage, paused */
+  GPtrArray *fetches; /* Fetch */
   int64_t waiting_since;
 } Channel;
 
@@ -31,6 +33,69 @@ struct ProxyHls {
   guint tick;
   uint64_t n_segments, n_bytes;
 };
+
+/* A segment that is on its way from the disk, for a message that is paused. */
+typedef struct {
+  SoupServerMessage *message;
+  ProxySegmentReader reader;
+} Fetch;
+
+static void
+fetch_free (gpointer data)
+{
+  Fetch *fetch = data;
+  proxy_segment_reader_clear (&fetch->reader);
+  g_object_unref (fetch->message);
+  g_free (fetch);
+}
+
+static void
+answer_segment (ProxyHls *self, SoupServerMessage *message, const GPtrArray *pieces)
+{
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+  SoupMessageBody *body = soup_server_message_get_response_body (message);
+  goffset n = 0;
+  bool head = soup_server_message_get_method (message) == SOUP_METHOD_HEAD;
+  for (guint i = 0; i < pieces->len; i++) {
+    if (!head)
+      soup_message_body_append_bytes (body, pieces->pdata[i]);
+    n += (goffset)g_bytes_get_size (pieces->pdata[i]);
+  }
+  soup_message_headers_replace (headers, "Content-Type", "video/mp2t");
+  soup_message_headers_replace (headers, "Cache-Control", "max-age=60");
+  soup_message_headers_set_content_length (headers, n);
+  soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
+  self->n_segments += !head;
+  self->n_bytes += head ? 0 : (uint64_t)n;
+}
+
+static void
+refuse_segment (SoupServerMessage *message)
+{
+  proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such segment now");
+}
+
+/* Those that can be answered now. */
+static void
+answer_fetches (Channel *channel)
+{
+  for (guint i = 0; i < channel->fetches->len;) {
+    Fetch *fetch = channel->fetches->pdata[i];
+    switch (proxy_segments_read (channel->segments, &fetch->reader)) {
+    case PROXY_SEGMENT_WAITS:
+      i++;
+      continue;
+    case PROXY_SEGMENT_WHOLE:
+      answer_segment (channel->hls, fetch->message, fetch->reader.pieces);
+      break;
+    case PROXY_SEGMENT_GONE:
+      refuse_segment (fetch->message);
+      break;
+    }
+    soup_server_message_unpause (fetch->message);
+    g_ptr_array_remove_index (channel->fetches, i);
+  }
+}
 
 static void
 answer_playlist (Channel *channel, SoupServerMessage *message)
@@ -63,6 +128,7 @@ on_ring (gpointer data)
   proxy_segments_update (channel->segments, g_get_real_time ());
   if (channel->waiting->len > 0 && proxy_segments_count (channel->segments) > 0)
     answer_waiting (channel, NULL);
+  answer_fetches (channel);
 }
 
 static void
@@ -71,6 +137,12 @@ channel_free (gpointer data)
   Channel *channel = data;
   answer_waiting (channel, "the channel has ended");
   g_ptr_array_unref (channel->waiting);
+  for (guint i = 0; i < channel->fetches->len; i++) {
+    Fetch *fetch = channel->fetches->pdata[i];
+    refuse_segment (fetch->message);
+    soup_server_message_unpause (fetch->message);
+  }
+  g_ptr_array_unref (channel->fetches);
   proxy_watches_remove (proxy_ring_watches (channel->ring), on_ring, channel);
   proxy_segments_free (channel->segments);
   proxy_ring_unref (channel->ring);
@@ -109,6 +181,7 @@ find_channel (ProxyHls *self, const char *id, SoupServerMessage *message)
       proxy_segments_new (channel->ring, (uint64_t)(g_get_real_time () / PROXY_SEGMENT_TIME),
                           GPOINTER_TO_UINT (g_hash_table_lookup (self->targets, id)));
   channel->waiting = g_ptr_array_new_with_free_func (g_object_unref);
+  channel->fetches = g_ptr_array_new_with_free_func (fetch_free);
   channel->asked = g_get_monotonic_time ();
   g_hash_table_insert (self->channels, channel->id, channel);
   proxy_watches_add (proxy_ring_watches (channel->ring), on_ring, channel);
@@ -138,30 +211,33 @@ static void
 serve_segment (ProxyHls *self, const char *id, uint64_t number, SoupServerMessage *message)
 {
   Channel *channel = g_hash_table_lookup (self->channels, id);
-  g_autoptr (GPtrArray) pieces = NULL;
-  if (channel) {
-    channel->asked = g_get_monotonic_time ();
-    pieces = proxy_segments_read (channel->segments, number);
-  }
-  if (!pieces) {
-    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such segment now");
+  if (!channel) {
+    refuse_segment (message);
     return;
   }
-  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
-  SoupMessageBody *body = soup_server_message_get_response_body (message);
-  goffset n = 0;
-  bool head = soup_server_message_get_method (message) == SOUP_METHOD_HEAD;
-  for (guint i = 0; i < pieces->len; i++) {
-    if (!head)
-      soup_message_body_append_bytes (body, pieces->pdata[i]);
-    n += (goffset)g_bytes_get_size (pieces->pdata[i]);
+  channel->asked = g_get_monotonic_time ();
+  g_auto (ProxySegmentReader) reader;
+  proxy_segment_reader_init (&reader, number);
+  switch (proxy_segments_read (channel->segments, &reader)) {
+  case PROXY_SEGMENT_WHOLE:
+    answer_segment (self, message, reader.pieces);
+    return;
+  case PROXY_SEGMENT_GONE:
+    refuse_segment (message);
+    return;
+  case PROXY_SEGMENT_WAITS:
+    break;
   }
-  soup_message_headers_replace (headers, "Content-Type", "video/mp2t");
-  soup_message_headers_replace (headers, "Cache-Control", "max-age=60");
-  soup_message_headers_set_content_length (headers, n);
-  soup_server_message_set_status (message, SOUP_STATUS_OK, NULL);
-  self->n_segments += !head;
-  self->n_bytes += head ? 0 : (uint64_t)n;
+  if (channel->fetches->len >= MAX_FETCHES) {
+    proxy_respond_error (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "too many read the past of it");
+    return;
+  }
+  Fetch *fetch = g_new0 (Fetch, 1);
+  fetch->message = g_object_ref (message);
+  fetch->reader = reader;
+  reader = (ProxySegmentReader){0};
+  g_ptr_array_add (channel->fetches, fetch);
+  soup_server_message_pause (message);
 }
 
 /* Anything that is not ours is left to the next handler, which is the media server. */

@@ -313,6 +313,12 @@ proxy_ring_shift (ProxyRing *self, const char *folder, uint64_t max_bytes)
   self->shift_bytes = max_bytes;
 }
 
+bool
+proxy_ring_is_shifted (const ProxyRing *self)
+{
+  return self->shift && !proxy_shift_failure (self->shift);
+}
+
 const char *
 proxy_ring_shift_failure (const ProxyRing *self)
 {

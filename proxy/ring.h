@@ -40,6 +40,8 @@ void proxy_ring_deliver (ProxyRing *self, PeerRange run);
 /* Nothing more will come. Calls the watches. */
 void proxy_ring_end (ProxyRing *self);
 bool proxy_ring_has_ended (const ProxyRing *self);
+/* Is there a time-shift? */
+bool proxy_ring_is_shifted (const ProxyRing *self);
 /* Why there is no time-shift any more; NULL = there is, or never was. */
 const char *proxy_ring_shift_failure (const ProxyRing *self);
 

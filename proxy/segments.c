@@ -9,7 +9,9 @@
  * other.
  *
  * The ring may let go of a segment at any moment, so the oldest third is served to those who know
- * of it but named to nobody new: a player has the time that it takes to fetch what it was told. */
+ * of it but named to nobody new: a player has the time that it takes to fetch what it was told. Of a
+ * time-shift it is the older half: a segment stays for as long as the longest playlist that named it, and
+ * its own duration (6.2.2). */
 #include "proxy/segments.h"
 #include "proxy/ring-read.h"
 
@@ -17,6 +19,7 @@ enum {
   LISTED_LEAST = 3, /* target durations, where the ring has them (6.2.2) */
   LISTED_MOST = 10, /* segments, beyond those */
   KEPT = 64,
+  KEPT_SHIFTED = 3600, /* with a time-shift: two hours and more, and no list of more than 100 kB */
 };
 
 #define ROUNDED (G_USEC_PER_SEC / 2)  /* less is no part of a duration, as 4.3.3.1 compares them */
@@ -200,13 +203,19 @@ take_picture (ProxySegments *self, const ProxyPicture *picture)
   go_on (self, picture);
 }
 
+static bool
+is_shifted (const ProxySegments *self)
+{
+  return proxy_ring_is_shifted (self->ring);
+}
+
 static void
 forget (ProxySegments *self)
 {
-  uint64_t oldest = proxy_ring_oldest_in_memory (self->ring);
-  guint n = 0;
+  uint64_t oldest = proxy_ring_oldest (self->ring);
+  guint n = 0, kept = is_shifted (self) ? KEPT_SHIFTED : KEPT;
   while (n < self->segments->len &&
-         (at (self, n)->begin.chunk < oldest || self->segments->len - n > KEPT)) {
+         (at (self, n)->begin.chunk < oldest || self->segments->len - n > kept)) {
     self->discontinuities += at (self, n)->discontinuity;
     n++;
   }
@@ -270,12 +279,13 @@ append_segment (GString *out, const Segment *segment, const char *id, uint64_t n
                           (int)(segment->duration % G_USEC_PER_SEC / 1000), id, number);
 }
 
-/* How many of the n complete ones a playlist names: all but the oldest third, but not so few that
- * they are shorter than three target durations. */
+/* How many of the n complete ones a playlist names: all but the oldest third, or half, but not so few
+ * that they are shorter than three target durations. */
 static guint
 count_listed (const ProxySegments *self, guint n)
 {
-  guint listed = 0, enough = MIN (n - n / 3, LISTED_MOST);
+  guint listed = 0,
+        enough = is_shifted (self) ? (n - MIN (n, 4)) / 2 : MIN (n - n / 3, LISTED_MOST);
   int64_t duration = 0;
   while (listed < n && (listed < enough || duration < LISTED_LEAST * limit (self)))
     duration += at (self, n - ++listed)->duration;
@@ -320,25 +330,46 @@ bytes_before (ProxyPlace from, ProxyPlace to, ProxyPlace end, uint32_t chunk_siz
   return (size_t)(end.chunk - from.chunk) * chunk_size + end.offset - from.offset;
 }
 
-GPtrArray *
-proxy_segments_read (ProxySegments *self, uint64_t number)
+void
+proxy_segment_reader_init (ProxySegmentReader *self, uint64_t number)
+{
+  *self = (ProxySegmentReader){
+      .number = number,
+      .pieces = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref),
+  };
+}
+
+void
+proxy_segment_reader_clear (ProxySegmentReader *self)
+{
+  g_clear_pointer (&self->pieces, g_ptr_array_unref);
+}
+
+ProxySegmentResult
+proxy_segments_read (ProxySegments *self, ProxySegmentReader *reader)
 {
   forget (self);
-  if (number < self->first || number - self->first >= proxy_segments_count (self))
-    return NULL;
-  const Segment *segment = at (self, (guint)(number - self->first));
-  GPtrArray *pieces = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
-  g_ptr_array_add (pieces, g_bytes_ref (segment->tables));
-  ProxyPlace place = segment->begin;
-  uint32_t chunk_size = proxy_ring_chunk_size (self->ring);
-  while (proxy_place_is_before (place, segment->end)) {
-    ProxyPlace from = place;
-    bool jumped;
-    g_autoptr (GBytes) bytes = proxy_ring_read (self->ring, &place, SIZE_MAX, &jumped);
-    if (!bytes || jumped)
-      break;
-    size_t n = bytes_before (from, place, segment->end, chunk_size, g_bytes_get_size (bytes));
-    g_ptr_array_add (pieces, g_bytes_new_from_bytes (bytes, 0, n));
+  if (reader->number < self->first || reader->number - self->first >= proxy_segments_count (self))
+    return PROXY_SEGMENT_GONE;
+  const Segment *segment = at (self, (guint)(reader->number - self->first));
+  if (reader->pieces->len == 0) {
+    g_ptr_array_add (reader->pieces, g_bytes_ref (segment->tables));
+    reader->place = segment->begin;
   }
-  return pieces;
+  uint32_t chunk_size = proxy_ring_chunk_size (self->ring);
+  while (proxy_place_is_before (reader->place, segment->end)) {
+    ProxyPlace from = reader->place;
+    bool jumped;
+    g_autoptr (GBytes) bytes = proxy_ring_read (self->ring, &reader->place, SIZE_MAX, &jumped);
+    if (jumped)
+      return PROXY_SEGMENT_GONE;
+    if (!bytes && proxy_ring_waits (self->ring, &reader->place))
+      return PROXY_SEGMENT_WAITS;
+    if (!bytes)
+      break;
+    size_t n =
+        bytes_before (from, reader->place, segment->end, chunk_size, g_bytes_get_size (bytes));
+    g_ptr_array_add (reader->pieces, g_bytes_new_from_bytes (bytes, 0, n));
+  }
+  return PROXY_SEGMENT_WHOLE;
 }

@@ -22,8 +22,22 @@ guint proxy_segments_count (const ProxySegments *self);
 GString *proxy_segments_playlist (ProxySegments *self, const char *id);
 /* The target duration that a playlist told (4.3.3.1), in seconds; 0 = there was no playlist yet. */
 unsigned proxy_segments_target (const ProxySegments *self);
-/* The segment's bytes, to be sent one behind the other: GBytes, which share the ring's memory.
- * NULL = there is no such segment, or not any more. */
-GPtrArray *proxy_segments_read (ProxySegments *self, uint64_t number);
 
+/* A segment's bytes as far as they have been read. */
+typedef struct {
+  uint64_t number;
+  GPtrArray *pieces; /* GBytes, to be sent one behind the other; they share the ring's memory */
+  ProxyPlace place;
+} ProxySegmentReader;
+void proxy_segment_reader_init (ProxySegmentReader *self, uint64_t number);
+void proxy_segment_reader_clear (ProxySegmentReader *self);
+
+typedef enum {
+  PROXY_SEGMENT_WHOLE,
+  PROXY_SEGMENT_WAITS, /* for the disk: again, when the ring's watches are called */
+  PROXY_SEGMENT_GONE,  /* there is no such segment, or not any more */
+} ProxySegmentResult;
+ProxySegmentResult proxy_segments_read (ProxySegments *self, ProxySegmentReader *reader);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ProxySegmentReader, proxy_segment_reader_clear)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ProxySegments, proxy_segments_free)

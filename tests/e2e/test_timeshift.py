@@ -6,8 +6,10 @@ full costs nobody anything."""
 import json
 import os
 import re
+import urllib.parse
 
 import media
+import test_hls
 import ts
 import world
 from world import figure, wait_until
@@ -89,6 +91,34 @@ def a_start_from_15_seconds_back_decodes(here):
         assert code == 400, (wrong, code)
 
 
+def hls_steps_back(here):
+    _, url, _ = chain(here, '--timeshift', '256M')
+    url = test_hls.playlist_of(url)
+    player = test_hls.Player(here, url)
+
+    def grown():
+        player.poll()
+        return len(re.findall('^#EXTINF', player.lists[-1], re.M)) >= 9
+    wait_until('the list is longer than memory', LONG, grown, every=0.5)
+    number = int(re.search(r'^#EXT-X-MEDIA-SEQUENCE:(\d+)$', player.lists[-1], re.M).group(1))
+    listed = re.findall(r'^#EXTINF:[0-9.]+,\n(\S+)$', player.lists[-1], re.M)
+    size = sum(len(player.segments[number + i]) for i in range(1, len(listed)))
+    figure('bytes in the list behind its first segment', size, f'more than {MEMORY}', '')
+    assert size > MEMORY
+    for i, address in enumerate(listed):
+        again = here.get('tv', urllib.parse.urljoin(url, address))
+        assert again == player.segments[number + i], f'segment {number + i} is another now'
+    path = os.path.join(here.folder, 'hls.ts')
+    ffmpeg = here.run('player', ['ffmpeg', '-nostdin', '-loglevel', 'warning', '-live_start_index', '0', '-i',
+                                 url, '-t', '12', '-c', 'copy', '-f', 'mpegts', path], 'tv')
+    assert ffmpeg.wait(LONG) == 0, ffmpeg.output()
+    errors = ts.decode_errors(path)
+    assert errors == '', f'ffmpeg: {errors[:2000]}'
+    length, n, step = ts.gaps(path)['video']
+    figure(f'{n} frames over {length:.1f} s, greatest step of PTS', step, f'{1.5 / media.RATE:.3f}')
+    assert step <= 1.5 / media.RATE and length > 10
+
+
 def a_full_disk_costs_nobody_anything(here):
     disk = here.mount_small_disk('small', 8192)
     gateway, url, _ = chain(here, '--timeshift', '64M', state=os.path.join(disk, 'state'))
@@ -107,4 +137,5 @@ if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
         who_pauses_goes_on_with_the_next_byte,
         a_start_from_15_seconds_back_decodes,
+        hls_steps_back,
         a_full_disk_costs_nobody_anything]))

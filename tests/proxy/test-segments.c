@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A channel as HLS segments (RFC 8216): where they begin and end, and what the playlist says. */
 #include "proxy/segments.h"
+#include "tests/lib/wait.h"
+#include "tests/proxy/scratch.h"
 #include "tests/proxy/ts.h"
 #include <string.h>
 
@@ -69,13 +71,18 @@ make_gops (World *self, unsigned n)
 static GByteArray *
 read_segment (World *self, uint64_t number)
 {
-  g_autoptr (GPtrArray) pieces = proxy_segments_read (self->segments, number);
-  if (!pieces)
+  g_auto (ProxySegmentReader) reader;
+  proxy_segment_reader_init (&reader, number);
+  ProxySegmentResult result;
+  int64_t end = 0;
+  while ((result = proxy_segments_read (self->segments, &reader)) == PROXY_SEGMENT_WAITS)
+    g_assert_true (wait_turn (&end));
+  if (result == PROXY_SEGMENT_GONE)
     return NULL;
   GByteArray *out = g_byte_array_new ();
-  for (guint i = 0; i < pieces->len; i++)
-    g_byte_array_append (out, g_bytes_get_data (pieces->pdata[i], NULL),
-                         (guint)g_bytes_get_size (pieces->pdata[i]));
+  for (guint i = 0; i < reader.pieces->len; i++)
+    g_byte_array_append (out, g_bytes_get_data (reader.pieces->pdata[i], NULL),
+                         (guint)g_bytes_get_size (reader.pieces->pdata[i]));
   return out;
 }
 
@@ -105,8 +112,8 @@ test_cut_at_key_frames (void)
   g_assert_cmpuint (proxy_segments_count (world.segments), ==, 3);
   for (guint i = 0; i < 3; i++)
     assert_segment (&world, 1000 + i, key (&world, 2 * i), key (&world, 2 * i + 2));
-  g_assert_null (proxy_segments_read (world.segments, 999));
-  g_assert_null (proxy_segments_read (world.segments, 1003)); /* not whole yet */
+  g_assert_null (read_segment (&world, 999));
+  g_assert_null (read_segment (&world, 1003)); /* not whole yet */
   g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
   g_assert_cmpstr (list->str, ==,
                    "#EXTM3U\n#EXT-X-VERSION:3\n"
@@ -148,7 +155,7 @@ test_no_more_than_a_number (void)
   guint n = proxy_segments_count (world.segments);
   g_assert_cmpuint (n, >=, 60);
   g_assert_cmpuint (n, <=, 64);
-  g_assert_null (proxy_segments_read (world.segments, 1000));
+  g_assert_null (read_segment (&world, 1000));
   assert_segment (&world, 1099, key (&world, 198), key (&world, 200));
   world_clear (&world);
 }
@@ -163,16 +170,75 @@ test_what_left_the_ring_is_gone (void)
   guint n = proxy_segments_count (world.segments);
   g_assert_cmpuint (n, >, 3);
   g_assert_cmpuint (n, <, 19);
-  g_assert_null (proxy_segments_read (world.segments, 1000));
+  g_assert_null (read_segment (&world, 1000));
   assert_segment (&world, 1018, key (&world, 36), key (&world, 38));
-  g_autoptr (GPtrArray) held = proxy_segments_read (world.segments, 1018);
+  g_auto (ProxySegmentReader) held;
+  proxy_segment_reader_init (&held, 1018);
+  g_assert_cmpint (proxy_segments_read (world.segments, &held), ==, PROXY_SEGMENT_WHOLE);
   for (unsigned i = 0; i < 40; i++)
     make_gops (&world, 1);
-  g_assert_null (proxy_segments_read (world.segments, 1018));
+  g_assert_null (read_segment (&world, 1018));
   /* who is fetching it meanwhile gets the same bytes */
-  const uint8_t *bytes = g_bytes_get_data (held->pdata[1], NULL);
+  const uint8_t *bytes = g_bytes_get_data (held.pieces->pdata[1], NULL);
   g_assert_cmpmem (bytes, 188, world.maker.bytes->data + key (&world, 36), 188);
   world_clear (&world);
+}
+
+/* A second, and time for the disk. */
+static void
+pass (World *self)
+{
+  int64_t end = 0;
+  ProxyRingStats stats;
+  make_gops (self, 1);
+  for (proxy_ring_stats (self->ring, &stats); stats.unwritten > 2 << 20;
+       proxy_ring_stats (self->ring, &stats))
+    g_assert_true (wait_turn (&end));
+}
+
+static uint64_t
+first_listed (World *self, unsigned *n)
+{
+  g_autoptr (GString) list = proxy_segments_playlist (self->segments, "one");
+  const char *sequence = strstr (list->str, "#EXT-X-MEDIA-SEQUENCE:");
+  g_assert_nonnull (sequence);
+  g_assert_nonnull (strstr (list->str, "#EXT-X-PROGRAM-DATE-TIME:"));
+  *n = 0;
+  for (const char *at = list->str; (at = strstr (at, "#EXTINF:")); at++)
+    ++*n;
+  return g_ascii_strtoull (strchr (sequence, ':') + 1, NULL, 10);
+}
+
+/* The list is as long as half of what is kept, and what was in it stays for as long again (6.2.2). */
+static void
+test_time_shift (void)
+{
+  World world;
+  unsigned n, now;
+  g_autofree char *folder = scratch_new ();
+  world_init (&world, 1 << 19);
+  proxy_ring_shift (world.ring, folder, 6 << 20);
+  for (unsigned i = 0; i < 41; i++)
+    pass (&world);
+  g_assert_cmpuint (first_listed (&world, &n), ==, 1000 + 20 - n);
+  g_assert_cmpuint (n, ==, 8); /* 20 are whole */
+  for (unsigned i = 0; i < 500; i++)
+    pass (&world);
+  uint64_t first = first_listed (&world, &n), kept = proxy_segments_count (world.segments);
+  g_assert_cmpuint (kept, >, 100);
+  g_assert_cmpuint (n, ==, (kept - 4) / 2);
+  g_assert_cmpuint (first, ==, 1000 + 270 - n);
+  g_assert_null (read_segment (&world, 1000));
+  for (uint64_t number = first - n; number < first + n; number += 7)
+    assert_segment (&world, number, key (&world, 2 * (guint)(number - 1000)),
+                    key (&world, 2 * (guint)(number - 1000) + 2));
+  for (unsigned i = 0; i < 2 * n + 2; i++)
+    pass (&world);
+  g_assert_cmpuint (first_listed (&world, &now), >, first);
+  assert_segment (&world, first, key (&world, 2 * (guint)(first - 1000)),
+                  key (&world, 2 * (guint)(first - 1000) + 2));
+  world_clear (&world);
+  scratch_free (g_steal_pointer (&folder));
 }
 
 /* A run that breaks off ends its segment with its last byte; the next says so. */
@@ -391,6 +457,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/segments/window-slides", test_window_slides);
   g_test_add_func ("/proxy/segments/no-more-than-a-number", test_no_more_than_a_number);
   g_test_add_func ("/proxy/segments/what-left-the-ring-is-gone", test_what_left_the_ring_is_gone);
+  g_test_add_func ("/proxy/segments/window-grows-with-the-time-shift", test_time_shift);
   g_test_add_func ("/proxy/segments/gap-is-a-discontinuity", test_gap_is_a_discontinuity);
   g_test_add_func ("/proxy/segments/clock-that-jumps-is-a-discontinuity",
                    test_clock_that_jumps_is_a_discontinuity);
