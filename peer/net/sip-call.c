@@ -178,6 +178,10 @@ net_sip_call_inspect (NetSipCall *call)
     net_sip_call_reply (call, SIP_416_UNSUPPORTED_URI, NULL);
     return false;
   }
+  if (request->rq_url->url_headers != NULL) { /* RFC 3261, 19.1.1, Table 1 */
+    net_sip_call_reply (call, SIP_400_BAD_REQUEST, NULL);
+    return false;
+  }
   if (option != NULL && request->rq_method != sip_method_cancel) {
     g_autofree char *unsupported = g_strdup_printf ("Unsupported: %.64s\n", option);
     net_sip_call_reply (call, SIP_420_BAD_EXTENSION, unsupported);
