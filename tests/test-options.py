@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Every option of every program stands in its manual page and in the README, and these name no
-other.
+other, nor another default than --help does.
 
     test-options.py SOURCE-ROOT PROGRAM...
 
@@ -23,20 +23,65 @@ PARTS = {'ppsp-proxy': '**The gateway**', 'ppsp-origin': '**An origin**',
          'common': '**Peers name each other**'}
 
 
-def offered(program):
-    """What --help names."""
+def lines_of_help(program):
+    """option: what --help says of it"""
     done = subprocess.run([PROGRAMS[program], '--help'], capture_output=True, text=True, timeout=60,
                           env={**os.environ, 'LC_ALL': 'C'}, check=True)
-    return set(re.findall(r'^  (?:-\w, )?--([a-z-]+)', done.stdout, re.M))
+    return dict(re.findall(r'^  (?:-\w, )?--([a-z-]+)(.*)$', done.stdout, re.M))
+
+
+def offered(program):
+    return set(lines_of_help(program))
+
+
+def options_section(program):
+    with open(os.path.join(ROOT, 'packaging/man', program + '.1'), encoding='utf-8') as file:
+        text = re.sub(r'\\f.', '', file.read().replace('\\-', '-'))
+    return re.search(r'^\.SH OPTIONS$(.*?)^\.SH ', text, re.M | re.S).group(1)
 
 
 def page(program):
     """(what has a .TP of its own among the options, all that is named)"""
-    with open(os.path.join(ROOT, 'packaging/man', program + '.1'), encoding='utf-8') as file:
-        text = re.sub(r'\\f.', '', file.read().replace('\\-', '-'))
-    section = re.search(r'^\.SH OPTIONS$(.*?)^\.SH ', text, re.M | re.S).group(1)
+    section = options_section(program)
     tags = re.findall(r'^\.TP\n(.*)$', section, re.M)
     return set(OPTION.findall('\n'.join(tags))), set(OPTION.findall(section))
+
+
+def value(text, *patterns):
+    """The default that the text gives by the first pattern that it has, if that is a number, an address
+    or a name with a number; else None"""
+    text = re.sub(r'(\d) ([KMG])iB', r'\1\2', text)
+    for pattern in patterns:
+        for found in re.findall(pattern, text):
+            found = found.rstrip('.:')
+            if re.search(r'\d', found):
+                return found
+    return None
+
+
+WORDS = r'([^\s,;(]+) \(default\)', r'[Dd]efault(?: is)? ([^\s,;()]+)'
+
+
+def defaults_of_help(program):
+    return {option: value(text, *WORDS, r'\(([^\s,;()]+)[^()]*\)$')
+            for option, text in lines_of_help(program).items()}
+
+
+def defaults_of_page(program):
+    items = re.findall(r'^\.TP\n([^\n]*)\n(.*?)(?=^\.TP|\Z)', options_section(program), re.M | re.S)
+    return {option: value(re.sub(r'\s+', ' ', re.sub(r'^\.\w+|"', '', text, flags=re.M)), *WORDS)
+            for tag, text in items for option in OPTION.findall(tag)}
+
+
+def defaults_of_readme(program):
+    """Of the rows of its table: `--one A`, `--other B` | default, default |"""
+    found = {}
+    for names, cell in re.findall(r'^\| (`--.*?) \| (.*?) \|', readme()[program], re.M):
+        options = OPTION.findall(names)
+        cells = cell.split(', ') if len(options) > 1 else [cell]
+        found.update({option: value(text, r'^`?([^\s,;()`]+)')
+                      for option, text in zip(options, cells)})
+    return found
 
 
 def readme():
@@ -64,6 +109,18 @@ class Options(unittest.TestCase):
                 tagged, named = page(program)
                 self.assertEqual(sorted(offered(program) ^ tagged), [])
                 self.assertEqual(sorted(named - offered(program)), [])
+
+    def test_all_name_the_same_default(self):
+        compared = 0
+        for program in PROGRAMS:
+            told = defaults_of_help(program)
+            for where in defaults_of_page, defaults_of_readme:
+                with self.subTest(f'{program}: {where.__name__}'):
+                    both = {option: text for option, text in where(program).items()
+                            if text is not None and told.get(option) is not None}
+                    self.assertEqual(both, {option: told[option] for option in both})
+                    compared += len(both)
+        self.assertGreaterEqual(compared, 3 * len(PROGRAMS))
 
     def test_the_readme_names_each(self):
         parts = readme()
