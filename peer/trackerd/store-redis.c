@@ -2,8 +2,11 @@
 /* Several trackers, one registry. Each has all peers in memory and answers from there; what changes at
  * one goes to the others through a stream, and into a hash, from which who is new begins:
  *
- *   ours --HSET--> NAME:peers (key -> record) --HSCAN, once--> theirs
- *   ours --XADD--> NAME:changes (a few thousand entries) --XREAD, always--> theirs
+ *   ours --HSET--> {NAME}:peers (key -> record) --HSCAN, once--> theirs
+ *   ours --XADD--> {NAME}:changes (a few thousand entries) --XREAD, always--> theirs
+ *
+ * In a cluster what stands in braces gives both the same slot, so they are at one node, whichever that is: MOVED
+ * names it to who asks another. When a node is lost, the next of those that the URI names is asked.
  *
  * A report of a peer that is only alive goes to the stream, not to the hash. Who is told to have left
  * goes at once; who is only not heard of any more ends where its timer runs out, and whoever sees that
@@ -26,6 +29,8 @@
 #include <sys/socket.h>
 
 #define G_LOG_DOMAIN_STORE "peer/trackerd"
+#define PORT 6379
+#define MAX_NODES 16 /* that a URI may name, beside the first */
 #define FLUSH_MS 100
 #define RECONNECT_SECONDS 1
 /* No answer for so long, and it is taken for dead; us. A read of the stream that finds nothing is
@@ -40,6 +45,11 @@
 #define SCAN_AT_ONCE "500"
 
 typedef struct Redis Redis;
+
+typedef struct {
+  char *host;
+  uint16_t port;
+} Node;
 
 typedef enum {
   PHASE_AWAY,
@@ -59,10 +69,12 @@ typedef struct {
 
 struct Redis {
   TrackerdStore base;
-  char *uri, *host, *password, *peers, *changes;
-  int port;
-  char self[17]; /* whose entries of the stream are our own */
-  char last[48]; /* entry of the stream that we have seen */
+  char *uri, *password, *peers, *changes;
+  GArray *nodes;       /* Node: of the URI */
+  unsigned lost_nodes; /* after so many it is the turn of another */
+  Node node;           /* where we are */
+  char self[17];       /* whose entries of the stream are our own */
+  char last[48];       /* entry of the stream that we have seen */
   Wire commands, stream;
   guint flush, reconnect;
   Phase phase;
@@ -148,20 +160,45 @@ on_reconnect (gpointer data)
 }
 
 static void
+move_to (Redis *self, const char *host, uint16_t port)
+{
+  char *copy = g_strdup (host);
+  g_free (self->node.host);
+  self->node = (Node){copy, port};
+  self->base.stats.connected = false;
+  self->phase = PHASE_AWAY;
+  self->reconnect = g_timeout_add_seconds (RECONNECT_SECONDS, on_reconnect, self);
+}
+
+/* "MOVED 3999 192.0.2.1:6381"; without a host it is the same. ASK, while the slot is on its way, is a failure like
+ * others: when it has arrived there is MOVED. */
+static bool
+follow (Redis *self, const char *error)
+{
+  guint64 port;
+  const char *at = g_str_has_prefix (error, "MOVED ") ? strrchr (error, ' ') + 1 : "";
+  const char *colon = strrchr (at, ':');
+  if (colon == NULL || !g_ascii_string_to_unsigned (colon + 1, 10, 1, UINT16_MAX, &port, NULL))
+    return false;
+  g_autofree char *host = g_strndup (at, (gsize)(colon - at));
+  move_to (self, *host != 0 ? host : self->node.host, (uint16_t)port);
+  return true;
+}
+
+static void
 lose (Redis *self, const char *why)
 {
   if (self->reconnect != 0)
     return;
-  self->base.stats.connected = false;
   self->base.stats.failures++;
-  self->phase = PHASE_AWAY;
   if (!self->lost)
     g_log_structured (G_LOG_DOMAIN_STORE, G_LOG_LEVEL_WARNING, "MESSAGE",
                       "no connection with %s: %s; peers of other trackers are not seen until "
                       "there is one",
                       self->uri, why != NULL && *why != 0 ? why : "it was closed");
   self->lost = true;
-  self->reconnect = g_timeout_add_seconds (RECONNECT_SECONDS, on_reconnect, self);
+  const Node *node = &g_array_index (self->nodes, Node, ++self->lost_nodes % self->nodes->len);
+  move_to (self, node->host, node->port);
 }
 
 /* hiredis frees the context after this. */
@@ -187,7 +224,7 @@ on_connect (const redisAsyncContext *context, int status)
 static bool
 wire_open (Wire *self)
 {
-  self->context = redisAsyncConnect (self->redis->host, self->redis->port);
+  self->context = redisAsyncConnect (self->redis->node.host, self->redis->node.port);
   if (self->context == NULL)
     return false;
   redisAsyncContext *context = self->context;
@@ -218,7 +255,8 @@ answered (Wire *self, redisReply *reply)
   self->heard = g_get_monotonic_time ();
   if (reply->type != REDIS_REPLY_ERROR)
     return reply;
-  lose (self->redis, reply->str);
+  if (!follow (self->redis, reply->str))
+    lose (self->redis, reply->str);
   return NULL;
 }
 
@@ -503,11 +541,40 @@ redis_free (TrackerdStore *base)
   wire_close (&self->commands);
   wire_close (&self->stream);
   g_free (self->uri);
-  g_free (self->host);
+  g_free (self->node.host);
+  g_array_unref (self->nodes);
   g_free (self->password);
   g_free (self->peers);
   g_free (self->changes);
   g_free (self);
+}
+
+static void
+node_clear (gpointer node)
+{
+  g_free (((Node *)node)->host);
+}
+
+static void
+add_node (Redis *self, const char *host, int port)
+{
+  Node node = {g_strdup (host), port > 0 ? (uint16_t)port : PORT};
+  g_array_append_val (self->nodes, node);
+}
+
+/* "HOST:PORT,HOST:PORT"; false = one of them is none, or there is none. */
+static bool
+add_nodes (Redis *self, const char *list)
+{
+  g_auto (GStrv) all = g_strsplit (list, ",", MAX_NODES);
+  for (unsigned i = 0; all[i] != NULL; i++) {
+    g_autoptr (GSocketConnectable) node = g_network_address_parse (all[i], PORT, NULL);
+    if (node == NULL || *all[i] == 0)
+      return false;
+    add_node (self, g_network_address_get_hostname (G_NETWORK_ADDRESS (node)),
+              g_network_address_get_port (G_NETWORK_ADDRESS (node)));
+  }
+  return all[0] != NULL;
 }
 
 /* The password is not shown where the URI is. */
@@ -515,22 +582,33 @@ static bool
 parse (Redis *self, const char *text, GError **error)
 {
   g_autoptr (GError) bad = NULL;
-  g_autoptr (GUri) uri = g_uri_parse (text, G_URI_FLAGS_HAS_PASSWORD, &bad);
+  const char *start = text + strlen ("redis://"), *end = start + strcspn (start, "/");
+  const char *account = g_strrstr_len (start, end - start, "@");
+  const char *hosts = account != NULL ? account : start;
+  const char *more = memchr (hosts, ',', (size_t)(end - hosts));
+  more = more != NULL ? more : end; /* what stands after the first of them */
+  g_autofree char *others = g_strndup (more, (gsize)(end - more));
+  g_autofree char *one = g_strdup_printf ("%.*s%s", (int)(more - text), text, end);
+  g_autoptr (GUri) uri = g_uri_parse (one, G_URI_FLAGS_HAS_PASSWORD, &bad);
   const char *host = uri != NULL ? g_uri_get_host (uri) : NULL;
   const char *path = uri != NULL ? g_uri_get_path (uri) : "";
-  if (host == NULL || *host == 0 || strchr (*path == '/' ? path + 1 : path, '/') != NULL) {
+  if (host != NULL)
+    add_node (self, host, g_uri_get_port (uri));
+  if (host == NULL || *host == 0 || strchr (*path == '/' ? path + 1 : path, '/') != NULL ||
+      (more < end && !add_nodes (self, others + 1))) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                 "--store: no address of a Redis server; expected redis://HOST:PORT/NAME%s%s",
+                 "--store: no address of a Redis server; expected redis://HOST:PORT/NAME, or "
+                 "redis://HOST:PORT,HOST:PORT/NAME for a cluster%s%s",
                  bad != NULL ? ": " : "", bad != NULL ? bad->message : "");
     return false;
   }
   const char *name = *path != 0 && path[1] != 0 ? path + 1 : "ppsp";
-  self->port = g_uri_get_port (uri) > 0 ? g_uri_get_port (uri) : 6379;
-  self->host = g_strdup (host);
+  const Node *first = &g_array_index (self->nodes, Node, 0);
+  self->node = (Node){g_strdup (first->host), first->port};
   self->password = g_strdup (g_uri_get_password (uri));
-  self->uri = g_strdup_printf ("redis://%s:%d/%s", host, self->port, name);
-  self->peers = g_strdup_printf ("%s:peers", name);
-  self->changes = g_strdup_printf ("%s:changes", name);
+  self->uri = g_strdup_printf ("redis://%s:%u%s/%s", first->host, first->port, others, name);
+  self->peers = g_strdup_printf ("{%s}:peers", name);
+  self->changes = g_strdup_printf ("{%s}:changes", name);
   return true;
 }
 
@@ -542,6 +620,8 @@ trackerd_store_redis_open (const char *uri, TrackerRegistry *registry, GRecMutex
   uint8_t id[8];
   self->base = (TrackerdStore){.free = redis_free, .registry = registry, .lock = lock};
   self->commands.redis = self->stream.redis = self;
+  self->nodes = g_array_new (FALSE, FALSE, sizeof (Node));
+  g_array_set_clear_func (self->nodes, node_clear);
   if (!parse (self, uri, error)) {
     redis_free (&self->base);
     return NULL;

@@ -130,13 +130,13 @@ def kamailio(folder, program, children):
 
 
 def register(folder, server, options):
-    """(CPU seconds of the server for each registration, registrations a second)"""
+    """(CPU seconds of the server for each registration, registrations a second, messages sent again)"""
     told = os.path.join(folder, 'told.csv')
     before, start = cpu(server.process.pid), time.monotonic()
     done = subprocess.run(
-        ['sipp', f'127.0.0.1:{server.port}', '-sf', SCENARIO, '-inf', os.path.join(folder, 'peers.csv'), '-i', '127.0.0.1',
-         '-m', str(options.registrations), '-l', str(options.at_once), '-r', '100000', '-nostdin', '-trace_stat', '-stf', told,
-         '-timeout', str(PATIENCE), '-timeout_error'], cwd=folder, capture_output=True, text=True, check=False)
+        ['sipp', f'127.0.0.1:{server.port}', '-sf', SCENARIO, '-inf', os.path.join(folder, 'peers.csv'),
+         '-i', '127.0.0.1', '-m', str(options.registrations), '-l', str(options.at_once), '-r', '100000',
+         '-nostdin', '-trace_stat', '-stf', told, '-timeout', str(PATIENCE), '-timeout_error'], cwd=folder, capture_output=True, text=True, check=False)
     took, used = time.monotonic() - start, cpu(server.process.pid) - before
     if done.returncode != 0:
         sys.exit(f'sipp has failed ({done.returncode}):\n{done.stdout[-2000:]}{done.stderr[-1000:]}')

@@ -96,17 +96,17 @@ knows_one (gpointer data)
 static bool
 holds (gpointer data)
 {
-  return ask ("HLEN test:peers") == GPOINTER_TO_INT (data);
+  return ask ("HLEN {test}:peers") == GPOINTER_TO_INT (data);
 }
 
 /* Another peer joins and is told of after all that was to be told before. */
 static void
 settle (Tracker *self)
 {
-  long long told = ask ("XLEN test:changes");
+  long long told = ask ("XLEN {test}:changes");
   say (self, "last", TRACKER_ACTION_JOIN);
   int64_t end = 0;
-  while (ask ("XLEN test:changes") == told)
+  while (ask ("XLEN {test}:changes") == told)
     g_assert_true (wait_turn (&end));
 }
 
@@ -135,7 +135,7 @@ peers_of_others_outlive_its_absence (void)
   g_assert_true (wait_until (is_connected, &self));
   settle (&self);
   g_assert_cmpuint (count (&self), ==, 2);
-  g_assert_cmpint (ask ("HLEN test:peers"), ==, 2);
+  g_assert_cmpint (ask ("HLEN {test}:peers"), ==, 2);
   tracker_clear (&self);
 }
 
@@ -152,7 +152,7 @@ who_left_in_its_absence_stays_away (void)
   g_assert_true (wait_until (is_connected, &self));
   settle (&self);
   g_assert_cmpuint (count (&self), ==, 1);
-  g_assert_cmpint (ask ("HLEN test:peers"), ==, 1);
+  g_assert_cmpint (ask ("HLEN {test}:peers"), ==, 1);
   tracker_clear (&self);
 }
 

@@ -48,6 +48,12 @@ def until(what, true):
         time.sleep(0.05)
 
 
+def ask_redis(port, *words):
+    """Fails if Redis says no."""
+    return subprocess.run(['redis-cli', '-e', '-p', str(port), *words], timeout=PATIENCE, check=True,
+                          capture_output=True, text=True).stdout.strip()
+
+
 class Tracker:
     def __init__(self, store, *words):
         self.manage = free_port()
@@ -115,20 +121,22 @@ class Case(unittest.TestCase):
         self.addCleanup(tracker.end, signal.SIGKILL)
         return tracker
 
-    def start_redis(self):
+    def start_redis(self, *words, port=None):
+        port = port or self.redis_port
         self.redis = subprocess.Popen(
-            ['redis-server', '--port', str(self.redis_port), '--bind', '127.0.0.1', '--save', '',
-             '--dir', self.folder.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            ['redis-server', '--port', str(port), '--bind', '127.0.0.1', '--save', '',
+             '--dir', self.folder.name, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(self.stop_redis, self.redis)
 
         def answers():
             try:
-                with socket.create_connection(('127.0.0.1', self.redis_port), PATIENCE) as wire:
+                with socket.create_connection(('127.0.0.1', port), PATIENCE) as wire:
                     wire.sendall(b'PING\r\n')
-                    return wire.recv(100).startswith(b'+PONG')
+                    return wire.recv(100).startswith((b'+PONG', b'-NOAUTH'))
             except OSError:
                 return False
         until('redis-server answers', answers)
+        return self.redis
 
     @staticmethod
     def stop_redis(process):
@@ -240,7 +248,8 @@ class File(Case):
         self.tracker(self.uri('sqlite'))
         self.refuse(self.uri('sqlite'), 'used by no other')
         self.refuse('mysql:x', 'no such store')
-        self.refuse('redis://', 'HOST:PORT' if HAS_REDIS else 'no Redis')
+        for nodes in ('', 'a,', 'a,b:99999', 'a:1,b:x', 'a:1,b:2/c/d'):
+            self.refuse(f'redis://{nodes}', 'HOST:PORT' if HAS_REDIS else 'no Redis')
 
     def test_damaged_rows_are_counted_and_left_out(self):
         tracker = self.tracker(self.uri('sqlite'))
@@ -304,11 +313,64 @@ class Shared(Case):
         until('who is new knows all', lambda: third.metric('ppsp_tracker_peers') == 3)
 
     def test_tracker_starts_before_redis(self):
-        tracker = self.tracker(self.uri('redis'))
+        uri = self.uri('redis').replace('//', '//:a,b@') + ',1'  # the comma of a password, and of a name
+        tracker = self.tracker(uri)
         tracker.join('p1', 7001)
-        self.start_redis()
-        other = self.tracker(self.uri('redis'))
+        self.start_redis('--requirepass', 'a,b')
+        other = self.tracker(uri)
         until('it is told', lambda: other.metric('ppsp_tracker_peers') == 1)
+        self.assertEqual(ask_redis(self.redis_port, '-a', 'a,b', '--no-auth-warning', 'HLEN', '{test,1}:peers'), '1')
+
+    def start_cluster(self):
+        """Three nodes with slots, of which the first has our keys, and one without: port -> process."""
+        nodes = {}
+        while len(nodes) < 4:
+            port, bus = free_port(), free_port()
+            if port != bus:
+                nodes[port] = self.start_redis(
+                    '--cluster-enabled', 'yes', '--cluster-config-file', f'{port}.conf',
+                    '--cluster-port', str(bus), '--cluster-node-timeout', '60000', port=port)
+        ports = list(nodes)
+        slot = int(ask_redis(ports[0], 'CLUSTER', 'KEYSLOT', '{test}:changes'))
+        self.assertEqual(slot, int(ask_redis(ports[0], 'CLUSTER', 'KEYSLOT', '{test}:peers')))
+        ask_redis(ports[0], 'CLUSTER', 'ADDSLOTSRANGE', '0', str(slot))
+        ask_redis(ports[1], 'CLUSTER', 'ADDSLOTSRANGE', str(slot + 1), '12000')
+        ask_redis(ports[2], 'CLUSTER', 'ADDSLOTSRANGE', '12001', '16383')
+        for port in ports[1:]:
+            bus = re.search(r'@(\d+)', ask_redis(port, 'CLUSTER', 'NODES'))[1]
+            ask_redis(ports[0], 'CLUSTER', 'MEET', '127.0.0.1', str(port), bus)
+        for port in ports:
+            until('they know each other',
+                  lambda p=port: 'cluster_state:ok' in ask_redis(p, 'CLUSTER', 'INFO') and
+                  len(re.findall(r' connected\b', ask_redis(p, 'CLUSTER', 'NODES'))) == 4)
+        return nodes, str(slot)
+
+    def test_cluster_is_followed(self):
+        """To the node that has our keys; when they move; and when it dies."""
+        nodes, slot = self.start_cluster()
+        first, second, third, spare = nodes
+        names = {port: ask_redis(port, 'CLUSTER', 'MYID') for port in nodes}
+        one = self.tracker(f'redis://127.0.0.1:{second},127.0.0.1:{first}/test')
+        other = self.tracker(f'redis://127.0.0.1:{free_port()},127.0.0.1:{third}/test')
+        one.join('p1', 7001, 'SEEDER')
+        other.join('p2', 7002)
+        until('the other names it', lambda: other.named('p2') == ['p1'])
+        until('they are there', lambda: ask_redis(first, 'HLEN', '{test}:peers') == '2')
+        ask_redis(second, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', names[first])
+        ask_redis(first, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', names[second])
+        ask_redis(first, 'MIGRATE', '127.0.0.1', str(second), '', '0', '60000', 'KEYS',
+                  '{test}:peers', '{test}:changes')
+        one.join('p3', 7003)  # and nobody waits
+        for port in (second, first):
+            ask_redis(port, 'CLUSTER', 'SETSLOT', slot, 'NODE', names[second])
+        until('they follow', lambda: other.named('p2') == ['p1', 'p3'])
+        ask_redis(spare, 'CLUSTER', 'REPLICATE', names[second])
+        until('there is a copy', lambda: 'master_link_status:up' in ask_redis(spare, 'INFO'))
+        self.stop_redis(nodes[second])
+        one.join('p4', 7004)
+        ask_redis(spare, 'CLUSTER', 'FAILOVER', 'TAKEOVER')
+        until('they meet there', lambda: other.named('p2') == ['p1', 'p3', 'p4'])
+        until('and it has all', lambda: ask_redis(spare, 'HLEN', '{test}:peers') == '4')
 
     def test_absence_harms_nobody(self):
         self.start_redis()
@@ -321,11 +383,11 @@ class Shared(Case):
         records = [b'', b'\0\0\0\x05abcde', b'\xff\xff\xff\xff', b'\0\0\0\0' * 50]
         with socket.create_connection(('127.0.0.1', self.redis_port), PATIENCE) as wire:
             for record in records:
-                words = [b'XADD', b'test:changes', b'*', b'from', b'nobody', b'records', record]
+                words = [b'XADD', b'{test}:changes', b'*', b'from', b'nobody', b'records', record]
                 wire.sendall(b'*%d\r\n' % len(words) +
                              b''.join(b'$%d\r\n%s\r\n' % (len(w), w) for w in words))
-            wire.sendall(b'XADD test:changes * odd one\r\n')
-            wire.sendall(b'HSET test:peers x y\r\nPING\r\n')
+            wire.sendall(b'XADD {test}:changes * odd one\r\n')
+            wire.sendall(b'HSET {test}:peers x y\r\nPING\r\n')
             said = b''
             while b'+PONG' not in said:  # it has done all of it
                 said += wire.recv(4096)
