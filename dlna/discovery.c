@@ -77,19 +77,10 @@ dlna_discovery_read (const char *packet, gsize n, const char *target, const char
     return false;
   if (!gone && (where == NULL || strlen (where) > MAX_TEXT || !is_on (where, ip)))
     return false;
-  end = strstr (usn, "::");
+  end = strstr (usn + strlen ("uuid:"), "::");
   *udn = end != NULL ? g_strndup (usn, (gsize)(end - usn)) : g_strdup (usn);
   *location = g_steal_pointer (&where);
   return true;
-}
-
-static bool
-is_near (const DlnaLink *link, struct in_addr remote)
-{
-  struct in_addr here, mask;
-
-  return inet_pton (AF_INET, link->ip, &here) == 1 && inet_pton (AF_INET, link->mask, &mask) == 1 &&
-         ((here.s_addr ^ remote.s_addr) & mask.s_addr) == 0;
 }
 
 static gboolean
@@ -105,7 +96,7 @@ on_packet (int fd, GIOCondition condition, gpointer data)
     ssize_t n = recvfrom (fd, packet, sizeof packet, MSG_DONTWAIT, (struct sockaddr *)&from, &size);
     if (n < 0)
       break;
-    if (is_near (&self->link, from.sin_addr) &&
+    if (dlna_link_is_near (&self->link, from.sin_addr) &&
         inet_ntop (AF_INET, &from.sin_addr, ip, sizeof ip) != NULL &&
         dlna_discovery_read (packet, (gsize)n, self->target, ip, &udn, &location))
       self->func (udn, location, ip, self->data);

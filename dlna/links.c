@@ -46,6 +46,22 @@ dlna_links_find (const char *name, DlnaLink *out)
   freeifaddrs (all);
 }
 
+bool
+dlna_link_is (const DlnaLink *self, const DlnaLink *other)
+{
+  return self->index == other->index && strcmp (self->ip, other->ip) == 0 &&
+         strcmp (self->mask, other->mask) == 0;
+}
+
+bool
+dlna_link_is_near (const DlnaLink *self, struct in_addr remote)
+{
+  struct in_addr here, mask;
+
+  return inet_pton (AF_INET, self->ip, &here) == 1 && inet_pton (AF_INET, self->mask, &mask) == 1 &&
+         ((here.s_addr ^ remote.s_addr) & mask.s_addr) == 0;
+}
+
 static gboolean
 on_quiet (gpointer data)
 {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gio/gio.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 
 typedef struct {
@@ -12,6 +13,10 @@ typedef struct {
 } DlnaLink;
 
 void dlna_links_find (const char *name, DlnaLink *out);
+/* The same interface with the same address. */
+bool dlna_link_is (const DlnaLink *self, const DlnaLink *other);
+/* Whether that address is of the interface's own network. */
+bool dlna_link_is_near (const DlnaLink *self, struct in_addr remote);
 
 typedef struct DlnaLinks DlnaLinks;
 /* down: that interface has just gone down, or lost an address; may be NULL. changed: all is quiet again after

@@ -46,6 +46,7 @@ struct DlnaMedia {
   SoupServer *server;
   DlnaLibrary *library;
   const DlnaQuirks *quirks;
+  DlnaClients *clients; /* or NULL */
   DlnaOutlets *outlets;
   GPtrArray *viewers; /* Viewer, borrowed */
 };
@@ -104,12 +105,29 @@ viewer_unref (Viewer *viewer)
   g_free (viewer);
 }
 
+/* What became of it, for who wonders why a television does not play. */
+static void
+tell_clients (Viewer *viewer)
+{
+  int64_t ms = (g_get_monotonic_time () - viewer->since) / 1000;
+  g_autofree char *text = NULL;
+
+  if (viewer->first_byte >= 0)
+    text = g_strdup_printf ("%" G_GUINT64_FORMAT " bytes in %" G_GINT64_FORMAT
+                            " ms, the first after %" G_GINT64_FORMAT " ms",
+                            viewer->bytes, ms, viewer->first_byte / 1000);
+  else
+    text = g_strdup_printf ("over after %" G_GINT64_FORMAT " ms, without a byte", ms);
+  dlna_clients_note (viewer->media->clients, viewer->message, text);
+}
+
 /* Lets go of the stream and of the message; what is under way finds media NULL. */
 static void
 viewer_close (Viewer *viewer)
 {
   if (viewer->media == NULL)
     return;
+  tell_clients (viewer);
   g_ptr_array_remove_fast (viewer->media->viewers, viewer);
   viewer->media = NULL;
   g_cancellable_cancel (viewer->cancellable);
@@ -244,8 +262,10 @@ on_wrote (size_t n, gpointer data)
 {
   Viewer *viewer = data;
 
-  if (viewer->first_byte < 0)
+  if (viewer->first_byte < 0) {
     viewer->first_byte = g_get_monotonic_time () - viewer->since;
+    dlna_clients_started (viewer->media->clients, viewer->message, viewer->first_byte);
+  }
   viewer->bytes += n;
   *bucket (viewer) += n;
 }
@@ -707,10 +727,8 @@ find_range (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *q
 }
 
 static void
-on_request (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
-            gpointer data)
+answer (DlnaMedia *self, SoupServerMessage *message, const char *path, GHashTable *query)
 {
-  DlnaMedia *self = data;
   const char *method = soup_server_message_get_method (message);
   g_autoptr (DlnaItem) item = NULL;
   const DlnaQuirk *quirk;
@@ -741,14 +759,27 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
   }
 }
 
+static void
+on_request (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
+            gpointer data)
+{
+  DlnaMedia *self = data;
+
+  answer (self, message, path, query);
+  if (soup_server_message_get_status (message) != 0) /* else a viewer tells it, at its end */
+    dlna_clients_note (self->clients, message, NULL);
+}
+
 DlnaMedia *
-dlna_media_attach (SoupServer *server, DlnaLibrary *library, const DlnaQuirks *quirks)
+dlna_media_attach (SoupServer *server, DlnaLibrary *library, const DlnaQuirks *quirks,
+                   DlnaClients *clients)
 {
   DlnaMedia *self = g_new0 (DlnaMedia, 1);
 
   self->server = g_object_ref (server);
   self->library = g_object_ref (library);
   self->quirks = quirks;
+  self->clients = clients;
   self->outlets = dlna_outlets_new ();
   self->viewers = g_ptr_array_new ();
   soup_server_add_handler (server, "/media/", on_request, self, NULL);

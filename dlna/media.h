@@ -2,14 +2,17 @@
 /* A DlnaStream as HTTP: /media/ID.ts, Range, HEAD, the DLNA headers. */
 #pragma once
 
+#include "dlna/clients.h"
 #include "dlna/library.h"
 #include "dlna/quirks.h"
 #include <libsoup/soup.h>
 
 typedef struct DlnaMedia DlnaMedia;
 
-/* Adds the handler for /media/ to server. quirks: outlive it; NULL = the built-in ones. */
-DlnaMedia *dlna_media_attach (SoupServer *server, DlnaLibrary *library, const DlnaQuirks *quirks);
+/* Adds the handler for /media/ to server. quirks: outlive it; NULL = the built-in ones. clients: are
+ * told of each request when it is over, and outlive it; or NULL. */
+DlnaMedia *dlna_media_attach (SoupServer *server, DlnaLibrary *library, const DlnaQuirks *quirks,
+                              DlnaClients *clients);
 void dlna_media_free (DlnaMedia *self); /* ends its streams */
 
 /* Who is watching what, at what rate: for the page. */

@@ -225,3 +225,20 @@ dlna_quirks_of (const DlnaQuirks *self, SoupServerMessage *message)
                            soup_message_headers_get_one (headers, "X-AV-Client-Info"),
                            soup_server_message_get_remote_host (message));
 }
+
+char *
+dlna_quirk_text (const DlnaQuirk *self)
+{
+  Row row = {.quirk = *self};
+  GString *out = g_string_new (NULL);
+
+  for (size_t i = 0; i < G_N_ELEMENTS (keys); i++) {
+    const void *field = (const char *)&row + keys[i].offset;
+    const char *value = keys[i].kind != SWITCH ? *(const char *const *)field
+                        : *(const bool *)field ? "true"
+                                               : NULL;
+    if (value != NULL)
+      g_string_append_printf (out, "%s%s=%s", out->len > 0 ? " " : "", keys[i].key, value);
+  }
+  return g_string_free (out, FALSE);
+}

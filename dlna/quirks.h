@@ -37,5 +37,7 @@ const DlnaQuirk *dlna_quirks_find (const DlnaQuirks *self, const char *user_agen
                                    const char *av_client_info, const char *address);
 /* The same, of who has sent that message. */
 const DlnaQuirk *dlna_quirks_of (const DlnaQuirks *self, SoupServerMessage *message);
+/* What it does, in the words of the owner's file: "live-flags=01700000 bytes-only=true"; "" = nothing. */
+char *dlna_quirk_text (const DlnaQuirk *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DlnaQuirks, dlna_quirks_free)

@@ -171,13 +171,9 @@ look (Watch *watch)
   DlnaLink link;
 
   dlna_links_find (watch->interface, &link);
-  if (watch->discovery != NULL) {
-    const DlnaLink *old = dlna_discovery_link (watch->discovery);
-    if (link.index == old->index && strcmp (link.ip, old->ip) == 0 &&
-        strcmp (link.mask, old->mask) == 0)
-      return;
-    g_clear_pointer (&watch->discovery, dlna_discovery_free);
-  }
+  if (watch->discovery != NULL && dlna_link_is (&link, dlna_discovery_link (watch->discovery)))
+    return;
+  g_clear_pointer (&watch->discovery, dlna_discovery_free);
   if (link.index == 0)
     return;
   watch->discovery = dlna_discovery_new (watch->interface, &link, TARGET, on_found, watch, &error);

@@ -43,6 +43,7 @@ typedef struct {
 struct DlnaServer {
   DlnaLibrary *library;
   const DlnaQuirks *quirks;
+  DlnaClients *clients; /* or NULL */
   char *friendly_name, *uuid;
   uint16_t port, media_port;
   DlnaServerHook hook;
@@ -122,6 +123,9 @@ face_down (Face *face)
 
   if (face->context == NULL)
     return;
+  if (server->clients != NULL) /* a message may outlive both */
+    g_signal_handlers_disconnect_by_data (gupnp_context_get_server (face->context),
+                                          server->clients);
   if (face->guard != NULL) {
     dlna_guard_stats (face->guard, &server->past);
     server->past.subscriptions = 0;
@@ -164,9 +168,11 @@ make_context (Face *face, const DlnaLink *link, GError **error)
   guard.address = where;
   guard.data = face->context;
   face->guard = dlna_guard_new (soup, &guard);
+  if (server->clients != NULL)
+    dlna_clients_watch (server->clients, soup);
   if (server->hook != NULL)
-    face->hooked = server->hook (soup, where);
-  return true;
+    face->hooked = server->hook (soup, where, error);
+  return server->hook == NULL || face->hooked != NULL;
 }
 
 static bool
@@ -262,9 +268,7 @@ look (Face *face)
 
   dlna_links_find (face->name, &link);
   if (face->context != NULL &&
-      (face->lost || (link.index != 0 &&
-                      (link.index != face->link.index || strcmp (link.ip, face->link.ip) != 0 ||
-                       strcmp (link.mask, face->link.mask) != 0))))
+      (face->lost || (link.index != 0 && !dlna_link_is (&link, &face->link))))
     face_down (face);
   face->lost = false;
   if (link.index == 0)
@@ -389,6 +393,7 @@ dlna_server_new (const DlnaServerOptions *options, GError **error)
   self = g_new0 (DlnaServer, 1);
   self->library = g_object_ref (options->library);
   self->quirks = options->quirks;
+  self->clients = options->clients;
   self->friendly_name = g_strdup (options->friendly_name != NULL ? options->friendly_name : "PPSP");
   self->uuid = g_strdup (options->uuid);
   self->port = options->port;

@@ -2,18 +2,21 @@
 /* The MediaServer: a root device on each interface of the home, found by SSDP. */
 #pragma once
 
+#include "dlna/clients.h"
 #include "dlna/library.h"
 #include "dlna/quirks.h"
 #include <libsoup/soup.h>
 
 /* Called for each SoupServer that a context makes, before anybody can reach it, so that the program
  * can put its own listener in front; address: the context's "ip:port". The returned object is freed
- * with hook_destroy when that context goes. */
-typedef gpointer (*DlnaServerHook) (SoupServer *server, const char *address);
+ * with hook_destroy when that context goes. NULL with an error: nobody listens, so nothing is announced
+ * there, and it is tried again. */
+typedef gpointer (*DlnaServerHook) (SoupServer *server, const char *address, GError **error);
 
 typedef struct {
   DlnaLibrary *library;
   const DlnaQuirks *quirks;      /* outlives the server; NULL = the built-in ones */
+  DlnaClients *clients;          /* are told of each request; outlive the server; or NULL */
   const char *const *interfaces; /* names; NULL-terminated */
   const char *friendly_name;     /* what the TV shows */
   const char *uuid;              /* kept over restarts, without "uuid:" */

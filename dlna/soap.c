@@ -171,12 +171,11 @@ read_fault (const xmlNode *body)
       dlna_xml_child (dlna_xml_child (dlna_xml_child (body, "Fault"), "detail"), "UPnPError");
   g_autofree char *code = dlna_xml_text (fault, "errorCode");
   g_autofree char *text = dlna_xml_text (fault, "errorDescription");
-  g_autofree char *valid = text != NULL ? g_utf8_make_valid (text, -1) : NULL;
 
   if (code == NULL)
     return NULL;
   return g_error_new (DLNA_SOAP_ERROR, (int)g_ascii_strtoll (code, NULL, 10), "it answers %s (%s)",
-                      valid != NULL && valid[0] != '\0' ? valid : "an error", code);
+                      text != NULL && text[0] != '\0' ? text : "an error", code);
 }
 
 static void

@@ -3,6 +3,12 @@
 #include <libxml/parser.h>
 #include <string.h>
 
+/* Its converters of encodings ask nobody whether errors are to be told. */
+static void
+say_nothing (void *data, const char *format, ...)
+{
+}
+
 DlnaXml *
 dlna_xml_parse (const char *text, gsize n)
 {
@@ -12,6 +18,7 @@ dlna_xml_parse (const char *text, gsize n)
     n--;
   if (n == 0 || n > G_MAXINT)
     return NULL;
+  xmlSetGenericErrorFunc (NULL, say_nothing);
   doc =
       xmlReadMemory (text, (int)n, NULL, NULL,
                      XML_PARSE_NONET | XML_PARSE_RECOVER | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
@@ -52,23 +59,27 @@ dlna_xml_root (const DlnaXml *self, const char *name)
   return self != NULL ? dlna_xml_child ((const xmlNode *)self, name) : NULL;
 }
 
-char *
-dlna_xml_text (const xmlNode *node, const char *name)
+/* Since it is to read on behind what is no XML, the parser lets bytes pass that are no UTF-8. */
+static char *
+take_text (xmlChar *text)
 {
-  xmlNode *child = dlna_xml_child (node, name);
-  xmlChar *text = child != NULL ? xmlNodeGetContent (child) : NULL;
-  char *out = text != NULL ? g_strstrip (g_strdup ((const char *)text)) : NULL;
+  char *out = text != NULL ? g_utf8_make_valid ((const char *)text, -1) : NULL;
 
   xmlFree (text);
   return out;
 }
 
 char *
+dlna_xml_text (const xmlNode *node, const char *name)
+{
+  xmlNode *child = dlna_xml_child (node, name);
+  char *out = child != NULL ? take_text (xmlNodeGetContent (child)) : NULL;
+
+  return out != NULL ? g_strstrip (out) : NULL;
+}
+
+char *
 dlna_xml_attribute (const xmlNode *node, const char *name)
 {
-  xmlChar *text = node != NULL ? xmlGetNoNsProp (node, (const xmlChar *)name) : NULL;
-  char *out = g_strdup ((const char *)text);
-
-  xmlFree (text);
-  return out;
+  return node != NULL ? take_text (xmlGetNoNsProp (node, (const xmlChar *)name)) : NULL;
 }

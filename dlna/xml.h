@@ -17,7 +17,8 @@ xmlNode *dlna_xml_child (const xmlNode *node, const char *name);
 xmlNode *dlna_xml_next (const xmlNode *node);
 /* The root element, if that is its name. */
 xmlNode *dlna_xml_root (const DlnaXml *self, const char *name);
-/* What the child says, without the space around it; NULL = no such child. */
+/* What the child says, without the space around it; NULL = no such child. What was no UTF-8 is replaced, here as
+ * in attributes. */
 char *dlna_xml_text (const xmlNode *node, const char *name);
 char *dlna_xml_attribute (const xmlNode *node, const char *name);
 

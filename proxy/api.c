@@ -10,16 +10,10 @@
 
 enum { MAX_DEPTH = 4 };
 
-static char *
-media_path (const ProxyChannel *channel)
-{
-  return g_strdup_printf ("/media/%s.%s", channel->id, proxy_library_extension (channel->mime));
-}
-
 static void
 write_channel (GString *out, const ProxyChannel *channel, bool link)
 {
-  g_autofree char *path = media_path (channel);
+  g_autofree char *path = proxy_library_path (channel);
   proxy_json_key (out, NULL);
   g_string_append_c (out, '{');
   proxy_json_text (out, "id", channel->id);
@@ -157,15 +151,22 @@ write_lists (const ProxyParts *with, GString *out)
   g_string_append_c (out, ']');
 }
 
-static void
-write_warnings (const ProxyParts *with, GString *out)
+GPtrArray *
+proxy_api_warnings (const ProxyParts *with)
 {
-  g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
+  GPtrArray *warnings = g_ptr_array_new_with_free_func (g_free);
   const char *trouble = proxy_catalog_trouble (with->catalog);
   if (trouble)
     g_ptr_array_add (warnings, g_strdup_printf ("Channels cannot be kept on disk: %s", trouble));
   if (with->warnings)
     with->warnings (warnings, with->data);
+  return warnings;
+}
+
+static void
+write_warnings (const ProxyParts *with, GString *out)
+{
+  g_autoptr (GPtrArray) warnings = proxy_api_warnings (with);
   proxy_json_key (out, "warnings");
   g_string_append_c (out, '[');
   for (guint i = 0; i < warnings->len; i++)
@@ -516,4 +517,61 @@ proxy_api_renderers (const ProxyParts *with, const char *rest, SoupServerMessage
     proxy_respond_not_allowed (message, "POST", "televisions are told by POST");
   } else if (proxy_respond_may_change (message))
     command_renderer (with, rest + 1, message);
+}
+
+/* --- who asked what --- */
+
+static void
+write_event (GString *out, const DlnaClientEvent *event)
+{
+  proxy_json_key (out, NULL);
+  g_string_append_c (out, '{');
+  proxy_json_text (out, "what", event->what);
+  proxy_json_number (out, "status", event->status);
+  proxy_json_number (out, "times", event->times);
+  proxy_json_number (out, "seconds_ago", (g_get_monotonic_time () - event->when) / G_USEC_PER_SEC);
+  g_string_append_c (out, '}');
+}
+
+static void
+write_client (GString *out, const DlnaClient *client)
+{
+  g_autofree char *quirk = dlna_quirk_text (client->quirk);
+  int64_t now = g_get_monotonic_time ();
+  proxy_json_key (out, NULL);
+  g_string_append_c (out, '{');
+  proxy_json_text (out, "address", client->address);
+  proxy_json_text (out, "user_agent", client->agent);
+  proxy_json_text (out, "client_info", client->info);
+  proxy_json_text (out, "family", client->quirk->family);
+  proxy_json_text (out, "quirk", quirk);
+  proxy_json_number (out, "first_seconds_ago", (now - client->first) / G_USEC_PER_SEC);
+  proxy_json_number (out, "last_seconds_ago", (now - client->last) / G_USEC_PER_SEC);
+  proxy_json_number (out, "asked", (int64_t)client->asked);
+  proxy_json_number (out, "refused", (int64_t)client->refused);
+  proxy_json_number (out, "streams", (int64_t)client->streams);
+  if (client->streams > 0) {
+    proxy_json_number (out, "zap_ms", client->zap / 1000);
+    proxy_json_number (out, "slowest_zap_ms", client->slowest_zap / 1000);
+  }
+  proxy_json_key (out, "events");
+  g_string_append_c (out, '[');
+  for (const GList *l = client->events.head; l; l = l->next)
+    write_event (out, l->data);
+  g_string_append (out, "]}");
+}
+
+void
+proxy_api_clients (const ProxyParts *with, SoupServerMessage *message)
+{
+  if (!proxy_respond_reads_only (message, "GET, HEAD"))
+    return;
+  const GPtrArray *clients = with->clients ? dlna_clients_list (with->clients) : NULL;
+  GString *out = g_string_new ("{");
+  proxy_json_key (out, "clients");
+  g_string_append_c (out, '[');
+  for (guint i = clients ? clients->len : 0; i > 0; i--)
+    write_client (out, clients->pdata[i - 1]);
+  g_string_append (out, "]}\n");
+  proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
 }

@@ -18,5 +18,9 @@ void proxy_api_channel (const ProxyParts *with, const char *id, SoupServerMessag
 void proxy_api_favourite (const ProxyParts *with, const char *id, SoupServerMessage *message);
 /* GET /api/v1/renderers; POST /api/v1/renderers/UDN/play and /stop. rest: what follows "renderers". */
 void proxy_api_renderers (const ProxyParts *with, const char *rest, SoupServerMessage *message);
+/* GET /api/v1/clients: who in the home has asked what, and got what. */
+void proxy_api_clients (const ProxyParts *with, SoupServerMessage *message);
+/* Lines for people on what is wrong. Free with g_ptr_array_unref. */
+GPtrArray *proxy_api_warnings (const ProxyParts *with);
 /* GET /api/v1/now: what is on, and next, on the channels of which that is known. */
 void proxy_api_now (const ProxyParts *with, SoupServerMessage *message);

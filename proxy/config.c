@@ -40,6 +40,8 @@ static const Option options[] = {
      "an interface of the home (repeatable; those with a private address)"},
     {"state", TEXT, AT (state), "DIR", "catalog and cache ($STATE_DIRECTORY, or XDG)"},
     {"name", TEXT, AT (name), "NAME", "what the TV shows (PPSP on HOSTNAME)"},
+    {"hdhomerun", FLAG, AT (hdhomerun), NULL,
+     "be found as a network tuner by programs that record television"},
     {"renderers", TEXT, AT (renderers), "FILE",
      "what certain televisions want otherwise than most; see the manual page"},
     {"cache", SIZE, AT (cache), "SIZE", "for content on demand (1G)"},

@@ -22,6 +22,7 @@ typedef struct {
   char **interfaces;  /* NULL = by the rule */
   char *state;        /* a folder */
   char *name;         /* what the TV shows */
+  bool hdhomerun;     /* found as a network tuner */
   char *renderers;    /* the owner's quirks (dlna/quirks.h); NULL = none */
   uint64_t cache;     /* bytes, of content on demand */
   uint64_t memory;    /* bytes, the most of a live channel */

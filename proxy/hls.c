@@ -28,8 +28,7 @@ struct ProxyHls {
   ProxyCatalog *catalog;
   ProxySessions *sessions;
   GHashTable *channels; /* id -> Channel */
-  GHashTable
-      *targets; /* id -> target duration, seconds: it holds for as long as the address does */
+  GHashTable *told;     /* id -> ProxySegmentsTold: it holds for as long as the address does */
   guint tick;
   uint64_t n_segments, n_bytes;
 };
@@ -102,8 +101,9 @@ answer_playlist (Channel *channel, SoupServerMessage *message)
 {
   proxy_respond (message, SOUP_STATUS_OK, "application/vnd.apple.mpegurl",
                  proxy_segments_playlist (channel->segments, channel->id));
-  g_hash_table_insert (channel->hls->targets, g_strdup (channel->id),
-                       GUINT_TO_POINTER (proxy_segments_target (channel->segments)));
+  ProxySegmentsTold *told = g_new (ProxySegmentsTold, 1);
+  proxy_segments_told (channel->segments, told);
+  g_hash_table_insert (channel->hls->told, g_strdup (channel->id), told);
 }
 
 static void
@@ -179,7 +179,7 @@ find_channel (ProxyHls *self, const char *id, SoupServerMessage *message)
   channel->ring = proxy_ring_ref (proxy_session_ring (session));
   channel->segments =
       proxy_segments_new (channel->ring, (uint64_t)(g_get_real_time () / PROXY_SEGMENT_TIME),
-                          GPOINTER_TO_UINT (g_hash_table_lookup (self->targets, id)));
+                          g_hash_table_lookup (self->told, id));
   channel->waiting = g_ptr_array_new_with_free_func (g_object_unref);
   channel->fetches = g_ptr_array_new_with_free_func (fetch_free);
   channel->asked = g_get_monotonic_time ();
@@ -286,7 +286,7 @@ proxy_hls_new (SoupServer *server, ProxyCatalog *catalog, ProxySessions *session
   self->catalog = catalog;
   self->sessions = proxy_sessions_ref (sessions);
   self->channels = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, channel_free);
-  self->targets = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->tick = g_timeout_add_seconds (1, on_tick, self);
   soup_server_add_early_handler (server, "/media/", on_request, self, NULL);
   return self;
@@ -299,7 +299,7 @@ proxy_hls_free (ProxyHls *self)
     return;
   g_source_remove (self->tick);
   g_hash_table_unref (self->channels);
-  g_hash_table_unref (self->targets);
+  g_hash_table_unref (self->told);
   proxy_sessions_unref (self->sessions);
   g_free (self);
 }

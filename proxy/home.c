@@ -6,6 +6,7 @@
 #include "proxy/home.h"
 #include "dlna/links.h"
 #include "proxy/interfaces.h"
+#include "proxy/sessions.h"
 #include <gio/gio.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct ProxyHome {
   char *host_local;
   DlnaServer *dlna;
   DlnaRenderers *renderers;
+  DlnaHdhomerun *hdhomerun; /* NULL = we are no tuner */
   char *dlna_error;
   char *page;
   bool alone;  /* no interface of a home was found */
@@ -67,14 +69,21 @@ listen_on (ProxyHome *self, const char *address, GError **error)
   return true;
 }
 
+static gboolean
+is_unwanted (gpointer address, gpointer unused, gpointer wanted)
+{
+  return !g_ptr_array_find_with_equal_func (wanted, address, g_str_equal, NULL);
+}
+
 static void
-follow_addresses (ProxyHome *self, const GPtrArray *wanted)
+follow_addresses (ProxyHome *self, GPtrArray *wanted)
 {
   GHashTableIter iter;
   gpointer key;
+  g_hash_table_foreach_remove (self->refused, is_unwanted, wanted);
   g_hash_table_iter_init (&iter, self->served);
   while (g_hash_table_iter_next (&iter, &key, NULL)) {
-    if (g_ptr_array_find_with_equal_func ((GPtrArray *)wanted, key, g_str_equal, NULL))
+    if (!is_unwanted (key, NULL, wanted))
       continue;
     g_message ("no longer on %s: the address has gone", (const char *)key);
     net_listener_remove (self->listener, key);
@@ -96,18 +105,15 @@ follow_addresses (ProxyHome *self, const GPtrArray *wanted)
 /* --- the MediaServer --- */
 
 static gpointer
-on_server (SoupServer *server, const char *address)
+on_server (SoupServer *server, const char *address, GError **error)
 {
   /* Whom it may be called by the MediaServer checks, and counts. */
   NetListenerOptions options = {.max_connections = 64, .max_per_ip = 16};
   soup_server_disconnect (server); /* its own listener stops for good at the first failed accept */
   NetListener *listener = net_listener_new (server, &options);
-  g_autoptr (GError) error = NULL;
-  if (net_listener_add (listener, address, &error) != 0)
-    return listener;
-  g_message ("the MediaServer cannot listen: %s", error->message);
-  net_listener_free (listener);
-  return NULL;
+  if (net_listener_add (listener, address, error) == 0)
+    g_clear_pointer (&listener, net_listener_free);
+  return listener;
 }
 
 static void
@@ -140,6 +146,8 @@ follow_interfaces (ProxyHome *self, const GPtrArray *chosen)
 {
   g_autoptr (GPtrArray) names = interface_names (self, chosen);
   dlna_renderers_follow (self->renderers, (const char *const *)names->pdata);
+  if (self->hdhomerun)
+    dlna_hdhomerun_follow (self->hdhomerun, (const char *const *)names->pdata);
   if (self->dlna) {
     dlna_server_follow (self->dlna, (const char *const *)names->pdata);
     return;
@@ -147,6 +155,7 @@ follow_interfaces (ProxyHome *self, const GPtrArray *chosen)
   DlnaServerOptions options = {
       .library = self->with.library,
       .quirks = self->with.quirks,
+      .clients = self->with.clients,
       .interfaces = (const char *const *)names->pdata,
       .friendly_name = self->with.config->name,
       .uuid = self->with.uuid,
@@ -271,6 +280,9 @@ proxy_home_new (const ProxyHomeOptions *options, GError **error)
   }
   self->renderers =
       dlna_renderers_new (options->server, self->port, options->library, options->quirks);
+  DlnaHdhomerunOptions tuner = {options->device_id, PROXY_SESSIONS_MAX, self->port};
+  if (options->device_id)
+    self->hdhomerun = dlna_hdhomerun_new (&tuner);
   static const DlnaLinksHandler handler = {.changed = on_links};
   self->links = dlna_links_new (&handler, self, NULL); /* without it the timer does the work */
   look (self);
@@ -287,6 +299,7 @@ proxy_home_free (ProxyHome *self)
   dlna_links_free (self->links);
   g_clear_pointer (&self->dlna, dlna_server_free);
   dlna_renderers_free (self->renderers);
+  dlna_hdhomerun_free (self->hdhomerun);
   net_listener_free (self->listener);
   g_hash_table_unref (self->served);
   g_hash_table_unref (self->refused);
@@ -306,6 +319,12 @@ DlnaRenderers *
 proxy_home_renderers (ProxyHome *self)
 {
   return self->renderers;
+}
+
+DlnaHdhomerun *
+proxy_home_hdhomerun (ProxyHome *self)
+{
+  return self->hdhomerun;
 }
 
 const char *

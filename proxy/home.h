@@ -3,6 +3,7 @@
  * interfaces, and follows when they change. */
 #pragma once
 
+#include "dlna/hdhomerun.h"
 #include "dlna/library.h"
 #include "dlna/renderers.h"
 #include "dlna/server.h"
@@ -14,7 +15,9 @@ typedef struct {
   SoupServer *server; /* page, media, API */
   DlnaLibrary *library;
   const DlnaQuirks *quirks;
+  DlnaClients *clients;
   const char *uuid;
+  uint32_t device_id; /* dlna_hdhomerun_id(); 0 = we are no tuner */
 } ProxyHomeOptions;
 
 typedef struct ProxyHome ProxyHome;
@@ -25,6 +28,7 @@ void proxy_home_free (ProxyHome *self); /* byebye */
 
 NetListener *proxy_home_listener (ProxyHome *self);
 DlnaRenderers *proxy_home_renderers (ProxyHome *self);
+DlnaHdhomerun *proxy_home_hdhomerun (ProxyHome *self); /* NULL = we are no tuner */
 /* "http://192.168.1.1:8574/": the first that a household can use; owned by the home. */
 const char *proxy_home_page (const ProxyHome *self);
 /* The numbers of the MediaServer; false = there is none now. */

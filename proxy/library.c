@@ -40,8 +40,8 @@ G_DEFINE_TYPE_WITH_CODE (ProxyLibrary, proxy_library, G_TYPE_OBJECT,
 
 /* --- items --- */
 
-const char *
-proxy_library_extension (const char *mime)
+static const char *
+extension (const char *mime)
 {
   static const char *const known[][2] = {
       {"video/mp2t", "ts"},       {"video/mp4", "mp4"},  {"video/x-matroska", "mkv"},
@@ -54,6 +54,12 @@ proxy_library_extension (const char *mime)
     if (g_strcmp0 (known[i][0], mime) == 0)
       return known[i][1];
   return "bin";
+}
+
+char *
+proxy_library_path (const ProxyChannel *channel)
+{
+  return g_strdup_printf ("/media/%s.%s", channel->id, extension (channel->mime));
 }
 
 static char *
@@ -104,7 +110,7 @@ make_item (ProxyLibrary *self, const ProxyChannel *channel, const ProxyShelf *sh
   item->ref_id = shelf->references ? g_strdup (channel->id) : NULL;
   item->title = g_strdup (channel->name);
   item->mime = g_strdup (channel->mime);
-  item->extension = g_strdup (proxy_library_extension (channel->mime));
+  item->extension = g_strdup (extension (channel->mime));
   item->logo = proxy_logos_path (channel);
   item->logo_profile = g_strdup (proxy_picture_profile ());
   item->live = channel->live;

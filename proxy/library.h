@@ -19,5 +19,5 @@ void proxy_library_changed (ProxyLibrary *self);
 /* Keeps what a session has learned of its content. */
 void proxy_library_learn (ProxyLibrary *self, ProxySession *session);
 
-/* "ts", "mp4": the ending of a media path. */
-const char *proxy_library_extension (const char *mime);
+/* "/media/ID.ts", with the ending of its type. */
+char *proxy_library_path (const ProxyChannel *channel);

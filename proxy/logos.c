@@ -226,6 +226,7 @@ find_logo (ProxyLogos *self, const ProxyChannel *channel)
   if (g_hash_table_size (self->logos) >= MAX_LOGOS) {
     Logo *oldest = g_queue_pop_head (&self->order);
     g_hash_table_remove (self->logos, oldest->uri);
+    fetch_next (self); /* it may have been among those that are fetched */
   }
   logo = g_new0 (Logo, 1);
   logo->logos = self;

@@ -39,6 +39,7 @@ typedef struct {
   ProxyLibrary *library;
   SoupServer *server;
   DlnaQuirks *quirks;
+  DlnaClients *clients;
   DlnaMedia *media;
   ProxyHls *hls;
   ProxyLogos *logos;
@@ -210,16 +211,21 @@ make_home (App *app, GError **error)
   if (!app->quirks)
     return false;
   app->server = soup_server_new ("server-header", "ppsp-proxy/" PPSP_VERSION, NULL);
-  app->media = dlna_media_attach (app->server, DLNA_LIBRARY (app->library), app->quirks);
+  app->clients = dlna_clients_new (app->quirks);
+  app->media =
+      dlna_media_attach (app->server, DLNA_LIBRARY (app->library), app->quirks, app->clients);
   app->hls = proxy_hls_new (app->server, app->catalog, app->sessions);
   g_autofree char *logos = g_build_filename (app->config.state, "logos", NULL);
   app->logos = proxy_logos_new (app->server, app->catalog, app->state_trouble ? NULL : logos);
+  uint32_t device_id = app->config.hdhomerun ? dlna_hdhomerun_id (app->uuid) : 0;
   ProxyHomeOptions options = {
       .config = &app->config,
       .server = app->server,
       .library = DLNA_LIBRARY (app->library),
       .quirks = app->quirks,
+      .clients = app->clients,
       .uuid = app->uuid,
+      .device_id = device_id,
   };
   app->home = proxy_home_new (&options, error);
   if (!app->home)
@@ -232,6 +238,8 @@ make_home (App *app, GError **error)
       .server = app->server,
       .catalog = app->catalog,
       .programmes = app->programmes,
+      .name = app->config.name,
+      .device_id = device_id,
   };
   app->tuner = proxy_tuner_new (&tuner);
   ProxyParts web = {
@@ -242,7 +250,9 @@ make_home (App *app, GError **error)
       .guide = app->guide,
       .programmes = app->programmes,
       .media = app->media,
+      .clients = app->clients,
       .renderers = proxy_home_renderers (app->home),
+      .hdhomerun = proxy_home_hdhomerun (app->home),
       .hls = app->hls,
       .listener = proxy_home_listener (app->home),
       .udp = app->udp,
@@ -267,6 +277,7 @@ clear (App *app)
   g_clear_pointer (&app->programmes, proxy_programmes_free);
   g_clear_pointer (&app->home, proxy_home_free);
   g_clear_pointer (&app->media, dlna_media_free);
+  g_clear_pointer (&app->clients, dlna_clients_free);
   g_clear_pointer (&app->quirks, dlna_quirks_free);
   g_clear_pointer (&app->hls, proxy_hls_free);
   g_clear_pointer (&app->logos, proxy_logos_free);

@@ -129,6 +129,21 @@ write_media_server (GString *out, const DlnaServerStats *stats)
                      stats->interfaces);
 }
 
+static void
+write_hdhomerun (GString *out, const DlnaHdhomerun *hdhomerun)
+{
+  DlnaHdhomerunStats stats;
+  dlna_hdhomerun_stats (hdhomerun, &stats);
+  net_metrics_counter (out, "ppsp_hdhomerun_answers", "Searches for tuners that were answered.",
+                       stats.answers);
+  net_metrics_counter (out, "ppsp_hdhomerun_far_clients", "Searches from other networks.",
+                       stats.far_clients);
+  net_metrics_counter (out, "ppsp_hdhomerun_bad_questions", "Packets that are no search, or torn.",
+                       stats.bad_questions);
+  net_metrics_counter (out, "ppsp_hdhomerun_many_questions", "Searches over the limit.",
+                       stats.many_questions);
+}
+
 GString *
 proxy_metrics_write (const ProxyParts *with, int64_t started)
 {
@@ -141,6 +156,8 @@ proxy_metrics_write (const ProxyParts *with, int64_t started)
   write_sessions (out, with->sessions);
   if (with->media)
     write_viewers (out, with->media);
+  if (with->hdhomerun)
+    write_hdhomerun (out, with->hdhomerun);
   if (with->hls)
     write_hls (out, with->hls);
   if (with->cache)

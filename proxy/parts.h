@@ -2,6 +2,7 @@
 /* The parts of the gateway that page, API and metrics tell of. */
 #pragma once
 
+#include "dlna/hdhomerun.h"
 #include "dlna/media.h"
 #include "dlna/renderers.h"
 #include "dlna/server.h"
@@ -22,7 +23,9 @@ typedef struct {
   ProxyGuide *guide;           /* or NULL */
   ProxyProgrammes *programmes; /* or NULL */
   DlnaMedia *media;            /* or NULL */
+  DlnaClients *clients;        /* or NULL */
   DlnaRenderers *renderers;    /* or NULL */
+  DlnaHdhomerun *hdhomerun;    /* or NULL */
   ProxyHls *hls;               /* or NULL */
   NetListener *listener;       /* or NULL */
   NetUdp *udp;                 /* or NULL */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The library knows dozens of formats, and each reader is a door; two are opened, by what the bytes
- * begin with. It is asked to scale while it reads, so a picture of any size costs as much memory as a
- * small one, and what says that it is larger than any logo is not read at all. */
+ * begin with. A picture of a few kilobytes may have any number of points, and most are read whole before they
+ * are scaled: so what says that it has more than any logo is not read at all. */
 #include "proxy/picture.h"
 #include <stdbool.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 
 #define SIDE 160
 #define MAX_SIDE 8192
+#define MAX_POINTS (2048 * 2048) /* 16 MB of them */
 
 static const char *
 type_of (GBytes *picture)
@@ -40,9 +41,9 @@ on_size (GdkPixbufLoader *loader, int width, int height, gpointer data)
 {
   bool *refused = data;
   int larger = MAX (width, height);
-  *refused = width <= 0 || height <= 0 || larger > MAX_SIDE;
+  *refused = width <= 0 || height <= 0 || larger > MAX_SIDE || width > MAX_POINTS / height;
   if (*refused)
-    gdk_pixbuf_loader_set_size (loader, 1, 1);
+    gdk_pixbuf_loader_set_size (loader, 0, 0); /* ends it; any other would be made of the whole */
   else if (larger > SIDE)
     gdk_pixbuf_loader_set_size (loader, MAX (width * SIDE / larger, 1),
                                 MAX (height * SIDE / larger, 1));

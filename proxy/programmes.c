@@ -4,8 +4,8 @@
  * a day. A channel of a guide is ours if its ID, or a name that it gives, makes the ID that ours has:
  * that is made of the list's tvg-id, or of the name (proxy/catalog.c).
  *
- * Bounds: bytes of a guide, compressed and not; bytes between two tags; guides; programmes of a
- * channel, and letters of each. */
+ * Bounds: bytes of a guide, compressed and not; bytes between two tags; tags in one another, each of
+ * which the parser keeps; guides; programmes of a channel, and letters of each. */
 #include "proxy/programmes.h"
 #include "peer/net/fetch.h"
 #include "proxy/guide.h"
@@ -16,6 +16,7 @@ enum {
   MAX_FETCHED = 16 * 1024 * 1024, /* bytes, as fetched */
   MAX_READ = 256 * 1024 * 1024,   /* bytes, without compression */
   MAX_TOKEN = 256 * 1024,         /* bytes from tag to tag */
+  MAX_DEPTH = 32,                 /* tags in one another; XMLTV has five */
   MAX_GUIDES = 8,
   MAX_ALIASES = 50000, /* channels of a guide */
   MAX_PROGRAMMES = 96, /* of a channel */
@@ -54,7 +55,7 @@ struct ProxyGuideXml {
   int64_t from, until;
   GConverter *unzip; /* NULL = it is plain */
   bool begun, bad;
-  unsigned kept;
+  unsigned kept, depth;
   size_t read, token; /* bytes: in all; since the last tag */
   GMarkupParseContext *context;
   GHashTable *aliases; /* the guide's channel ID -> ours; "" = none of ours */
@@ -163,6 +164,10 @@ on_start (GMarkupParseContext *context, const char *name, const char **names, co
 {
   ProxyGuideXml *self = data;
   self->token = 0;
+  if (++self->depth > MAX_DEPTH) {
+    g_set_error_literal (error, G_MARKUP_ERROR, G_MARKUP_ERROR_INVALID_CONTENT, "too deep");
+    return;
+  }
   if (g_str_equal (name, "channel") && !self->programme) {
     const char *theirs = value_of ("id", names, values);
     g_free (self->channel);
@@ -221,6 +226,7 @@ on_end (GMarkupParseContext *context, const char *name, gpointer data, GError **
 {
   ProxyGuideXml *self = data;
   self->token = 0;
+  self->depth--;
   if (self->text)
     end_text (self, name);
   if (g_str_equal (name, "channel"))

@@ -55,12 +55,13 @@ segment_clear (gpointer data)
 }
 
 ProxySegments *
-proxy_segments_new (ProxyRing *ring, uint64_t first, unsigned target)
+proxy_segments_new (ProxyRing *ring, uint64_t first, const ProxySegmentsTold *told)
 {
   ProxySegments *self = g_new0 (ProxySegments, 1);
   self->ring = proxy_ring_ref (ring);
-  self->first = first;
-  self->target = target;
+  self->first = told ? MAX (first, told->next) : first;
+  self->target = told ? told->target : 0;
+  self->discontinuities = told ? told->discontinuities : 0;
   self->longest = PROXY_SEGMENT_TIME;
   self->segments = g_array_new (FALSE, FALSE, sizeof (Segment));
   g_array_set_clear_func (self->segments, segment_clear);
@@ -315,10 +316,14 @@ proxy_segments_playlist (ProxySegments *self, const char *id)
   return out;
 }
 
-unsigned
-proxy_segments_target (const ProxySegments *self)
+void
+proxy_segments_told (const ProxySegments *self, ProxySegmentsTold *out)
 {
-  return self->target;
+  *out = (ProxySegmentsTold){.target = self->target,
+                             .next = self->first + proxy_segments_count (self),
+                             .discontinuities = self->discontinuities + 1};
+  for (guint i = 0; i < self->segments->len; i++)
+    out->discontinuities += at (self, i)->discontinuity;
 }
 
 /* Of n bytes that lie between from and to, those before end. */

@@ -7,11 +7,17 @@
 
 typedef struct ProxySegments ProxySegments;
 
-/* first: number of the first segment. The players of one channel see numbers that rise, also after
- * a restart, if it comes from the clock: no segment is shorter than PROXY_SEGMENT_TIME. */
+/* What the players of a channel were told: it binds whoever serves that address after us. */
+typedef struct {
+  unsigned target; /* seconds: the target duration (4.3.3.1); 0 = there was no playlist yet */
+  uint64_t next;   /* behind the numbers of all segments; 0 = likewise */
+  uint64_t discontinuities; /* before next */
+} ProxySegmentsTold;
+
+/* Few segments are shorter, so numbers that begin with the clock rise also after a restart. */
 #define PROXY_SEGMENT_TIME (2 * G_USEC_PER_SEC)
-/* target: seconds, the target duration that players of this channel were told before; 0 = none. */
-ProxySegments *proxy_segments_new (ProxyRing *ring, uint64_t first, unsigned target);
+/* first: number of the first segment, or a higher one where that was told; told: NULL = nothing. */
+ProxySegments *proxy_segments_new (ProxyRing *ring, uint64_t first, const ProxySegmentsTold *told);
 void proxy_segments_free (ProxySegments *self);
 
 /* Takes in what was delivered since the last time. wall: Unix time, us. */
@@ -20,8 +26,7 @@ void proxy_segments_update (ProxySegments *self, int64_t wall);
 guint proxy_segments_count (const ProxySegments *self);
 /* The media playlist (section 4.3.3); the segments' addresses are ID/NUMBER.ts. */
 GString *proxy_segments_playlist (ProxySegments *self, const char *id);
-/* The target duration that a playlist told (4.3.3.1), in seconds; 0 = there was no playlist yet. */
-unsigned proxy_segments_target (const ProxySegments *self);
+void proxy_segments_told (const ProxySegments *self, ProxySegmentsTold *out);
 
 /* A segment's bytes as far as they have been read. */
 typedef struct {

@@ -6,12 +6,14 @@
 #include "dlna/didl.h"
 #include "proxy/library.h"
 #include "proxy/respond.h"
+#include "proxy/sessions.h"
 #include <string.h>
 
 #define PIECE 65536 /* bytes of the guide, and what the last channel in it has more */
 
 struct ProxyTuner {
   ProxyTunerOptions with;
+  size_t n;             /* addresses that are served */
   GHashTable *writings; /* Writing: of guides that are on their way */
 };
 
@@ -30,13 +32,6 @@ append_attribute (GString *out, const char *key, const char *value)
 }
 
 static void
-append_address (GString *out, const ProxyChannel *channel, const char *host)
-{
-  g_string_append_printf (out, "http://%s/media/%s.%s", host, channel->id,
-                          proxy_library_extension (channel->mime));
-}
-
-static void
 append_entry (GString *out, const ProxyChannel *channel, const char *host)
 {
   g_string_append (out, "#EXTINF:-1");
@@ -46,9 +41,8 @@ append_entry (GString *out, const ProxyChannel *channel, const char *host)
   append_attribute (out, "group-title", channel->group);
   if (channel->number > 0)
     g_string_append_printf (out, " tvg-chno=\"%d\"", channel->number);
-  g_string_append_printf (out, ",%s\n", channel->name);
-  append_address (out, channel, host);
-  g_string_append_c (out, '\n');
+  g_autofree char *path = proxy_library_path (channel);
+  g_string_append_printf (out, ",%s\nhttp://%s%s\n", channel->name, host, path);
 }
 
 /* By which the asker has reached us; the listener has checked it. NULL = it was answered. */
@@ -196,15 +190,96 @@ serve_guide (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
                         writing_free);
 }
 
+/* --- HDHomeRun --- */
+
+static void
+append_base (GString *out, const char *host, const char *key, const char *path)
+{
+  g_autofree char *address = g_strdup_printf ("http://%s%s", host, path);
+  proxy_json_text (out, key, address);
+}
+
+static void
+serve_device (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
+{
+  const char *host = host_of (message);
+  if (!host)
+    return;
+  g_autofree char *id = g_strdup_printf ("%08X", self->with.device_id);
+  GString *out = g_string_new ("{");
+  proxy_json_text (out, "FriendlyName", self->with.name);
+  proxy_json_text (out, "ModelNumber", "ppsp-proxy");
+  proxy_json_text (out, "FirmwareName", "ppsp-proxy");
+  proxy_json_text (out, "FirmwareVersion", PPSP_VERSION);
+  proxy_json_text (out, "DeviceID", id);
+  proxy_json_text (out, "DeviceAuth", ""); /* for the maker's own guide; some insist on the field */
+  append_base (out, host, "BaseURL", "");
+  append_base (out, host, "LineupURL", "/lineup.json");
+  proxy_json_number (out, "TunerCount", PROXY_SESSIONS_MAX);
+  g_string_append (out, "}\n");
+  proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
+}
+
+/* A recorder keeps what it records by the channel's number, so each has one of its own, which stays when
+ * others come and go. Lists have numbers up to 99999. */
+static unsigned
+take_number (const ProxyChannel *channel, GHashTable *taken)
+{
+  unsigned number = (unsigned)channel->number;
+  if (number == 0 || g_hash_table_contains (taken, GUINT_TO_POINTER (number)))
+    number = 100000 + g_str_hash (channel->id) % 900000;
+  while (!g_hash_table_add (taken, GUINT_TO_POINTER (number)))
+    number++;
+  return number;
+}
+
+static void
+serve_lineup (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
+{
+  const char *host = host_of (message);
+  const GPtrArray *channels = proxy_catalog_list (self->with.catalog);
+  if (!host)
+    return;
+  g_autoptr (GHashTable) taken = g_hash_table_new (NULL, NULL);
+  GString *out = g_string_new ("[");
+  for (guint i = 0; i < channels->len; i++) {
+    const ProxyChannel *channel = channels->pdata[i];
+    if (!channel->live || g_strcmp0 (channel->mime, "video/mp2t") != 0)
+      continue;
+    g_autofree char *number = g_strdup_printf ("%u", take_number (channel, taken));
+    g_autofree char *path = proxy_library_path (channel);
+    proxy_json_key (out, NULL);
+    g_string_append_c (out, '{');
+    proxy_json_text (out, "GuideNumber", number);
+    proxy_json_text (out, "GuideName", channel->name);
+    append_base (out, host, "URL", path);
+    g_string_append_c (out, '}');
+  }
+  g_string_append (out, "]\n");
+  proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
+}
+
+/* There is nothing to be tuned, so no scan; "Cable" is a source that programs know. */
+static void
+serve_scan (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
+{
+  if (proxy_respond_reads_only (message, "GET, HEAD"))
+    proxy_respond (message, SOUP_STATUS_OK, "application/json",
+                   g_string_new ("{\"ScanInProgress\":0,\"ScanPossible\":0,\"Source\":\"Cable\","
+                                 "\"SourceList\":[\"Cable\"]}\n"));
+}
+
 /* --- the face --- */
 
 static const struct {
   const char *path;
   void (*serve) (ProxyTuner *self, SoupServerMessage *message, GHashTable *query);
 } addresses[] = {
-    {"/channels.m3u", serve_playlist},
-    {"/guide.xml", serve_guide},
+    {"/channels.m3u", serve_playlist}, {"/guide.xml", serve_guide},
+    {"/discover.json", serve_device}, /* from here on as a tuner */
+    {"/lineup.json", serve_lineup},    {"/lineup_status.json", serve_scan},
 };
+enum { ALWAYS = 2 };
 
 static void
 on_request (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
@@ -223,8 +298,9 @@ proxy_tuner_new (const ProxyTunerOptions *options)
 {
   ProxyTuner *self = g_new0 (ProxyTuner, 1);
   self->with = *options;
+  self->n = options->device_id ? G_N_ELEMENTS (addresses) : ALWAYS;
   self->writings = g_hash_table_new (NULL, NULL);
-  for (size_t i = 0; i < G_N_ELEMENTS (addresses); i++)
+  for (size_t i = 0; i < self->n; i++)
     soup_server_add_handler (options->server, addresses[i].path, on_request, self, NULL);
   return self;
 }
@@ -236,7 +312,7 @@ proxy_tuner_free (ProxyTuner *self)
   gpointer key;
   if (!self)
     return;
-  for (size_t i = 0; i < G_N_ELEMENTS (addresses); i++)
+  for (size_t i = 0; i < self->n; i++)
     soup_server_remove_handler (self->with.server, addresses[i].path);
   g_hash_table_iter_init (&iter, self->writings);
   while (g_hash_table_iter_next (&iter, &key, NULL))

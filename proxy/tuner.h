@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The channels as programs that record and show television want them: M3U and XMLTV. */
+/* The channels as programs that record and show television want them: M3U and XMLTV, or as if we were
+ * a network tuner (HDHomeRun). */
 #pragma once
 
 #include "proxy/catalog.h"
@@ -11,11 +12,13 @@ typedef struct {
   SoupServer *server;
   ProxyCatalog *catalog;
   ProxyProgrammes *programmes;
+  const char *name;
+  uint32_t device_id; /* dlna_hdhomerun_id(); 0 = we are no tuner */
 } ProxyTunerOptions;
 
 typedef struct ProxyTuner ProxyTuner;
 
-/* Serves /channels.m3u and /guide.xml. */
+/* Serves /channels.m3u and /guide.xml; as a tuner /discover.json, /lineup.json, /lineup_status.json. */
 ProxyTuner *proxy_tuner_new (const ProxyTunerOptions *options);
 void proxy_tuner_free (ProxyTuner *self);
 

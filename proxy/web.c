@@ -4,6 +4,7 @@
 #include "peer/net/metrics.h"
 #include "proxy/api.h"
 #include "proxy/metrics.h"
+#include "proxy/report.h"
 #include "proxy/respond.h"
 #include "proxy/web-resources.h"
 #include <string.h>
@@ -81,7 +82,13 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
     if (proxy_respond_reads_only (message, "GET, HEAD"))
       proxy_respond (message, SOUP_STATUS_OK, NET_METRICS_TYPE,
                      proxy_metrics_write (&self->with, self->started));
-  } else if (g_str_equal (path, "/api/v1/status"))
+  } else if (g_str_equal (path, "/api/v1/report.txt")) {
+    if (proxy_respond_reads_only (message, "GET, HEAD"))
+      proxy_respond (message, SOUP_STATUS_OK, "text/plain; charset=utf-8",
+                     proxy_report_write (&self->with, self->started));
+  } else if (g_str_equal (path, "/api/v1/clients"))
+    proxy_api_clients (&self->with, message);
+  else if (g_str_equal (path, "/api/v1/status"))
     proxy_api_status (&self->with, self->started, message);
   else if (g_str_equal (path, "/api/v1/now"))
     proxy_api_now (&self->with, message);

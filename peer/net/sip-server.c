@@ -485,7 +485,8 @@ static NetSipDialog *
 dialog_of (NetSipCall *call)
 {
   const sip_t *sip = call->sip;
-  NetSipDialog *dialog = net_sip_peers_dialog (call->server->peers, sip->sip_to->a_tag);
+  const char *tag = sip->sip_to->a_tag;
+  NetSipDialog *dialog = tag != NULL ? net_sip_peers_dialog (call->server->peers, tag) : NULL;
   PeerAddress from = call->from;
   from.port = 0;
   if (dialog == NULL || strcmp (dialog->call_id, sip->sip_call_id->i_id) != 0 ||
@@ -681,9 +682,7 @@ on_options (NetSipCall *call)
 static void
 dispatch (NetSipCall *call)
 {
-  const sip_t *sip = call->sip;
-  bool has_tag = sip->sip_to->a_tag != NULL;
-  switch ((int)sip->sip_request->rq_method) {
+  switch ((int)call->sip->sip_request->rq_method) {
   case sip_method_register:
     on_register (call);
     return;
@@ -698,13 +697,10 @@ dispatch (NetSipCall *call)
     net_sip_call_reply (call, SIP_481_NO_TRANSACTION, NULL);
     return;
   case sip_method_info:
+    on_info (call);
+    return;
   case sip_method_bye:
-    if (!has_tag)
-      net_sip_call_reply (call, SIP_481_NO_CALL, NULL);
-    else if (sip->sip_request->rq_method == sip_method_info)
-      on_info (call);
-    else
-      on_bye (call);
+    on_bye (call);
     return;
   case sip_method_unknown:
     call->server->stats.others++;

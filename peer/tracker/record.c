@@ -237,7 +237,11 @@ tracker_record_read (const uint8_t *bytes, size_t n, TrackerRecordKind *kind, ui
   take (&reader, KEY_AT);
   if (!get_text (&reader, get (&reader, 1), id, TRACKER_MAX_ID))
     return NULL;
+  PeerAddress heard = {.port = 1}; /* nobody speaks from a multicast address, or from none */
   memcpy (from, take (&reader, 16), 16);
+  memcpy (heard.ip, from, 16);
+  if (!peer_address_is_usable (&heard))
+    return NULL;
   g_autoptr (TrackerRequest) request = tracker_request_new (TRACKER_REQUEST_CONNECT, "", id);
   bool whole = *kind == TRACKER_RECORD_HERE || *kind == TRACKER_RECORD_HEARD;
   if (whole ? !get_peer (&reader, request) : reader.left != 0)

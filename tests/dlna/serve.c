@@ -33,9 +33,15 @@ on_incoming (GSocketService *service, GSocketConnection *connection, GObject *so
   return TRUE;
 }
 
+static bool deaf;
+
 static gpointer
-put_in_front (SoupServer *server, const char *address)
+put_in_front (SoupServer *server, const char *address, GError **why)
 {
+  if (deaf) {
+    g_set_error (why, G_IO_ERROR, G_IO_ERROR_FAILED, "deaf on %s", address);
+    return NULL;
+  }
   Front *self = g_new0 (Front, 1);
   g_auto (GStrv) parts = g_strsplit (address, ":", 2);
   g_autoptr (GSocketAddress) where = g_inet_socket_address_new_from_string (
@@ -125,6 +131,8 @@ on_command (GIOChannel *channel, GIOCondition condition, gpointer data)
             stats.bad_callbacks, stats.many_subscriptions, stats.subscriptions, stats.interfaces);
   } else if (strcmp (line, "locations") == 0) {
     print_locations (self);
+  } else if (strcmp (line, "deaf") == 0) {
+    printf ("%s\n", (deaf = !deaf) ? "deaf" : "hears");
   } else if (strcmp (line, "quit") == 0) {
     g_main_loop_quit (self->loop);
   }
@@ -171,7 +179,7 @@ main (int argc, char **argv)
   uris = soup_server_get_uris (soup);
   options.media_port = (uint16_t)g_uri_get_port (uris->data);
   g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
-  media = dlna_media_attach (soup, DLNA_LIBRARY (self.library), NULL);
+  media = dlna_media_attach (soup, DLNA_LIBRARY (self.library), NULL, NULL);
   options.library = DLNA_LIBRARY (self.library);
   options.interfaces = (const char *const *)self.interfaces;
   self.server = dlna_server_new (&options, &error);

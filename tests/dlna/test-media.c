@@ -15,6 +15,7 @@ typedef struct {
   FakeLibrary *library;
   SoupServer *server;
   DlnaQuirks *quirks;
+  DlnaClients *clients;
   DlnaMedia *media;
   uint16_t port;
 } Fixture;
@@ -48,13 +49,16 @@ set_up (Fixture *self, gconstpointer data)
   self->server = soup_server_new (NULL, NULL);
   self->port = listen_local (self->server);
   self->quirks = read_quirks ();
-  self->media = dlna_media_attach (self->server, DLNA_LIBRARY (self->library), self->quirks);
+  self->clients = dlna_clients_new (self->quirks);
+  self->media =
+      dlna_media_attach (self->server, DLNA_LIBRARY (self->library), self->quirks, self->clients);
 }
 
 static void
 tear_down (Fixture *self, gconstpointer data)
 {
   g_clear_pointer (&self->media, dlna_media_free);
+  g_clear_pointer (&self->clients, dlna_clients_free);
   g_clear_pointer (&self->quirks, dlna_quirks_free);
   while (g_main_context_iteration (NULL, FALSE))
     ;
@@ -583,6 +587,58 @@ test_leaves_while_it_opens (Fixture *self, gconstpointer data)
     g_main_context_iteration (NULL, TRUE);
 }
 
+/* What became of each request, with the time to the first byte, for who asks why a set does not play. */
+static void
+test_clients (Fixture *self, gconstpointer data)
+{
+  const GPtrArray *list = dlna_clients_list (self->clients);
+  g_autoptr (GString) played = NULL, refused = NULL, headers = NULL;
+  g_autofree char *quirk = NULL;
+  const DlnaClient *client;
+  const DlnaClientEvent *event;
+  int fd;
+
+  g_idle_add (feed, self);
+  played = exchange (self, "GET /media/news.1.ts HTTP/1.1\nHost: x\nUser-Agent: Chunky/2\n\n");
+  while (list->len == 0)
+    g_main_context_iteration (NULL, TRUE);
+  client = list->pdata[0];
+  quirk = dlna_quirk_text (client->quirk);
+  g_assert_cmpstr (client->quirk->family, ==, "Chunky");
+  g_assert_cmpstr (quirk, ==, "transport-type=video/mp2t chunked=true");
+  g_assert_cmpuint (client->streams, ==, 1);
+  while (client->events.length == 0)
+    g_main_context_iteration (NULL, TRUE);
+  event = client->events.head->data;
+  g_assert_cmpuint (event->status, ==, 200);
+  g_assert_true (g_str_has_prefix (event->what, "GET /media/news.1.ts: 71000 bytes in "));
+  g_assert_nonnull (strstr (event->what, ", the first after "));
+
+  refused = exchange (self, "GET /media/news.1.ts HTTP/1.1\nHost: x\nUser-Agent: Chunky/2\n"
+                            "Connection: close\nPlaySpeed.dlna.org: speed=2\n\n");
+  event = client->events.tail->data;
+  g_assert_cmpuint (event->status, ==, 406);
+  g_assert_cmpstr (event->what, ==, "GET /media/news.1.ts");
+  g_assert_cmpuint (client->refused, ==, 1);
+  headers = exchange (self, "HEAD /media/film.mp4 HTTP/1.1\nHost: x\nUser-Agent: Chunky/2\n"
+                            "Connection: close\n\n");
+  event = client->events.tail->data;
+  g_assert_cmpstr (event->what, ==, "HEAD /media/film.mp4");
+
+  fake_library_set_open (self->library, -2);
+  fd = dial (self->port);
+  say (fd, "GET /media/news.1.ts HTTP/1.1\r\nHost: x\r\nUser-Agent: Chunky/2\r\n\r\n");
+  while (fake_library_opened (self->library) < 2)
+    g_main_context_iteration (NULL, TRUE);
+  close (fd);
+  while (client->asked < 4)
+    g_main_context_iteration (NULL, TRUE);
+  event = client->events.tail->data;
+  g_assert_cmpuint (event->status, ==, 0);
+  g_assert_nonnull (strstr (event->what, ", without a byte"));
+  g_assert_cmpuint (client->streams, ==, 1);
+}
+
 static void
 test_free_ends_streams (Fixture *self, gconstpointer data)
 {
@@ -599,6 +655,7 @@ test_free_ends_streams (Fixture *self, gconstpointer data)
   while (fake_library_opened (self->library) < 2)
     g_main_context_iteration (NULL, TRUE);
   g_clear_pointer (&self->media, dlna_media_free);
+  g_clear_pointer (&self->clients, dlna_clients_free);
   g_clear_pointer (&self->quirks, dlna_quirks_free);
   while (g_main_context_iteration (NULL, FALSE))
     ;
@@ -786,6 +843,7 @@ main (int argc, char **argv)
   ADD ("keep-alive", test_keep_alive);
   ADD ("a-broken-promise-breaks-the-connection", test_breaks_off);
   ADD ("who-leaves-while-waiting-is-noticed", test_leaves_while_it_waits);
+  ADD ("what-became-of-each-request-is-told", test_clients);
   ADD ("who-leaves-while-opening-cancels-it", test_leaves_while_it_opens);
   ADD ("free-ends-its-streams", test_free_ends_streams);
   ADD ("a-stalled-viewer-costs-the-others-nothing", test_stalled);

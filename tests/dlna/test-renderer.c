@@ -23,6 +23,8 @@ test_packets (void)
        "http://192.168.1.9/\r\n\r\n",
        "uuid:1234", "http://192.168.1.9/"},
       {"NOTIFY * HTTP/1.1\nNT: " TARGET "\nNTS: ssdp:byebye\n" USN "\n", "uuid:1234", NULL},
+      {"NOTIFY * HTTP/1.1\nNT: " TARGET "\nNTS: ssdp:byebye\nUSN: uuid::1234::" TARGET "\n",
+       "uuid::1234", NULL},
       /* another target, another kind, another address, no address at all, not by HTTP, not its own */
       {"HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\n" USN "LOCATION: http://192.168.1.9/\r\n\r\n"},
       {"NOTIFY * HTTP/1.1\r\nNT: " TARGET "\r\nNTS: ssdp:update\r\n" USN
@@ -114,6 +116,7 @@ static void
 test_xml (void)
 {
   static const char text[] = "<a xmlns:x=\"urn:x\"><x:b> one </x:b><b c=\"d\">two</b><e/></a>\0";
+  static const char broken[] = "<a><c d=\"x\xe4\">h\x8c</c></a>";
   g_autoptr (DlnaXml) doc = dlna_xml_parse (text, sizeof text);
   const xmlNode *root = dlna_xml_root (doc, "a");
   g_autofree char *first = dlna_xml_text (root, "b");
@@ -127,6 +130,27 @@ test_xml (void)
   g_assert_null (dlna_xml_child (NULL, "a"));
   g_assert_null (dlna_xml_root (NULL, "a"));
   g_assert_null (dlna_xml_parse ("\0\0", 2));
+  g_autoptr (DlnaXml) bad = dlna_xml_parse (broken, sizeof broken);
+  const xmlNode *only = dlna_xml_root (bad, "a");
+  g_autofree char *text_of_bad = dlna_xml_text (only, "c");
+  g_autofree char *value_of_bad = dlna_xml_attribute (dlna_xml_child (only, "c"), "d");
+  g_assert_cmpstr (text_of_bad, ==, "h\xef\xbf\xbd");
+  g_assert_true (g_utf8_validate (value_of_bad, -1, NULL));
+}
+
+/* A device that says nonsense says it to us, not to our log. */
+static void
+test_silence (void)
+{
+  static const char text[] = "<?xml version=\"1.0\" encoding=\"ISO-2022-JP\"?><a>\x80\x81</a>";
+  if (g_test_subprocess ()) {
+    g_autoptr (DlnaXml) doc = dlna_xml_parse (text, sizeof text - 1);
+    g_assert_true (doc == NULL || doc->intSubset == NULL);
+    return;
+  }
+  g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stderr_unmatched ("*encod*");
 }
 
 #define UDN "uuid:1234"
@@ -206,6 +230,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dlna/renderer/cut-and-long-packets", test_cut_packets);
   g_test_add_func ("/dlna/renderer/events-are-read", test_events);
   g_test_add_func ("/dlna/renderer/xml-of-strangers", test_xml);
+  g_test_add_func ("/dlna/renderer/strangers-do-not-fill-the-log", test_silence);
   g_test_add_func ("/dlna/renderer/who-has-said-byebye-is-away", test_byebye);
   return g_test_run ();
 }

@@ -650,6 +650,19 @@ class Links(unittest.TestCase):
             time.sleep(0.1)
         ControlPoint('http://192.168.77.1:%d/%s.xml' % (port, UUID)).browse()
 
+    def test_who_cannot_listen_is_not_announced(self):
+        self.assertEqual(self.serve.ask('deaf'), 'deaf\n')
+        ip('-n', TAG + '-gw', 'address', 'del', '192.168.77.1/24', 'dev', 'lan0')
+        while self.serve.stats()['interfaces'] != 0:
+            time.sleep(0.1)
+        ip('-n', TAG + '-gw', 'address', 'add', '192.168.77.1/24', 'broadcast', '+', 'dev', 'lan0')
+        while 'deaf on 192.168.77.1:' not in self.serve.log():
+            self.assertEqual(self.serve.stats()['interfaces'], 0)
+            time.sleep(0.1)
+        self.assertEqual(search_ssdp('ssdp:all', seconds=0.5), set())
+        self.assertEqual(self.serve.ask('deaf'), 'hears\n')
+        ControlPoint(found_again()).browse()
+
     def test_an_interface_without_address_is_waited_for(self):
         self.assertEqual(self.serve.locations['late0'], '-')
         self.assertEqual(self.serve.stats()['interfaces'], 1)

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -195,6 +196,22 @@ def a_router_that_restarts_has_another_address(here):
     assert b'//192.168.77.7:8574/media/' in here.get('tv', page)
 
 
+def an_address_that_is_gone_is_no_worry(here):
+    """Another program has our port there; the page says so for as long as that matters."""
+    here.build_network()
+    taken = ('-n', here.names['gw'], 'addr'), ('192.168.77.9/24', 'dev', 'lan0')
+    here.ip(*taken[0], 'add', *taken[1])
+    with here.at('gw'):
+        here.closers.append(socket.create_server(('192.168.77.9', 8574)).close)
+    gateway(here)
+
+    def warned():
+        return b'192.168.77.9:8574' in here.get('gw', 'http://127.0.0.1:8574/api/v1/status')
+    wait_until('the page says that it is taken', PATIENCE, warned)
+    here.ip(*taken[0], 'del', *taken[1])
+    wait_until('the page says no more of it', PATIENCE, lambda: not warned())
+
+
 def several_interfaces_come_and_go_alone(here):
     """What happens on one interface is nothing to those who are on another."""
     here.build_network()
@@ -317,6 +334,35 @@ def what_the_media_server_refuses_is_counted(here):
     assert here.status('tv', server.location, headers={'Host': 'localhost:8575'})[0] == 421
 
 
+def what_a_set_asked_is_in_the_report(here):
+    """Its questions, what it was refused, and why: from the page of the gateway, and as one text."""
+    here.build_network()
+    gateway(here)
+    server = found(here)[1]
+    with here.at('tv'):
+        server.browse()
+        try:
+            server.browse('nowhere')
+            raise AssertionError('there is no such folder')
+        except control_point.Refused as error:
+            assert error.code == 701
+    here.status('tv', server.location, headers={'Host': 'evil.example'})
+    here.status('tv', f'http://{LAN["gw"]}:8574/media/one-film.mkv')
+
+    def told():
+        clients = json.loads(here.get('tv', f'http://{LAN["gw"]}:8574/api/v1/clients'))['clients']
+        events = {(event['status'], event['what']) for client in clients for event in client['events']
+                  if client['address'] == LAN['tv']}
+        wanted = {(200, 'Browse 0'), (500, 'Browse nowhere, error 701'),
+                  (421, 'GET ' + server.location[server.location.index('/', 7):]),
+                  (404, 'GET /media/one-film.mkv')}
+        return wanted <= events
+    wait_until('all that was asked is told', PATIENCE, told, every=0.2)
+    report = here.get('tv', f'http://{LAN["gw"]}:8574/api/v1/report.txt').decode()
+    assert re.search(r'(?m)^    \d+ s ago: 500 Browse nowhere, error 701$', report), report
+    assert f'\n  lan0 {LAN["gw"]}' in report and '1 known' in report, report
+
+
 def what_is_on_and_the_logo_are_shown(here):
     """A list names a programme guide and a logo; the television shows both."""
     here.build_network()
@@ -378,14 +424,80 @@ def what_is_on_and_the_logo_are_shown(here):
         assert size.strip() == 'mjpeg,160,80', size
 
 
+def tuner_answers(here, at, address):
+    """The answer to who looks for a tuner at that address; None: its host says that nobody is there."""
+    with here.at(at), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(1)
+        udp.connect((address, 65001))
+        for _ in range(int(PATIENCE)):
+            try:
+                udp.send(bytes.fromhex('0002000c0104000000010204ffffffff4e507f35'))
+                return udp.recv(2048)
+            except ConnectionRefusedError:
+                return None
+            except socket.timeout:
+                continue
+    raise AssertionError(f'{address} neither answers {at} nor says that nobody is there')
+
+
+def it_is_a_tuner_for_who_records(here):
+    """Found by the tool of the tuners' maker, then asked by HTTP as recorders ask; by the home alone."""
+    tool = shutil.which('hdhomerun_config')
+    if not tool:
+        raise world.Skip('no hdhomerun_config (package hdhomerun-config)')
+    here.build_network()
+    process = gateway(here)
+    page = f'http://{LAN["gw"]}:8574'
+    assert tuner_answers(here, 'tv', LAN['gw']) is None, 'nobody has asked for that'
+    assert here.status('tv', f'{page}/discover.json')[0] == 404
+    assert process.stop() == 0
+
+    path = os.path.join(here.folder, 'tuner.m3u')
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(f'#EXTM3U\n#EXTINF:-1 tvg-chno="3",News\n{LIVE_LINK}\n#EXTINF:-1,One film\n{LINK}\n')
+    gateway(here, more=('--hdhomerun', '--channels', f'file://{path}'))
+
+    def discover(at, *where):
+        with here.at(at):
+            return subprocess.run([tool, 'discover', *where], capture_output=True, text=True, check=False,
+                                  timeout=60).stdout
+    device = json.loads(here.get('tv', f'{page}/discover.json'))
+    found_it = f'hdhomerun device {device["DeviceID"]} found at '
+    for where in ((), (LAN['gw'],)):  # by a broadcast, and where it is known to be
+        wait_until('found by the tool', PATIENCE, lambda at=where: discover('tv', *at) == (
+            f'{found_it}{LAN["gw"]}\n'))
+    answer = tuner_answers(here, 'tv', LAN['gw'])
+    assert page.encode() in answer and len(answer) < 3 * 20, answer
+    assert device['BaseURL'] == page and device['TunerCount'] == 16, device
+    wait_until('the list is read', PATIENCE, lambda: json.loads(here.get('tv', device['LineupURL'])))
+    lineup = json.loads(here.get('tv', device['LineupURL']))
+    assert lineup == [{'GuideNumber': '3', 'GuideName': 'News', 'URL': f'{page}/media/news.ts'}], lineup
+    assert here.status('tv', lineup[0]['URL'], 'HEAD')[0] == 200
+    assert here.status('tv', f'{page}/lineup.json', headers={'Host': 'evil.example'})[0] == 421
+
+    # From the Internet there is nobody, neither at the WAN's address nor at the home's.
+    here.ip('-n', here.names['p1'], 'route', 'add', LAN['gw'], 'via', INTERNET['gw'])
+    for address in (INTERNET['gw'], LAN['gw']):
+        assert tuner_answers(here, 'p1', address) is None
+    # Its address may change.
+    here.ip('-n', here.names['gw'], 'addr', 'flush', 'dev', 'lan0')
+    here.ip('-n', here.names['gw'], 'addr', 'add', '192.168.77.7/24', 'brd', '+', 'dev', 'lan0')
+    wait_until('found at the new address', PATIENCE, lambda: discover('tv') == (
+        f'{found_it}192.168.77.7\n'))
+    assert here.metric('gw', 'http://127.0.0.1:8574/metrics', 'ppsp_hdhomerun_answers_total') >= 4
+
+
 if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
         the_internet_sees_nothing,
         a_pulled_cable_is_forgotten,
         a_router_that_restarts_has_another_address,
+        an_address_that_is_gone_is_no_worry,
         several_interfaces_come_and_go_alone,
         multicast_that_is_filtered_comes_back,
         two_gateways_live_in_one_home,
         it_says_goodbye_and_is_known_again,
         what_the_media_server_refuses_is_counted,
-        what_is_on_and_the_logo_are_shown]))
+        what_a_set_asked_is_in_the_report,
+        what_is_on_and_the_logo_are_shown,
+        it_is_a_tuner_for_who_records]))

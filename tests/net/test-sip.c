@@ -452,6 +452,10 @@ test_strangers_in_dialogs (void)
     g_free (sip_wire_ask (&wire, "481", other));
   }
   g_assert_cmpuint (stats_of (&wire).dialogs, ==, 2);
+  /* All of them are counted. */
+  g_free (sip_wire_ask_in_dialog (&wire, "481", "INFO", "ann", "", 12, ""));
+  g_assert_cmpuint (stats_of (&wire).infos, ==, 2);
+  g_assert_cmpuint (stats_of (&wire).byes, ==, 5);
   /* Nobody registers somebody else (RFC 3261, 10.2). */
   g_autofree char *third =
       sip_wire_request ("REGISTER", TRACKER, "ann", "", "c7", 1, "Contact: <sip:a@127.0.0.1:@P>\n");

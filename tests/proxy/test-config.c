@@ -35,6 +35,7 @@ test_defaults (void)
   g_assert_cmpuint (config.timeshift, ==, 0);
   g_assert_cmpuint (config.linger, ==, 30);
   g_assert_false (config.allow_plain_tracker);
+  g_assert_false (config.hdhomerun);
   g_assert_true (config.verbose);
 }
 
@@ -48,7 +49,7 @@ test_options (void)
                          "--memory", "8M", "--timeshift", "20G", "--cache", "1.5 GiB", "--linger=0",
                          "--allow-plain-tracker", "--allow-host", "tv.example", "--name", "A",
                          "--tracker", "http://10.0.0.1/", "--max-per-ip", "5", "--renderers",
-                         "/etc/tv.conf", "--benign-network", "--no-peer-exchange"),
+                         "/etc/tv.conf", "--benign-network", "--no-peer-exchange", "--hdhomerun"),
                    ==, PROXY_CONFIG_RUN);
   g_assert_cmpstr (config.listen[0], ==, "127.0.0.1:80");
   g_assert_cmpstr (config.listen[1], ==, "[::1]:81");
@@ -61,7 +62,7 @@ test_options (void)
   g_assert_true (config.allow_plain_tracker);
   g_assert_cmpuint (config.max_per_ip, ==, 5);
   g_assert_cmpstr (config.renderers, ==, "/etc/tv.conf");
-  g_assert_true (config.benign_network && config.no_peer_exchange);
+  g_assert_true (config.benign_network && config.no_peer_exchange && config.hdhomerun);
   g_assert_cmpstr (config.allow_hosts[0], ==, "tv.example");
   g_assert_cmpstr (config.trackers[0], ==, "http://10.0.0.1/");
 }

@@ -4,8 +4,10 @@
 #include "proxy/logos.h"
 #include "proxy/picture.h"
 #include "tests/lib/listen.h"
+#include "tests/lib/wait.h"
 #include "tests/proxy/scratch.h"
 #include <string.h>
+#include <sys/resource.h>
 
 typedef struct {
   SoupServer *theirs, *ours;
@@ -22,7 +24,9 @@ on_asked (SoupServer *server, SoupServerMessage *message, const char *path, GHas
 {
   World *self = data;
   self->asked++;
-  if (g_str_equal (path, "/moved"))
+  if (g_str_equal (path, "/never"))
+    soup_server_message_pause (message);
+  else if (g_str_equal (path, "/moved"))
     soup_server_message_set_redirect (message, SOUP_STATUS_FOUND, "/logo");
   else if (g_str_equal (path, "/gone"))
     soup_server_message_set_status (message, SOUP_STATUS_NOT_FOUND, NULL);
@@ -56,21 +60,46 @@ put_chunk (GByteArray *out, const char *type, const uint8_t *data, size_t n)
   put32 (out, ~crc);
 }
 
-/* A grey PNG without compression (RFC 2083; RFC 1951, 3.2.4). */
+/* A PNG (RFC 2083) whose points, one channel of so many bits, are those that zlib gives. */
 static GBytes *
-make_png (unsigned width, unsigned height)
+wrap_png (unsigned width, unsigned height, uint8_t bits, const uint8_t *data, size_t n)
 {
   static const uint8_t magic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
   GByteArray *out = g_byte_array_new ();
-  g_autoptr (GByteArray) head = g_byte_array_new (), data = g_byte_array_new ();
-  uint32_t a = 1, b = 0;
-  size_t n = (size_t)(width + 1) * height;
-  g_assert_cmpuint (n, <=, 65535);
+  g_autoptr (GByteArray) head = g_byte_array_new ();
   g_byte_array_append (out, magic, sizeof magic);
   put32 (head, width);
   put32 (head, height);
-  g_byte_array_append (head, (const uint8_t[]){8, 0, 0, 0, 0}, 5);
+  g_byte_array_append (head, (const uint8_t[]){bits, 0, 0, 0, 0}, 5);
   put_chunk (out, "IHDR", head->data, head->len);
+  put_chunk (out, "IDAT", data, n);
+  put_chunk (out, "IEND", NULL, 0);
+  return g_byte_array_free_to_bytes (out);
+}
+
+/* Black, in a thousandth of the bytes that its points are. */
+static GBytes *
+make_bomb (unsigned side)
+{
+  g_autoptr (GConverter) zip =
+      G_CONVERTER (g_zlib_compressor_new (G_ZLIB_COMPRESSOR_FORMAT_ZLIB, 9));
+  size_t n = (size_t)(side / 8 + 1) * side;
+  g_autofree uint8_t *rows = g_malloc0 (n), *out = g_malloc (n);
+  gsize read, written;
+  g_assert_cmpint (
+      g_converter_convert (zip, rows, n, out, n, G_CONVERTER_INPUT_AT_END, &read, &written, NULL),
+      ==, G_CONVERTER_FINISHED);
+  return wrap_png (side, side, 1, out, written);
+}
+
+/* Grey, without compression (RFC 1951, 3.2.4). */
+static GBytes *
+make_png (unsigned width, unsigned height)
+{
+  g_autoptr (GByteArray) data = g_byte_array_new ();
+  uint32_t a = 1, b = 0;
+  size_t n = (size_t)(width + 1) * height;
+  g_assert_cmpuint (n, <=, 65535);
   uint8_t block[] = {0x78, 1, 1, (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)~n, (uint8_t)(~n >> 8)};
   g_byte_array_append (data, block, sizeof block);
   for (size_t i = 0; i < n; i++) {
@@ -80,9 +109,7 @@ make_png (unsigned width, unsigned height)
     b = (b + a) % 65521;
   }
   put32 (data, b << 16 | a);
-  put_chunk (out, "IDAT", data->data, data->len);
-  put_chunk (out, "IEND", NULL, 0);
-  return g_byte_array_free_to_bytes (out);
+  return wrap_png (width, height, 8, data->data, data->len);
 }
 
 static void
@@ -155,15 +182,23 @@ on_answer (GObject *source, GAsyncResult *result, gpointer data)
   answer->done = true;
 }
 
+static SoupMessage *
+send (World *self, SoupSession *session, const char *path, Answer *answer)
+{
+  g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u%s", self->our_port, path);
+  SoupMessage *message = soup_message_new ("GET", uri);
+  *answer = (Answer){0};
+  soup_session_send_and_read_async (session, message, 0, NULL, on_answer, answer);
+  return message;
+}
+
 /* The status; out: NULL or the body. */
 static unsigned
 ask (World *self, const char *path, GBytes **out)
 {
   g_autoptr (SoupSession) session = soup_session_new ();
-  g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u%s", self->our_port, path);
-  g_autoptr (SoupMessage) message = soup_message_new ("GET", uri);
-  Answer answer = {0};
-  soup_session_send_and_read_async (session, message, 0, NULL, on_answer, &answer);
+  Answer answer;
+  g_autoptr (SoupMessage) message = send (self, session, path, &answer);
   while (!answer.done)
     g_main_context_iteration (NULL, TRUE);
   if (out)
@@ -253,6 +288,71 @@ test_not_fetched (void)
   world_clear (&world);
 }
 
+/* Logos 0 to n - 1, each with an address of its own. */
+static void
+ask_all (World *self, unsigned n)
+{
+  g_autoptr (SoupSession) session = soup_session_new ();
+  for (unsigned i = 0; i < n; i++) {
+    g_autofree char *path = g_strdup_printf ("/logo/quick-%u.jpg", i);
+    Answer answer;
+    g_autoptr (SoupMessage) message = send (self, session, path, &answer);
+    while (!answer.done)
+      g_main_context_iteration (NULL, TRUE);
+    g_assert_cmpuint (soup_message_get_status (message), ==, 200);
+    g_bytes_unref (answer.bytes);
+  }
+}
+
+/* What is fetched for those who are put out of memory is not fetched any more: whose turn is next has
+ * it then. */
+static void
+test_who_is_put_out_gives_way (void)
+{
+  enum { MEMORY = 512, AT_ONCE = 6 };
+  World world;
+  Answer never[AT_ONCE], waits;
+  g_autoptr (GPtrArray) messages = g_ptr_array_new_with_free_func (g_object_unref);
+  world_init (&world);
+  g_bytes_unref (world.picture);
+  world.picture = make_png (2, 2);
+  for (unsigned i = 0; i < MEMORY; i++) {
+    g_autofree char *id = g_strdup_printf ("quick-%u", i);
+    g_autofree char *path = g_strdup_printf ("/logo?%u", i);
+    add (&world, id, path, "file:///x");
+  }
+  ask_all (&world, MEMORY - 1); /* they are files now */
+  end (&world);
+  begin (&world);
+  g_autoptr (SoupSession) session = soup_session_new_with_options (
+      "max-conns", AT_ONCE + 1, "max-conns-per-host", AT_ONCE + 1, NULL);
+  for (unsigned i = 0; i < AT_ONCE; i++) {
+    g_autofree char *id = g_strdup_printf ("never-%u", i);
+    g_autofree char *logo = g_strdup_printf ("/never?%u", i);
+    g_autofree char *path = g_strdup_printf ("/logo/%s.jpg", id);
+    unsigned asked = world.asked;
+    add (&world, id, logo, "file:///x");
+    g_ptr_array_add (messages, send (&world, session, path, &never[i]));
+    while (world.asked == asked)
+      g_main_context_iteration (NULL, TRUE);
+  }
+  add (&world, "waits", "/logo?waits", "file:///x");
+  g_ptr_array_add (messages, send (&world, session, "/logo/waits.jpg", &waits));
+  ask_all (&world, MEMORY - 1);
+  int64_t end = 0;
+  while (!waits.done)
+    g_assert_true (wait_turn (&end));
+  g_assert_cmpuint (soup_message_get_status (messages->pdata[AT_ONCE]), ==, 200);
+  g_bytes_unref (waits.bytes);
+  for (unsigned i = 0; i < AT_ONCE; i++) {
+    while (!never[i].done)
+      g_main_context_iteration (NULL, TRUE);
+    g_assert_cmpuint (soup_message_get_status (messages->pdata[i]), ==, 404);
+    g_clear_pointer (&never[i].bytes, g_bytes_unref);
+  }
+  world_clear (&world);
+}
+
 static void
 test_addresses (void)
 {
@@ -312,13 +412,36 @@ test_pictures (void)
   g_assert_null (proxy_picture_thumbnail (wide, &type));
 }
 
+/* A picture of some kilobytes does not cost its points. */
+static void
+test_bombs (void)
+{
+  static const unsigned sides[] = {4096, 8192, 12000};
+  const char *type;
+  if (!proxy_picture_profile ()) {
+    g_test_skip ("this build makes no pictures");
+    return;
+  }
+  for (unsigned i = 0; i < G_N_ELEMENTS (sides); i++) {
+    struct rusage before, after;
+    g_autoptr (GBytes) bomb = make_bomb (sides[i]);
+    g_assert_cmpuint (g_bytes_get_size (bomb), <, 64 * 1024);
+    getrusage (RUSAGE_SELF, &before);
+    g_assert_null (proxy_picture_thumbnail (bomb, &type));
+    getrusage (RUSAGE_SELF, &after);
+    g_assert_cmpint (after.ru_maxrss - before.ru_maxrss, <, 24 * 1024); /* kB */
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/logos/fetched-once-and-small", test_fetched_once);
   g_test_add_func ("/proxy/logos/what-is-not-fetched", test_not_fetched);
+  g_test_add_func ("/proxy/logos/who-is-put-out-gives-way", test_who_is_put_out_gives_way);
   g_test_add_func ("/proxy/logos/addresses-that-a-list-may-name", test_addresses);
   g_test_add_func ("/proxy/logos/pictures-are-made-small", test_pictures);
+  g_test_add_func ("/proxy/logos/pictures-that-would-be-large", test_bombs);
   return g_test_run ();
 }

@@ -191,6 +191,10 @@ test_bad (void)
   g_assert_false (read_guide (&world, "<tv></channel>", 14, 14));
   g_assert_false (read_guide (&world, "<html>&nbsp;</html>", 19, 19));
   g_assert_false (read_guide (&world, "\x1f\x8bnot so", 8, 8));
+  g_autoptr (GString) deep = g_string_new ("<tv>");
+  for (unsigned i = 0; i < 100; i++)
+    g_string_append (deep, "<a>");
+  g_assert_false (read_guide (&world, deep->str, deep->len, 64));
   for (size_t cut = 0; cut < sizeof guide; cut += 7) /* what was whole is kept */
     g_assert_true (read_guide (&world, guide, cut, 64));
   /* A bomb of gzip: 16 MB without a tag in 16 kB. */

@@ -28,7 +28,7 @@ world_init (World *self, size_t memory)
   self->maker.pts = 900000;
   self->ring = proxy_ring_new (CHUNK, memory, true);
   self->store = proxy_ring_store (self->ring);
-  self->segments = proxy_segments_new (self->ring, 1000, 0);
+  self->segments = proxy_segments_new (self->ring, 1000, NULL);
 }
 
 static void
@@ -415,18 +415,28 @@ test_no_key_frame_no_matter (void)
   world_clear (&world);
 }
 
-/* Who comes back to a channel's address is told the same target duration as before. */
+/* Who comes back to a channel's address is told the same target duration as before, and numbers that rise
+ * (6.2.1, 6.2.2): also where the clock would begin lower, since segments were short. */
 static void
-test_target_duration_outlives_the_ring (void)
+test_what_was_told_outlives_the_ring (void)
 {
   World world;
+  ProxySegmentsTold told;
+  world_init (&world, 8 << 20);
+  world.maker.step = 14400; /* four seconds */
+  make_gops (&world, 5);
+  g_autoptr (GString) before = proxy_segments_playlist (world.segments, "one");
+  g_assert_nonnull (strstr (before->str, "\none/1003.ts\n"));
+  proxy_segments_told (world.segments, &told);
+  world_clear (&world);
   world_init (&world, 8 << 20);
   proxy_segments_free (world.segments);
-  world.segments = proxy_segments_new (world.ring, 2000, 4);
+  world.segments = proxy_segments_new (world.ring, 1001, &told);
   make_gops (&world, 5);
   g_autoptr (GString) list = proxy_segments_playlist (world.segments, "one");
   g_assert_nonnull (strstr (list->str, "#EXT-X-TARGETDURATION:4\n"));
-  g_assert_cmpuint (proxy_segments_target (world.segments), ==, 4);
+  g_assert_nonnull (strstr (list->str, "#EXT-X-MEDIA-SEQUENCE:1004\n"));
+  g_assert_nonnull (strstr (list->str, "#EXT-X-DISCONTINUITY-SEQUENCE:1\n"));
   world_clear (&world);
 }
 
@@ -469,8 +479,8 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/segments/target-duration-of-few-pictures",
                    test_target_duration_of_few_pictures);
   g_test_add_func ("/proxy/segments/no-key-frame-no-matter", test_no_key_frame_no_matter);
-  g_test_add_func ("/proxy/segments/target-duration-outlives-the-ring",
-                   test_target_duration_outlives_the_ring);
+  g_test_add_func ("/proxy/segments/what-was-told-outlives-the-ring",
+                   test_what_was_told_outlives_the_ring);
   g_test_add_func ("/proxy/segments/list-is-long-enough", test_list_is_long_enough);
   return g_test_run ();
 }

@@ -4,6 +4,7 @@
 #include "proxy/web.h"
 #include "tests/proxy/scratch.h"
 #include <json-glib/json-glib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LINK                                                                                       \
@@ -40,10 +41,13 @@ media_server (DlnaServerStats *out, gpointer data)
 }
 
 static ProxyTuner *
-new_tuner (const World *self)
+new_tuner (const World *self, uint32_t device_id)
 {
-  ProxyTunerOptions options = {
-      .server = self->server, .catalog = self->catalog, .programmes = self->programmes};
+  ProxyTunerOptions options = {.server = self->server,
+                               .catalog = self->catalog,
+                               .programmes = self->programmes,
+                               .name = "Home \"1\"",
+                               .device_id = device_id};
   return proxy_tuner_new (&options);
 }
 
@@ -74,7 +78,7 @@ world_init (World *self)
                       .udp = self->udp};
   self->web = proxy_web_new (&parts);
   self->programmes = proxy_programmes_new (self->catalog, NULL, NULL);
-  self->tuner = new_tuner (self);
+  self->tuner = new_tuner (self, 0);
   self->session = soup_session_new_with_options ("proxy-resolver", NULL, NULL);
 }
 
@@ -435,15 +439,15 @@ test_playlist (void)
 }
 
 static void
-add_channel (World *self, unsigned i, const char *name, const char *logo, bool live)
+add_channel (World *self, int number, const char *name, const char *logo, bool live)
 {
-  g_autofree char *swarm = g_strdup_printf ("%064x", i);
+  g_autofree char *swarm = g_strdup_printf ("swarm-%s", name);
   ProxyDraft draft = {.swarm_id = swarm,
                       .link = "ppsp:00",
                       .name = name,
                       .source = "",
                       .mime = "video/mp2t",
-                      .number = (int)i,
+                      .number = number,
                       .logo = logo,
                       .live = live,
                       .length = live ? -1 : 1000};
@@ -510,7 +514,7 @@ test_long_guide (void)
   g_autoptr (GString) guide = g_string_new ("<tv>");
   for (unsigned i = 1; i <= 500; i++) {
     g_autofree char *name = g_strdup_printf ("ch%u", i);
-    add_channel (&world, i, name, logo, true);
+    add_channel (&world, (int)i, name, logo, true);
     g_string_append_printf (guide,
                             "<programme start=\"202611210000\" stop=\"202611210010\" "
                             "channel=\"ch%u\"><title>Show %u</title></programme>",
@@ -525,7 +529,7 @@ test_long_guide (void)
   proxy_tuner_free (world.tuner);
   proxy_programmes_free (world.programmes);
   world.programmes = proxy_programmes_new (world.catalog, NULL, NULL);
-  world.tuner = new_tuner (&world);
+  world.tuner = new_tuner (&world, 0);
   read_guide (&world, body);
   for (unsigned i = 1; i <= 500; i++) {
     g_autofree char *id = g_strdup_printf ("ch%u", i), *title = g_strdup_printf ("Show %u", i);
@@ -552,7 +556,7 @@ test_cut_guide (void)
   g_autofree char *logo = g_strdup_printf ("https://logo/%04000d", 0);
   for (unsigned i = 1; i <= 4000; i++) {
     g_autofree char *name = g_strdup_printf ("ch%u", i);
-    add_channel (&world, i, name, logo, true);
+    add_channel (&world, (int)i, name, logo, true);
   }
   g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u/guide.xml", world.port);
   g_autoptr (SoupMessage) message = soup_message_new ("GET", uri);
@@ -563,6 +567,94 @@ test_cut_guide (void)
   g_assert_cmpuint (soup_message_get_status (message), ==, 200);
   g_clear_pointer (&world.tuner, proxy_tuner_free);
   g_assert_cmpuint (ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 404);
+  world_clear (&world);
+}
+
+/* As a tuner: what programs ask of one, on the address by which they ask. */
+static void
+test_tuner (void)
+{
+  static const char *const paths[] = {"/discover.json", "/lineup.json", "/lineup_status.json"};
+  World world;
+  world_init (&world);
+  for (size_t i = 0; i < G_N_ELEMENTS (paths); i++)
+    g_assert_cmpuint (ask (&world, "GET", paths[i], NULL, NULL), ==, 404);
+  proxy_tuner_free (world.tuner);
+  world.tuner = new_tuner (&world, 0xaa1b2c39);
+  for (size_t i = 0; i < G_N_ELEMENTS (paths); i++) {
+    const char *const foreign[] = {"Host: evil.example", NULL};
+    g_assert_cmpuint (ask (&world, "GET", paths[i], foreign, NULL), ==, 421);
+    g_assert_cmpuint (ask (&world, "POST", paths[i], NULL, ""), ==, 405);
+  }
+  g_assert_cmpuint (ask (&world, "GET", "/discover.json", NULL, NULL), ==, 200);
+  g_assert_cmpstr (world.type, ==, "application/json");
+  g_autofree char *device = g_strdup_printf (
+      "{\"FriendlyName\":\"Home \\\"1\\\"\",\"ModelNumber\":\"ppsp-proxy\",\"FirmwareName\":"
+      "\"ppsp-proxy\",\"FirmwareVersion\":\"" PPSP_VERSION "\",\"DeviceID\":\"AA1B2C39\","
+      "\"DeviceAuth\":\"\",\"BaseURL\":\"http://127.0.0.1:%u\",\"LineupURL\":"
+      "\"http://127.0.0.1:%u/lineup.json\",\"TunerCount\":16}\n",
+      world.port, world.port);
+  g_assert_cmpstr (world.body, ==, device);
+  g_assert_cmpuint (ask (&world, "GET", "/lineup_status.json", NULL, NULL), ==, 200);
+  g_assert_cmpstr (world.body, ==,
+                   "{\"ScanInProgress\":0,\"ScanPossible\":0,\"Source\":\"Cable\","
+                   "\"SourceList\":[\"Cable\"]}\n");
+  g_assert_cmpuint (ask (&world, "GET", "/lineup.json", NULL, NULL), ==, 200);
+  g_assert_cmpstr (world.body, ==, "[]\n");
+  add_channel (&world, 7, "A \"B\"", NULL, true);
+  add_channel (&world, 9, "Film", NULL, false);
+  ask (&world, "GET", "/lineup.json", NULL, NULL);
+  g_autofree char *lineup =
+      g_strdup_printf ("[{\"GuideNumber\":\"7\",\"GuideName\":\"A \\\"B\\\"\","
+                       "\"URL\":\"http://127.0.0.1:%u/media/a-b.ts\"}]\n",
+                       world.port);
+  g_assert_cmpstr (world.body, ==, lineup);
+  world_clear (&world);
+}
+
+/* The number under which the lineup has that channel; 0 = it has not. */
+static unsigned
+guide_number (World *self, const char *name)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_assert_cmpuint (ask (self, "GET", "/lineup.json", NULL, NULL), ==, 200);
+  g_assert_true (json_parser_load_from_data (parser, self->body, -1, NULL));
+  JsonArray *lineup = json_node_get_array (json_parser_get_root (parser));
+  for (guint i = 0; i < json_array_get_length (lineup); i++) {
+    JsonObject *channel = json_array_get_object_element (lineup, i);
+    if (g_str_equal (json_object_get_string_member (channel, "GuideName"), name))
+      return (unsigned)atoi (json_object_get_string_member (channel, "GuideNumber"));
+  }
+  return 0;
+}
+
+/* Each channel has a number of its own, which others do not change. */
+static void
+test_numbers (void)
+{
+  World world;
+  world_init (&world);
+  proxy_tuner_free (world.tuner);
+  world.tuner = new_tuner (&world, 1);
+  add_channel (&world, 0, "M", NULL, true);
+  unsigned number = guide_number (&world, "M");
+  g_assert_cmpuint (number, >=, 100000);
+  add_channel (&world, 0, "A", NULL, true);
+  add_channel (&world, 5, "B", NULL, true);
+  add_channel (&world, 5, "C", NULL, true);
+  add_channel (&world, 99999, "Z", NULL, true);
+  g_assert_cmpuint (guide_number (&world, "M"), ==, number);
+  g_assert_cmpuint (guide_number (&world, "B"), ==, 5);
+  g_assert_cmpuint (guide_number (&world, "Z"), ==, 99999);
+  g_assert_cmpuint (guide_number (&world, "C"), >=, 100000);
+  g_assert_cmpuint (guide_number (&world, "A"), >=, 100000);
+  g_assert_cmpuint (guide_number (&world, "A"), !=, number);
+  /* These two have the same hash. */
+  add_channel (&world, 0, "ch1000", NULL, true);
+  add_channel (&world, 0, "ch11546", NULL, true);
+  unsigned first = guide_number (&world, "ch1000"), second = guide_number (&world, "ch11546");
+  g_assert_cmpuint (MIN (first, second), ==, 710769);
+  g_assert_cmpuint (MAX (first, second), ==, 710770);
   world_clear (&world);
 }
 
@@ -598,6 +690,74 @@ test_metrics (void)
   world_clear (&world);
 }
 
+static void
+add_warning (GPtrArray *out, gpointer data)
+{
+  g_ptr_array_add (out, g_strdup ("see https://me:pass/word@host.example/list, and " LINK));
+}
+
+/* Whoever gets the report learns what is wrong, and nothing that opens a door. */
+static void
+test_report (void)
+{
+  static const char *const lists[] = {"http://user:hidden1@127.0.0.1:1/hidden2.m3u?key=hidden3",
+                                      NULL};
+  World world;
+  world_init (&world);
+  proxy_web_free (world.web);
+  ProxyGuide *guide = proxy_guide_new (world.catalog, lists);
+  DlnaClients *clients = dlna_clients_new (NULL);
+  ProxyParts parts = {.media_server = media_server,
+                      .server = world.server,
+                      .name = "Home",
+                      .catalog = world.catalog,
+                      .sessions = world.sessions,
+                      .guide = guide,
+                      .clients = clients,
+                      .warnings = add_warning};
+  world.web = proxy_web_new (&parts);
+  dlna_clients_watch (clients, world.server);
+  ask (&world, "POST", "/api/v1/channels", ours, "{\"link\": \"" LINK "\", \"name\": \"A\"}");
+  const char *const television[] = {"User-Agent: SEC_HHP_TV", NULL};
+  ask (&world, "GET", "/nothing?hidden4", television, NULL);
+  do
+    g_assert_cmpuint (ask (&world, "GET", "/api/v1/report.txt", NULL, NULL), ==, 200);
+  while (!strstr (world.body, "SEC_HHP_TV"));
+  g_assert_cmpstr (world.type, ==, "text/plain; charset=utf-8");
+  static const char *const told[] = {"ppsp-proxy " PPSP_VERSION ", up ",
+                                     "\n  lo 127.0.0.1\n",
+                                     "\n  MediaServer: announced on 2,",
+                                     "\nChannels: 1 known, 0 in play",
+                                     "\n  http://127.0.0.1:1/... 0 channels",
+                                     "\n  see https:///... and ppsp:...\n",
+                                     "\n    quirk: Samsung, live-flags=01700000\n",
+                                     "\n    asked 1, refused 1, streams 0\n",
+                                     ": 404 GET /nothing\n"};
+  for (size_t i = 0; i < G_N_ELEMENTS (told); i++)
+    if (!strstr (world.body, told[i]))
+      g_error ("no \"%s\" in %s", told[i], world.body);
+  static const char *const hidden[] = {"hidden", "user", "pass", "word", "e8ca11c4", "tracker.ex"};
+  for (size_t i = 0; i < G_N_ELEMENTS (hidden); i++)
+    if (strstr (world.body, hidden[i]))
+      g_error ("\"%s\" in %s", hidden[i], world.body);
+
+  g_assert_cmpuint (ask (&world, "GET", "/api/v1/clients", NULL, NULL), ==, 200);
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonArray *rows = json_object_get_array_member (parse (&world, parser), "clients");
+  g_assert_cmpuint (json_array_get_length (rows), ==, 2);
+  JsonObject *tv = json_array_get_object_element (rows, 1); /* who was heard last stands first */
+  g_assert_cmpstr (json_object_get_string_member (tv, "user_agent"), ==, "SEC_HHP_TV");
+  g_assert_cmpstr (json_object_get_string_member (tv, "quirk"), ==, "live-flags=01700000");
+  JsonArray *events = json_object_get_array_member (tv, "events");
+  g_assert_cmpint (json_object_get_int_member (json_array_get_object_element (events, 0), "status"),
+                   ==, 404);
+  g_assert_cmpuint (ask (&world, "POST", "/api/v1/report.txt", ours, "{}"), ==, 405);
+  g_assert_cmpuint (ask (&world, "POST", "/api/v1/clients", ours, "{}"), ==, 405);
+  world_clear (&world);
+  dlna_clients_free (clients);
+  proxy_guide_free (guide);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -614,6 +774,9 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/web/guide-for-recorders", test_guide);
   g_test_add_func ("/proxy/web/guide-of-any-length", test_long_guide);
   g_test_add_func ("/proxy/web/guide-outlives-its-writer", test_cut_guide);
+  g_test_add_func ("/proxy/web/tuner-for-recorders", test_tuner);
+  g_test_add_func ("/proxy/web/tuner-has-a-number-for-each", test_numbers);
   g_test_add_func ("/proxy/web/metrics-are-openmetrics", test_metrics);
+  g_test_add_func ("/proxy/web/report-tells-all-but-secrets", test_report);
   return g_test_run ();
 }
