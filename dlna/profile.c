@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define FLAGS_LIVE "8D100000"      /* sender-paced, start and end move, streaming, 1.5 */
+#define FLAGS_PAUSABLE "0D300000"  /* start and end move, streaming, stalling, 1.5 */
 #define FLAGS_ON_DEMAND "01700000" /* streaming, background, stalling, 1.5 */
 #define FLAGS_TAIL "000000000000000000000000"
 
@@ -120,7 +121,9 @@ dlna_profile_features (const DlnaItem *item, const DlnaProfileStyle *style)
   const char *operations = item->size < 0 ? "00" : times ? "11" : "01"; /* by time; by bytes */
 
   if (item->live) {
-    flags = style != NULL && style->live_flags != NULL ? style->live_flags : FLAGS_LIVE;
+    flags = style != NULL && style->live_flags != NULL ? style->live_flags
+            : item->pausable                           ? FLAGS_PAUSABLE
+                                                       : FLAGS_LIVE;
     operations = "00";
   }
   if (style != NULL && style->omit_flags)

@@ -98,6 +98,22 @@ test_live (void)
   g_assert_cmpstr (unnamed, ==, "DLNA.ORG_OP=00;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=01700000" TAIL);
 }
 
+/* What a set may pause is not paced by us, and a set that has flags of its own keeps them. */
+static void
+test_pausable (void)
+{
+  g_autoptr (DlnaItem) item = stream (&hd);
+  DlnaProfileStyle style = {.omit_name = true};
+  g_autofree char *own = NULL, *usual = NULL;
+
+  item->pausable = true;
+  usual = dlna_profile_features (item, &style);
+  g_assert_cmpstr (usual, ==, "DLNA.ORG_OP=00;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=0D300000" TAIL);
+  style.live_flags = "8D700000";
+  own = dlna_profile_features (item, &style);
+  g_assert_cmpstr (own, ==, "DLNA.ORG_OP=00;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=8D700000" TAIL);
+}
+
 static void
 test_on_demand (void)
 {
@@ -246,6 +262,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/dlna/profile/name-only-where-the-table-fits", test_names);
   g_test_add_func ("/dlna/profile/live-is-sender-paced", test_live);
+  g_test_add_func ("/dlna/profile/paused-live-is-not", test_pausable);
   g_test_add_func ("/dlna/profile/on-demand-has-ranges-when-its-size-is-known", test_on_demand);
   g_test_add_func ("/dlna/profile/sources-are-well-formed", test_sources);
   g_test_add_func ("/dlna/quirks/renderers-are-known-by-their-headers", test_quirks);
