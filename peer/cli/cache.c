@@ -17,6 +17,7 @@ struct CliCache {
   NetStatus *status;
   NetCache *folder;
   GPtrArray *members; /* CliMember */
+  GHashTable *swarms; /* PeerSwarm -> CliMember */
   GPtrArray *lists;   /* List */
   guint tick, refresh;
   uint64_t unfitted; /* bytes that came since room was made */
@@ -65,7 +66,8 @@ add (CliCache *self, PeerLink *link, GError **error)
     peer_link_free (link);
     return false;
   }
-  CliMember *member = cli_member_new (self->options, self->udp, self->folder, link, error);
+  CliMember *member =
+      cli_member_new (self->options, self->udp, self->folder, self->swarms, link, error);
   if (member != NULL)
     g_ptr_array_add (self->members, member);
   return member != NULL;
@@ -181,11 +183,9 @@ static void
 on_event (const PeerEvent *event, gpointer data)
 {
   CliCache *self = data;
-  for (guint i = 0; i < self->members->len; i++)
-    if (cli_member_has_swarm (self->members->pdata[i], event->swarm)) {
-      cli_member_event (self->members->pdata[i], event);
-      return;
-    }
+  CliMember *member = g_hash_table_lookup (self->swarms, event->swarm);
+  if (member != NULL)
+    cli_member_event (member, event);
 }
 
 static gboolean
@@ -234,6 +234,7 @@ cli_cache_new (const CliOptions *options, GError **error)
   g_autoptr (CliCache) self = g_new0 (CliCache, 1);
   self->options = options;
   self->members = g_ptr_array_new_with_free_func ((GDestroyNotify)cli_member_free);
+  self->swarms = g_hash_table_new (NULL, NULL);
   self->lists = g_ptr_array_new_with_free_func (list_free);
   return start (self, error) ? g_steal_pointer (&self) : NULL;
 }
@@ -247,6 +248,7 @@ cli_cache_free (CliCache *self)
   g_clear_handle_id (&self->refresh, g_source_remove);
   g_ptr_array_unref (self->lists);
   g_ptr_array_unref (self->members);
+  g_hash_table_unref (self->swarms);
   g_clear_pointer (&self->status, net_status_free);
   g_clear_pointer (&self->udp, net_udp_free);
   g_clear_pointer (&self->folder, net_cache_free);

@@ -25,6 +25,7 @@ struct CliMember {
   const CliOptions *options;
   NetUdp *udp;
   NetCache *cache;
+  GHashTable *swarms;
   PeerLink *link;
   char *id;
   PeerSwarm *swarm;
@@ -78,6 +79,7 @@ join_with (CliMember *self, PeerStore *store, PeerIntegrity *integrity, GError *
   self->swarm = peer_engine_join (net_udp_engine (self->udp), &join, error);
   if (self->swarm == NULL)
     return false;
+  g_hash_table_insert (self->swarms, self->swarm, self);
   cli_member_limit (self);
   add_peers ((const PeerAddress *)(void *)self->link->peers->data, self->link->peers->len, self);
   add_peers ((const PeerAddress *)(void *)self->options->peers->data, self->options->peers->len,
@@ -93,6 +95,7 @@ leave (CliMember *self)
     return;
   peer_swarm_stats (self->swarm, &stats);
   self->uploaded_before += stats.uploaded;
+  g_hash_table_remove (self->swarms, self->swarm);
   peer_engine_leave (net_udp_engine (self->udp), self->swarm);
   self->swarm = NULL;
   net_udp_wake (self->udp);
@@ -330,13 +333,14 @@ join (CliMember *self, GError **error)
 }
 
 CliMember *
-cli_member_new (const CliOptions *options, NetUdp *udp, NetCache *cache, PeerLink *link,
-                GError **error)
+cli_member_new (const CliOptions *options, NetUdp *udp, NetCache *cache, GHashTable *swarms,
+                PeerLink *link, GError **error)
 {
   g_autoptr (CliMember) self = g_new0 (CliMember, 1);
   self->options = options;
   self->udp = udp;
   self->cache = cache;
+  self->swarms = swarms;
   self->link = link;
   self->id = peer_content_swarm_id_hex (&link->content);
   self->live = peer_content_is_live (&link->content);
@@ -366,12 +370,6 @@ const char *
 cli_member_id (const CliMember *self)
 {
   return self->id;
-}
-
-bool
-cli_member_has_swarm (const CliMember *self, const PeerSwarm *swarm)
-{
-  return self->swarm == swarm;
 }
 
 void

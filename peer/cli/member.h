@@ -10,14 +10,14 @@
 
 typedef struct CliMember CliMember;
 
-/* link is taken over. The rest must outlive it; they are shared by all members. */
-CliMember *cli_member_new (const CliOptions *options, NetUdp *udp, NetCache *cache, PeerLink *link,
-                           GError **error);
+/* link is taken over. The rest must outlive it; they are shared by all members. swarms: PeerSwarm -> CliMember,
+ * where each is found that is in its swarm now. */
+CliMember *cli_member_new (const CliOptions *options, NetUdp *udp, NetCache *cache,
+                           GHashTable *swarms, PeerLink *link, GError **error);
 void cli_member_free (CliMember *self); /* leaves; what is on disk stays */
 
 /* The swarm, in hex. */
 const char *cli_member_id (const CliMember *self);
-bool cli_member_has_swarm (const CliMember *self, const PeerSwarm *swarm);
 /* The options' peering may be another now. */
 void cli_member_limit (CliMember *self);
 void cli_member_event (CliMember *self, const PeerEvent *event);
