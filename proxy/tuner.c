@@ -79,6 +79,27 @@ serve_playlist (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
                                 "Content-Disposition", "attachment; filename=\"channels.m3u\"");
 }
 
+/* --- what is television --- */
+
+static bool
+is_broadcast (const ProxyChannel *channel)
+{
+  return channel->live && g_strcmp0 (channel->mime, "video/mp2t") == 0;
+}
+
+/* A recorder keeps what it records by the channel's number, and finds its guide by that, so each has one of
+ * its own, which stays when others come and go. Lists have numbers up to 99999. */
+static unsigned
+take_number (const ProxyChannel *channel, GHashTable *taken)
+{
+  unsigned number = (unsigned)channel->number;
+  if (number == 0 || g_hash_table_contains (taken, GUINT_TO_POINTER (number)))
+    number = 100000 + g_str_hash (channel->id) % 900000;
+  while (!g_hash_table_add (taken, GUINT_TO_POINTER (number)))
+    number++;
+  return number;
+}
+
 /* --- XMLTV: all channels, then all programmes, as its DTD wants it --- */
 
 typedef enum { HEAD, CHANNELS, PROGRAMMES, END } Part;
@@ -86,7 +107,8 @@ typedef enum { HEAD, CHANNELS, PROGRAMMES, END } Part;
 typedef struct {
   ProxyTuner *tuner; /* NULL = it has gone */
   Part part;
-  guint next; /* of that part's channels */
+  guint next;        /* of that part's channels */
+  GHashTable *taken; /* numbers */
 } Writing;
 
 static void
@@ -95,6 +117,7 @@ writing_free (gpointer data)
   Writing *self = data;
   if (self->tuner)
     g_hash_table_remove (self->tuner->writings, self);
+  g_hash_table_unref (self->taken);
   g_free (self);
 }
 
@@ -110,12 +133,11 @@ append_element (GString *out, const char *name, const char *text)
 
 /* An ID is made of a-z 0-9 . _ - and needs no escape. */
 static void
-append_channel (GString *out, const ProxyChannel *channel)
+append_channel (GString *out, const ProxyChannel *channel, unsigned number)
 {
   g_string_append_printf (out, "<channel id=\"%s\">", channel->id);
   append_element (out, "display-name", channel->name);
-  if (channel->number > 0)
-    g_string_append_printf (out, "<display-name>%d</display-name>", channel->number);
+  g_string_append_printf (out, "<display-name>%u</display-name>", number);
   if (channel->logo) {
     g_string_append (out, "<icon src=\"");
     dlna_didl_escape (out, channel->logo);
@@ -166,10 +188,10 @@ next_piece (gpointer data)
       continue;
     }
     const ProxyChannel *channel = channels->pdata[self->next++];
-    if (!channel->live)
+    if (!is_broadcast (channel))
       continue;
     if (self->part == CHANNELS)
-      append_channel (out, channel);
+      append_channel (out, channel, take_number (channel, self->taken));
     else
       append_programmes (out, self->tuner->with.programmes, channel);
   }
@@ -185,6 +207,7 @@ serve_guide (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
     return;
   Writing *writing = g_new0 (Writing, 1);
   writing->tuner = self;
+  writing->taken = g_hash_table_new (NULL, NULL);
   g_hash_table_add (self->writings, writing);
   proxy_respond_pieces (message, "application/xml; charset=utf-8", next_piece, writing,
                         writing_free);
@@ -220,19 +243,6 @@ serve_device (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
   proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
 }
 
-/* A recorder keeps what it records by the channel's number, so each has one of its own, which stays when
- * others come and go. Lists have numbers up to 99999. */
-static unsigned
-take_number (const ProxyChannel *channel, GHashTable *taken)
-{
-  unsigned number = (unsigned)channel->number;
-  if (number == 0 || g_hash_table_contains (taken, GUINT_TO_POINTER (number)))
-    number = 100000 + g_str_hash (channel->id) % 900000;
-  while (!g_hash_table_add (taken, GUINT_TO_POINTER (number)))
-    number++;
-  return number;
-}
-
 static void
 serve_lineup (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
 {
@@ -244,7 +254,7 @@ serve_lineup (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
   GString *out = g_string_new ("[");
   for (guint i = 0; i < channels->len; i++) {
     const ProxyChannel *channel = channels->pdata[i];
-    if (!channel->live || g_strcmp0 (channel->mime, "video/mp2t") != 0)
+    if (!is_broadcast (channel))
       continue;
     g_autofree char *number = g_strdup_printf ("%u", take_number (channel, taken));
     g_autofree char *path = proxy_library_path (channel);

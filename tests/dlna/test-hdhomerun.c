@@ -55,6 +55,9 @@ test_questions (void)
   } rows[] = {
 #define ROW(text, answered, bad) {text, sizeof text - 1, answered, bad}
       ROW (ANY ANY_CRC, true, false),
+      /* Jellyfin's: any device */
+      ROW ("\x00\x02\x00\x0c\x01\x04\xff\xff\xff\xff\x02\x04\xff\xff\xff\xff\x73\xcc\x7d\x8f", true,
+           false),
       /* any device, without a number; ours by number; the maker's recorder; another's number */
       ROW ("\x00\x02\x00\x06\x01\x04\xff\xff\xff\xff\x4c\x20\xcb\x4e", true, false),
       ROW ("\x00\x02\x00\x0c\x01\x04\x00\x00\x00\x01\x02\x04\xaa\x1b\x2c\x39\xfb\x26\x55\xbf", true,

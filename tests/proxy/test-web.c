@@ -492,7 +492,8 @@ test_guide (void)
       "<tv generator-info-name=\"ppsp-proxy\">\n"
       "<channel id=\"a-b\"><display-name>A &amp; &lt;B&gt;</display-name>"
       "<display-name>7</display-name><icon src=\"https://logo/x?a&amp;&quot;b&quot;\"/></channel>\n"
-      "<channel id=\"late\"><display-name>Late</display-name></channel>\n"
+      "<channel id=\"late\"><display-name>Late</display-name>"
+      "<display-name>764363</display-name></channel>\n"
       "<programme start=\"20261121120000 +0000\" stop=\"20261121124500 +0000\" channel=\"a-b\">"
       "<title>Was &amp; ist</title><desc>x&lt;!-- &quot;</desc></programme>\n"
       "<programme start=\"20261121000000 +0000\" stop=\"20261121001000 +0000\" channel=\"late\">"
@@ -612,20 +613,26 @@ test_tuner (void)
   world_clear (&world);
 }
 
-/* The number under which the lineup has that channel; 0 = it has not. */
+/* The number under which the lineup has that channel, and the guide too. */
 static unsigned
 guide_number (World *self, const char *name)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
+  const char *number = NULL;
   g_assert_cmpuint (ask (self, "GET", "/lineup.json", NULL, NULL), ==, 200);
   g_assert_true (json_parser_load_from_data (parser, self->body, -1, NULL));
   JsonArray *lineup = json_node_get_array (json_parser_get_root (parser));
-  for (guint i = 0; i < json_array_get_length (lineup); i++) {
+  for (guint i = 0; i < json_array_get_length (lineup) && !number; i++) {
     JsonObject *channel = json_array_get_object_element (lineup, i);
     if (g_str_equal (json_object_get_string_member (channel, "GuideName"), name))
-      return (unsigned)atoi (json_object_get_string_member (channel, "GuideNumber"));
+      number = json_object_get_string_member (channel, "GuideNumber");
   }
-  return 0;
+  g_assert_nonnull (number);
+  g_autofree char *names = g_strdup_printf (
+      "<display-name>%s</display-name><display-name>%s</display-name>", name, number);
+  g_assert_cmpuint (ask (self, "GET", "/guide.xml", NULL, NULL), ==, 200);
+  g_assert_nonnull (strstr (self->body, names));
+  return (unsigned)atoi (number);
 }
 
 /* Each channel has a number of its own, which others do not change. */
