@@ -345,6 +345,35 @@ on_feature_list (GUPnPService *service, GUPnPServiceAction *action, gpointer dat
                "<container id=\"0\" type=\"object.item.videoItem\"/></Feature></Features>");
 }
 
+/* Where a Samsung set stopped. Some of its series count milliseconds: what lies behind the end of the
+ * item is one of those. */
+static void
+on_set_bookmark (GUPnPService *service, GUPnPServiceAction *action, gpointer data)
+{
+  DlnaContentDirectory *self = data;
+  g_autofree char *id = take_argument (action, "ObjectID");
+  g_autofree char *position = take_argument (action, "PosSecond");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (DlnaItem) item = NULL;
+  guint32 number;
+  int64_t time;
+
+  if (id == NULL || !read_number (position, &number)) {
+    fail (action, ERROR_INVALID_ARGS);
+    return;
+  }
+  item = dlna_library_lookup (self->library, id, &error);
+  if (item == NULL) {
+    fail (action, code_of (error));
+    return;
+  }
+  time = (int64_t)number * G_USEC_PER_SEC;
+  if (item->duration > 0 && time > item->duration)
+    time /= 1000;
+  dlna_library_stopped (self->library, item->ref_id != NULL ? item->ref_id : item->id, time);
+  gupnp_service_action_return_success (action);
+}
+
 static void
 on_system_update_id (GUPnPService *service, GUPnPServiceAction *action, gpointer data)
 {
@@ -450,6 +479,7 @@ dlna_content_directory_new (GUPnPService *service, DlnaLibrary *library, const D
       {"action-invoked::GetSortCapabilities", G_CALLBACK (on_sort_capabilities)},
       {"action-invoked::GetSystemUpdateID", G_CALLBACK (on_system_update_id)},
       {"action-invoked::X_GetFeatureList", G_CALLBACK (on_feature_list)},
+      {"action-invoked::X_SetBookmark", G_CALLBACK (on_set_bookmark)},
       {"query-variable", G_CALLBACK (on_query)},
   };
   DlnaContentDirectory *self = g_new0 (DlnaContentDirectory, 1);

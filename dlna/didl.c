@@ -230,6 +230,23 @@ add_container (DlnaDidl *self, const DlnaItem *item)
   g_string_append (self->out, "</container>");
 }
 
+/* As UPnP has it, from ContentDirectory:2 on, and as Samsung sets have it: fields with commas between
+ * them, the last in seconds. */
+static void
+stopped (DlnaDidl *self, const DlnaItem *item)
+{
+  if (wants (self, "upnp:lastPlaybackPosition")) {
+    g_autofree char *position = format_duration (item->stopped);
+    element (self, "upnp:lastPlaybackPosition", position);
+  }
+  if (wants (self, "sec:dcmInfo")) {
+    g_autofree char *info = g_strdup_printf ("CREATIONDATE=0,FOLDER=%s,BM=%" G_GINT64_FORMAT,
+                                             item->title != NULL ? item->title : item->id,
+                                             item->stopped / G_USEC_PER_SEC);
+    element (self, "sec:dcmInfo", info);
+  }
+}
+
 static void
 add_item (DlnaDidl *self, const DlnaItem *item)
 {
@@ -249,6 +266,8 @@ add_item (DlnaDidl *self, const DlnaItem *item)
     element (self, "upnp:channelName", item->channel_name);
   if (item->logo != NULL && is_picture_address (item->logo) && wants (self, "upnp:albumArtURI"))
     logo (self, item);
+  if (item->stopped > 0)
+    stopped (self, item);
   if (wants_resource (self))
     resource (self, item);
   g_string_append (self->out, "</item>");

@@ -124,6 +124,22 @@ dlna_library_open_finish (DlnaLibrary *self, GAsyncResult *result, GError **erro
 }
 
 void
+dlna_library_left (DlnaLibrary *self, const char *id, int64_t first, int64_t end)
+{
+  g_return_if_fail (DLNA_IS_LIBRARY (self));
+  if (DLNA_LIBRARY_GET_IFACE (self)->left != NULL)
+    DLNA_LIBRARY_GET_IFACE (self)->left (self, id, first, end);
+}
+
+void
+dlna_library_stopped (DlnaLibrary *self, const char *id, int64_t time)
+{
+  g_return_if_fail (DLNA_IS_LIBRARY (self));
+  if (DLNA_LIBRARY_GET_IFACE (self)->stopped != NULL)
+    DLNA_LIBRARY_GET_IFACE (self)->stopped (self, id, time);
+}
+
+void
 dlna_library_emit_changed (DlnaLibrary *self, const char *id)
 {
   g_return_if_fail (DLNA_IS_LIBRARY (self));

@@ -24,6 +24,7 @@ typedef struct {
   int64_t duration; /* us; -1 = unknown */
   uint64_t bitrate; /* bits/s; 0 = unknown */
   bool seeks_time;  /* locate_async() can find a time */
+  int64_t stopped;  /* us: where the household stopped; 0 = at an end, or nobody has begun */
   /* What the stream really contains; empty strings as NULL, numbers as 0 while it is not known. */
   char *video_codec; /* "h264", "hevc", "mpeg2video" */
   char *audio_codec; /* "aac", "ac3", "mp2" ... */
@@ -102,6 +103,10 @@ struct _DlnaLibraryInterface {
   void (*locate_async) (DlnaLibrary *self, const char *id, int64_t time, GCancellable *cancellable,
                         GAsyncReadyCallback done, gpointer data);
   bool (*locate_finish) (DlnaLibrary *self, GAsyncResult *result, DlnaPlace *out, GError **error);
+  /* A viewer of an item that is not live had bytes [first, end), and has gone. Or NULL. */
+  void (*left) (DlnaLibrary *self, const char *id, int64_t first, int64_t end);
+  /* A viewer says where it stopped: us from the beginning. Or NULL. */
+  void (*stopped) (DlnaLibrary *self, const char *id, int64_t time);
 };
 DlnaItem *dlna_library_lookup (DlnaLibrary *self, const char *id, GError **error);
 GPtrArray *dlna_library_list (DlnaLibrary *self, const char *id, guint offset, guint limit,
@@ -114,4 +119,6 @@ bool dlna_library_locate_finish (DlnaLibrary *self, GAsyncResult *result, DlnaPl
 void dlna_library_open_async (DlnaLibrary *self, const char *id, const DlnaPosition *position,
                               GCancellable *cancellable, GAsyncReadyCallback done, gpointer data);
 DlnaStream *dlna_library_open_finish (DlnaLibrary *self, GAsyncResult *result, GError **error);
+void dlna_library_left (DlnaLibrary *self, const char *id, int64_t first, int64_t end);
+void dlna_library_stopped (DlnaLibrary *self, const char *id, int64_t time);
 void dlna_library_emit_changed (DlnaLibrary *self, const char *id);

@@ -105,6 +105,16 @@ viewer_unref (Viewer *viewer)
   g_free (viewer);
 }
 
+static void
+tell_library (Viewer *viewer)
+{
+  int64_t first = viewer->range.type == DLNA_RANGE_NONE ? 0 : viewer->range.first;
+
+  if (!viewer->item->live && viewer->bytes > 0)
+    dlna_library_left (viewer->media->library, viewer->item->id, first,
+                       first + (int64_t)viewer->bytes);
+}
+
 /* What became of it, for who wonders why a television does not play. */
 static void
 tell_clients (Viewer *viewer)
@@ -128,6 +138,7 @@ viewer_close (Viewer *viewer)
   if (viewer->media == NULL)
     return;
   tell_clients (viewer);
+  tell_library (viewer);
   g_ptr_array_remove_fast (viewer->media->viewers, viewer);
   viewer->media = NULL;
   g_cancellable_cancel (viewer->cancellable);

@@ -25,6 +25,8 @@ write_channel (GString *out, const ProxyChannel *channel, bool link)
   proxy_json_bool (out, "favourite", channel->favourite);
   proxy_json_text (out, "mime", channel->mime);
   proxy_json_number (out, "length", channel->length);
+  if (channel->stopped > 0)
+    proxy_json_number (out, "stopped", channel->stopped / G_USEC_PER_SEC);
   proxy_json_text (out, "path", path);
   if (channel->live && g_strcmp0 (channel->mime, "video/mp2t") == 0) {
     g_autofree char *hls = g_strdup_printf ("/media/%s.m3u8", channel->id);

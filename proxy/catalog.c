@@ -11,9 +11,10 @@
 #include <sqlite3.h>
 #include <string.h>
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define GONE_DAYS 30 /* a channel that no list names is forgotten after this */
 #define RETRY (60 * G_USEC_PER_SEC)
+#define STOPPED_PAUSE (60 * G_USEC_PER_SEC) /* a set that reads by pieces stops with each */
 
 typedef enum { SHOWN = 0, HIDDEN = 1, GONE = 2 } State;
 
@@ -22,6 +23,7 @@ typedef struct {
   State state;
   unsigned pass;
   bool unwritten;
+  int64_t stopped_written; /* us, monotonic; 0 = not since the start */
 } Entry;
 
 typedef enum { INSERT, DELETE, N_STATEMENTS } Statement;
@@ -46,8 +48,8 @@ struct ProxyCatalog {
 
 static const char *const sql[N_STATEMENTS] = {
     [INSERT] = "INSERT OR REPLACE INTO channel (swarm, id, link, name, logo, grp, source, number,"
-               " added, state, seen, mime, live, length, media, favourite)"
-               " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+               " added, state, seen, mime, live, length, media, favourite, stopped)"
+               " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
     [DELETE] = "DELETE FROM channel WHERE swarm = ?1",
 };
 
@@ -131,18 +133,21 @@ make_schema (sqlite3 *db)
                   " source TEXT NOT NULL, number INTEGER NOT NULL, added INTEGER NOT NULL,"
                   " state INTEGER NOT NULL, seen INTEGER NOT NULL, mime TEXT NOT NULL,"
                   " live INTEGER NOT NULL, length INTEGER NOT NULL, media TEXT,"
-                  " favourite INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
-                  "PRAGMA user_version = 2;"
+                  " favourite INTEGER NOT NULL DEFAULT 0,"
+                  " stopped INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+                  "PRAGMA user_version = 3;"
                   "COMMIT");
 }
 
 /* What an older version of ours has written becomes what we write. */
 static bool
-renew_schema (sqlite3 *db)
+renew_schema (sqlite3 *db, int version)
 {
-  return run (db, "BEGIN;"
-                  "ALTER TABLE channel ADD COLUMN favourite INTEGER NOT NULL DEFAULT 0;"
-                  "PRAGMA user_version = 2;"
+  return run (db, "BEGIN") &&
+         (version >= 2 ||
+          run (db, "ALTER TABLE channel ADD COLUMN favourite INTEGER NOT NULL DEFAULT 0")) &&
+         run (db, "ALTER TABLE channel ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0;"
+                  "PRAGMA user_version = 3;"
                   "COMMIT");
 }
 
@@ -175,7 +180,7 @@ open_database (const char *path, sqlite3 **out)
     if (!make_schema (db))
       return UNWRITABLE;
   }
-  if (n == 1 && !renew_schema (db)) {
+  if (n > 0 && n < SCHEMA_VERSION && !renew_schema (db, n)) {
     run (db, "ROLLBACK");
     return UNWRITABLE;
   }
@@ -231,12 +236,13 @@ static bool
 load (ProxyCatalog *self, sqlite3 *db)
 {
   sqlite3_stmt *statement = NULL;
-  g_autofree char *text = g_strdup_printf (
-      "SELECT swarm, id, link, name, logo, grp, source, number, added, state,"
-      " mime, live, length, media, %s FROM channel WHERE state <> %d OR seen > %" G_GINT64_FORMAT
-      " LIMIT %d",
-      version_of (db) >= 2 ? "favourite" : "0", GONE, unix_time () - GONE_DAYS * 86400,
-      PROXY_CATALOG_MAX);
+  int version = version_of (db);
+  g_autofree char *text =
+      g_strdup_printf ("SELECT swarm, id, link, name, logo, grp, source, number, added, state,"
+                       " mime, live, length, media, %s, %s FROM channel WHERE state <> %d OR seen "
+                       "> %" G_GINT64_FORMAT " LIMIT %d",
+                       version >= 2 ? "favourite" : "0", version >= 3 ? "stopped" : "0", GONE,
+                       unix_time () - GONE_DAYS * 86400, PROXY_CATALOG_MAX);
   if (sqlite3_prepare_v2 (db, text, -1, &statement, NULL) != SQLITE_OK)
     return false;
   int code;
@@ -257,6 +263,7 @@ load (ProxyCatalog *self, sqlite3 *db)
     channel->length = sqlite3_column_int64 (statement, 12);
     channel->media = column (statement, 13);
     channel->favourite = sqlite3_column_int (statement, 14) != 0;
+    channel->stopped = sqlite3_column_int64 (statement, 15);
     entry->state = (State)CLAMP (sqlite3_column_int (statement, 9), SHOWN, GONE);
     add_entry (self, entry);
   }
@@ -323,22 +330,6 @@ proxy_catalog_open (const char *path)
   return self;
 }
 
-void
-proxy_catalog_close (ProxyCatalog *self)
-{
-  if (!self)
-    return;
-  if (self->in_transaction)
-    run (self->db, "COMMIT");
-  close_database (self);
-  g_clear_pointer (&self->list, g_ptr_array_unref);
-  g_hash_table_unref (self->by_id);
-  g_hash_table_unref (self->by_swarm);
-  g_free (self->trouble);
-  g_free (self->path);
-  g_free (self);
-}
-
 const char *
 proxy_catalog_trouble (const ProxyCatalog *self)
 {
@@ -388,6 +379,7 @@ write_row (ProxyCatalog *self, const Entry *entry)
   sqlite3_bind_int64 (statement, 14, channel->length);
   sqlite3_bind_text (statement, 15, channel->media, -1, SQLITE_STATIC);
   sqlite3_bind_int (statement, 16, channel->favourite);
+  sqlite3_bind_int64 (statement, 17, channel->stopped);
   return step (self, statement);
 }
 
@@ -415,6 +407,22 @@ try_again (ProxyCatalog *self)
     sqlite3_close (db);
 }
 
+/* false = one of them could not be written. */
+static bool
+write_unwritten (ProxyCatalog *self)
+{
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, self->by_swarm);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    Entry *entry = value;
+    if (entry->unwritten && !write_row (self, entry))
+      return false;
+    entry->unwritten = false;
+  }
+  return true;
+}
+
 /* Writes the entry, and those that could not be written before. */
 static void
 save (ProxyCatalog *self, Entry *entry)
@@ -426,18 +434,26 @@ save (ProxyCatalog *self, Entry *entry)
     return;
   bool troubled = self->trouble != NULL;
   entry->unwritten = !write_row (self, entry);
-  if (!troubled || entry->unwritten)
+  if (troubled && !entry->unwritten && write_unwritten (self))
+    clear_trouble (self);
+}
+
+void
+proxy_catalog_close (ProxyCatalog *self)
+{
+  if (!self)
     return;
-  GHashTableIter iter;
-  gpointer value;
-  g_hash_table_iter_init (&iter, self->by_swarm);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    Entry *other = value;
-    if (other->unwritten && !write_row (self, other))
-      return;
-    other->unwritten = false;
-  }
-  clear_trouble (self);
+  if (self->db)
+    write_unwritten (self);
+  if (self->in_transaction)
+    run (self->db, "COMMIT");
+  close_database (self);
+  g_clear_pointer (&self->list, g_ptr_array_unref);
+  g_hash_table_unref (self->by_id);
+  g_hash_table_unref (self->by_swarm);
+  g_free (self->trouble);
+  g_free (self->path);
+  g_free (self);
 }
 
 /* --- changes --- */
@@ -666,6 +682,22 @@ proxy_catalog_set_media (ProxyCatalog *self, const char *id, const char *media)
   Entry *entry = g_hash_table_lookup (self->by_id, id);
   if (entry && update_text (&entry->channel.media, media))
     save (self, entry);
+}
+
+void
+proxy_catalog_set_stopped (ProxyCatalog *self, const char *id, int64_t time)
+{
+  Entry *entry = g_hash_table_lookup (self->by_id, id);
+  int64_t now = g_get_monotonic_time ();
+  if (!entry || entry->channel.stopped == time)
+    return;
+  entry->channel.stopped = time;
+  entry->unwritten = true;
+  if (entry->stopped_written > 0 && now - entry->stopped_written < STOPPED_PAUSE)
+    return;
+  entry->stopped_written = now;
+  save (self, entry);
+  self->generation++;
 }
 
 void

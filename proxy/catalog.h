@@ -22,9 +22,10 @@ typedef struct {
   char *media; /* what its stream contained when it was last seen (proxy/library.c), or NULL */
   int number;  /* 0 = none */
   bool live;
-  bool favourite; /* the household's choice; lists cannot change it */
-  int64_t length; /* bytes; -1 = live, or not known yet */
-  int64_t added;  /* s, Unix time */
+  bool favourite;  /* the household's choice; lists cannot change it */
+  int64_t length;  /* bytes; -1 = live, or not known yet */
+  int64_t stopped; /* us: where the household stopped; 0 = at an end, or nobody has begun */
+  int64_t added;   /* s, Unix time */
 } ProxyChannel;
 
 typedef struct ProxyCatalog ProxyCatalog;
@@ -68,6 +69,9 @@ bool proxy_catalog_set_favourite (ProxyCatalog *self, const char *id, bool favou
 /* What was learned by watching it. Neither is a change of the list. */
 void proxy_catalog_set_length (ProxyCatalog *self, const char *id, int64_t length);
 void proxy_catalog_set_media (ProxyCatalog *self, const char *id, const char *media);
+/* Written to disk once a minute for each, and at the end. No change of the list either, but the
+ * generation rises with what is written. */
+void proxy_catalog_set_stopped (ProxyCatalog *self, const char *id, int64_t time);
 
 /* Many puts in one transaction. A pass over a source ends with a sweep: what that source no longer
  * names is no longer shown; it keeps its ID for when it comes back. */

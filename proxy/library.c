@@ -21,6 +21,8 @@
 
 #define QUIET_MS                                                                                   \
   250 /* a list of thousands comes a hundred at a time; that is one change, or a few */
+#define LOOK (30 * G_USEC_PER_SEC)  /* of the film: less was not watched */
+#define AHEAD (15 * G_USEC_PER_SEC) /* of the film: so much a player has read and not shown */
 #define OPEN_TIMEOUT (15 * G_USEC_PER_SEC) /* less than televisions wait */
 
 struct _ProxyLibrary {
@@ -30,6 +32,9 @@ struct _ProxyLibrary {
   ProxyShelves *shelves;
   ProxyProgrammes *programmes; /* or NULL */
   guint telling;               /* of changes */
+  /* What was read of a film last, as one piece; some sets fetch many small ones. */
+  char *read_id;
+  int64_t read_first, read_end;
   GHashTable *looks; /* channel ID -> Look: films that are looked into, for what they contain */
 };
 
@@ -116,6 +121,7 @@ make_item (ProxyLibrary *self, const ProxyChannel *channel, const ProxyShelf *sh
   item->live = channel->live;
   item->pausable = channel->live && proxy_sessions_keep_past (self->sessions);
   item->size = channel->live ? -1 : channel->length;
+  item->stopped = channel->live ? 0 : channel->stopped;
   if (channel->live) {
     item->channel_name = g_strdup (channel->name);
     item->channel_number = channel->number;
@@ -521,6 +527,57 @@ locate_finish (DlnaLibrary *library, GAsyncResult *result, DlnaPlace *out, GErro
   return place != NULL;
 }
 
+/* --- where the household stopped --- */
+
+static int64_t
+unless_over (const DlnaItem *item, int64_t time)
+{
+  bool over = item->duration > 0 && time > item->duration - MAX (item->duration / 20, AHEAD);
+  return over ? 0 : time;
+}
+
+/* What a viewer took tells about where it is: a player reads ahead, and looks at the end for an index.
+ * us; 0 = it has seen all; -1 = that says nothing. */
+static int64_t
+stopped_at (const DlnaItem *item, int64_t first, int64_t end)
+{
+  if (item->duration <= 0 || item->size <= 0)
+    return -1;
+  double us_a_byte = (double)item->duration / (double)item->size;
+  int64_t time = (int64_t)((double)end * us_a_byte);
+  if ((double)(end - first) * us_a_byte < LOOK)
+    return -1;
+  time = unless_over (item, time);
+  return time > 0 ? time - AHEAD : 0;
+}
+
+static void
+left (DlnaLibrary *library, const char *id, int64_t first, int64_t end)
+{
+  ProxyLibrary *self = PROXY_LIBRARY (library);
+  g_autoptr (DlnaItem) item = lookup (library, id, NULL);
+  if (!item)
+    return;
+  if (g_strcmp0 (self->read_id, id) != 0) {
+    g_free (self->read_id);
+    self->read_id = g_strdup (id);
+  } else if (first == self->read_end)
+    first = self->read_first;
+  self->read_first = first;
+  self->read_end = end;
+  int64_t time = stopped_at (item, first, end);
+  if (time >= 0)
+    proxy_catalog_set_stopped (self->catalog, id, time);
+}
+
+static void
+stopped (DlnaLibrary *library, const char *id, int64_t time)
+{
+  g_autoptr (DlnaItem) item = lookup (library, id, NULL);
+  if (item && !item->live)
+    proxy_catalog_set_stopped (PROXY_LIBRARY (library)->catalog, id, unless_over (item, time));
+}
+
 /* --- the interface --- */
 
 static void
@@ -559,6 +616,8 @@ library_interface_init (DlnaLibraryInterface *interface)
   interface->open_finish = open_finish;
   interface->locate_async = locate_async;
   interface->locate_finish = locate_finish;
+  interface->left = left;
+  interface->stopped = stopped;
 }
 
 static void
@@ -568,6 +627,7 @@ proxy_library_finalize (GObject *object)
   g_clear_handle_id (&PROXY_LIBRARY (object)->telling, g_source_remove);
   g_hash_table_unref (PROXY_LIBRARY (object)->looks);
   proxy_shelves_free (PROXY_LIBRARY (object)->shelves);
+  g_free (PROXY_LIBRARY (object)->read_id);
   G_OBJECT_CLASS (proxy_library_parent_class)->finalize (object);
 }
 

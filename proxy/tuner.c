@@ -32,7 +32,7 @@ append_attribute (GString *out, const char *key, const char *value)
 }
 
 static void
-append_entry (GString *out, const ProxyChannel *channel, const char *host)
+append_entry (GString *out, const ProxyChannel *channel, const char *host, bool resumes)
 {
   g_string_append (out, "#EXTINF:-1");
   append_attribute (out, "tvg-id", channel->id);
@@ -42,7 +42,11 @@ append_entry (GString *out, const ProxyChannel *channel, const char *host)
   if (channel->number > 0)
     g_string_append_printf (out, " tvg-chno=\"%d\"", channel->number);
   g_autofree char *path = proxy_library_path (channel);
-  g_string_append_printf (out, ",%s\nhttp://%s%s\n", channel->name, host, path);
+  g_string_append_printf (out, ",%s\n", channel->name);
+  if (resumes && channel->stopped > 0) /* VLC; for the others it is a comment */
+    g_string_append_printf (out, "#EXTVLCOPT:start-time=%" G_GINT64_FORMAT "\n",
+                            channel->stopped / G_USEC_PER_SEC);
+  g_string_append_printf (out, "http://%s%s\n", host, path);
 }
 
 /* By which the asker has reached us; the listener has checked it. NULL = it was answered. */
@@ -72,7 +76,7 @@ serve_playlist (ProxyTuner *self, SoupServerMessage *message, GHashTable *query)
   for (guint i = 0; i < channels->len; i++) {
     const ProxyChannel *channel = channels->pdata[i];
     if (!id || g_str_equal (channel->id, id))
-      append_entry (out, channel, host);
+      append_entry (out, channel, host, query && g_hash_table_contains (query, "resume"));
   }
   proxy_respond (message, SOUP_STATUS_OK, "audio/x-mpegurl; charset=utf-8", out);
   soup_message_headers_replace (soup_server_message_get_response_headers (message),

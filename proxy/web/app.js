@@ -154,6 +154,11 @@
     actions.appendChild(copier);
     actions.appendChild(player);
     actions.appendChild(direct);
+    if (channel.stopped) {
+      var resume = element('a', 'button resume', 'Resume at ' + place(channel.stopped));
+      resume.href = player.href + '&resume=1';
+      actions.appendChild(resume);
+    }
     if (channel.hls) {
       var hls = element('a', 'button', 'HLS');
       hls.href = channel.hls;
@@ -204,6 +209,11 @@
       programmes = answer;
       Array.prototype.forEach.call(get('channels').children, showNow);
     });
+  }
+
+  function place(seconds) {
+    return Math.floor(seconds / 3600) + ':' + ('0' + Math.floor(seconds / 60) % 60).slice(-2) + ':' +
+      ('0' + Math.floor(seconds) % 60).slice(-2);
   }
 
   function showState(item) {

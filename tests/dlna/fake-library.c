@@ -15,6 +15,7 @@ struct _FakeLibrary {
   unsigned opened, cancelled;
   DlnaPosition position;
   char *viewer;
+  char *told;
   guint32 update_id;
 };
 
@@ -456,6 +457,30 @@ library_locate_finish (DlnaLibrary *library, GAsyncResult *result, DlnaPlace *ou
 }
 
 static void
+library_left (DlnaLibrary *library, const char *id, int64_t first, int64_t end)
+{
+  FakeLibrary *self = FAKE_LIBRARY (library);
+
+  g_free (self->told);
+  self->told = g_strdup_printf ("%s %" G_GINT64_FORMAT "-%" G_GINT64_FORMAT, id, first, end);
+}
+
+static void
+library_stopped (DlnaLibrary *library, const char *id, int64_t time)
+{
+  FakeLibrary *self = FAKE_LIBRARY (library);
+
+  g_free (self->told);
+  self->told = g_strdup_printf ("%s at %" G_GINT64_FORMAT, id, time);
+}
+
+const char *
+fake_library_told (FakeLibrary *self)
+{
+  return self->told;
+}
+
+static void
 fake_library_iface (DlnaLibraryInterface *iface)
 {
   iface->locate_async = library_locate_async;
@@ -465,6 +490,8 @@ fake_library_iface (DlnaLibraryInterface *iface)
   iface->update_id = library_update_id;
   iface->open_async = library_open_async;
   iface->open_finish = library_open_finish;
+  iface->left = library_left;
+  iface->stopped = library_stopped;
 }
 
 static void
@@ -487,6 +514,7 @@ fake_library_finalize (GObject *object)
   g_ptr_array_unref (self->pushed);
   g_ptr_array_unref (self->streams);
   g_free (self->viewer);
+  g_free (self->told);
   G_OBJECT_CLASS (fake_library_parent_class)->finalize (object);
 }
 

@@ -34,6 +34,8 @@ unsigned fake_library_taken (FakeLibrary *self);
 unsigned fake_library_cancelled (FakeLibrary *self);
 /* The position of the last open; its viewer is a copy. */
 const DlnaPosition *fake_library_position (FakeLibrary *self);
+/* What viewers have told last: "film 5-10", "film at 1000000"; NULL = nothing yet. */
+const char *fake_library_told (FakeLibrary *self);
 /* Byte at place of each film. */
 uint8_t fake_library_byte (int64_t place);
 /* Raises the update ID and emits "changed". */

@@ -4,7 +4,7 @@
  *   serve [--port N] INTERFACE...
  *
  * Prints its addresses, and then takes commands, a line each: "touch ID", "rename NAME", "stats",
- * "quit". */
+ * "told", "quit". */
 #include "dlna/media.h"
 #include "dlna/server.h"
 #include "tests/dlna/fake-library.h"
@@ -129,6 +129,9 @@ on_command (GIOChannel *channel, GIOCondition condition, gpointer data)
             " subscriptions=%u interfaces=%u\n",
             stats.far_clients, stats.wrong_hosts, stats.large_bodies, stats.bad_actions,
             stats.bad_callbacks, stats.many_subscriptions, stats.subscriptions, stats.interfaces);
+  } else if (strcmp (line, "told") == 0) {
+    const char *told = fake_library_told (self->library);
+    printf ("%s\n", told != NULL ? told : "-");
   } else if (strcmp (line, "locations") == 0) {
     print_locations (self);
   } else if (strcmp (line, "deaf") == 0) {

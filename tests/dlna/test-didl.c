@@ -94,6 +94,29 @@ test_film (void)
                    "/media/film.mp4</res></item>");
 }
 
+/* Where the household stopped; what has not begun, or is over, says nothing of it. */
+static void
+test_stopped (void)
+{
+  g_autoptr (DlnaItem) item = fake_library_film ("film", "A & film", 1000);
+  g_autofree char *begun = NULL, *asked = NULL, *unasked = NULL, *over = NULL;
+
+  item->stopped = INT64_C (3723456000);
+  begun = write_item (item, "*", false);
+  g_assert_nonnull (strstr (begun, "<upnp:lastPlaybackPosition>1:02:03.456"
+                                   "</upnp:lastPlaybackPosition><sec:dcmInfo>CREATIONDATE=0,"
+                                   "FOLDER=A &amp; film,BM=3723</sec:dcmInfo><res"));
+  asked = write_item (item, "dc:title,sec:dcmInfo", false);
+  g_assert_nonnull (strstr (asked, "BM=3723"));
+  g_assert_null (strstr (asked, "lastPlaybackPosition"));
+  unasked = write_item (item, "dc:title", false);
+  g_assert_null (strstr (unasked, "BM="));
+  item->stopped = 0;
+  over = write_item (item, "*", false);
+  g_assert_null (strstr (over, "BM="));
+  g_assert_null (strstr (over, "lastPlaybackPosition"));
+}
+
 static void
 test_container (void)
 {
@@ -178,6 +201,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dlna/didl/channel", test_channel);
   g_test_add_func ("/dlna/didl/logo-with-its-profile", test_logo);
   g_test_add_func ("/dlna/didl/film", test_film);
+  g_test_add_func ("/dlna/didl/where-it-was-stopped", test_stopped);
   g_test_add_func ("/dlna/didl/container", test_container);
   g_test_add_func ("/dlna/didl/filter-is-honoured", test_filter);
   g_test_add_func ("/dlna/didl/hostile-text-stays-xml", test_hostile_text);

@@ -639,6 +639,24 @@ test_clients (Fixture *self, gconstpointer data)
   g_assert_cmpuint (client->streams, ==, 1);
 }
 
+/* The library hears which part of a film was taken, when that is over, and nothing of what is live. */
+static void
+test_left (Fixture *self, gconstpointer data)
+{
+  g_autoptr (GString) live = NULL, part = NULL, whole = NULL;
+
+  g_idle_add (feed, self);
+  live = exchange (self, "GET /media/news.1.ts HTTP/1.1\nHost: x\n\n");
+  g_assert_null (fake_library_told (self->library));
+  part = exchange (self, "GET /media/film.mp4 HTTP/1.1\nHost: x\nConnection: close\n"
+                         "Range: bytes=1000-300000\n\n");
+  while (g_strcmp0 (fake_library_told (self->library), "film 1000-300001") != 0)
+    g_main_context_iteration (NULL, TRUE);
+  whole = exchange (self, "GET /media/film.mp4 HTTP/1.1\nHost: x\nConnection: close\n\n");
+  while (g_strcmp0 (fake_library_told (self->library), "film 0-1000000") != 0)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 static void
 test_free_ends_streams (Fixture *self, gconstpointer data)
 {
@@ -843,6 +861,7 @@ main (int argc, char **argv)
   ADD ("keep-alive", test_keep_alive);
   ADD ("a-broken-promise-breaks-the-connection", test_breaks_off);
   ADD ("who-leaves-while-waiting-is-noticed", test_leaves_while_it_waits);
+  ADD ("what-was-taken-of-a-film-is-told", test_left);
   ADD ("what-became-of-each-request-is-told", test_clients);
   ADD ("who-leaves-while-opening-cancels-it", test_leaves_while_it_opens);
   ADD ("free-ends-its-streams", test_free_ends_streams);

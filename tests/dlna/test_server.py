@@ -455,6 +455,18 @@ class Home(unittest.TestCase):
         items, _ = self.point.browse('live', count=1, agent='Panasonic MIL DLNA CP UPnP/1.0')
         self.assertEqual(title(items[0]), '001 Channel & 1000')
 
+    def test_a_set_says_where_it_stopped(self):
+        def bookmark(item, position):
+            self.point.call(CDS, 'X_SetBookmark', {'CategoryType': 0, 'RID': 0, 'ObjectID': item,
+                                                   'PosSecond': position})
+        bookmark('film', 754)
+        self.assertEqual(self.serve.ask('told'), 'film at 754000000\n')
+        for item, position, code in (('no-such', 1, 701), ('film', 'x', 402), ('film', -1, 402)):
+            with self.assertRaises(Fault) as caught:
+                bookmark(item, position)
+            self.assertEqual(caught.exception.args[0], code)
+        self.assertEqual(self.serve.ask('told'), 'film at 754000000\n')
+
     def test_its_res_plays(self):
         film = self.point.browse('film', flag='BrowseMetadata')[0][0].find(DIDL + 'res')
         status, headers, body = fetch(film.text, headers={'Range': 'bytes=100-299'})

@@ -69,6 +69,46 @@ def times_are_known_and_sought(here):
         assert ts.decode_errors(path) == ''
 
 
+def it_goes_on_where_the_household_stopped(here):
+    """A viewer leaves in the middle; sets, players and the page are told where, also after a restart."""
+    film, url = serve_film(here, seconds=60)
+    name = re.search(r'/media/(.+)\.ts', url).group(1)
+
+    gateway = here.processes[-1]
+
+    def shown(what):
+        with here.at('tv'):
+            server = control_point.find('lan0', seconds=PATIENCE)
+            return server.browse('films:')[0][0].findtext(what)
+    place = control_point.UPNP + 'lastPlaybackPosition'
+
+    def seconds():
+        hours, minutes, rest = (shown(place) or '0:0:0').split(':')
+        return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+    part(here, url, 0, 999)
+    wait_until('the film can be sought by time', PATIENCE, lambda: here.status(
+        'tv', url, headers={'TimeSeekRange.dlna.org': 'npt=59-'})[0] == 200, every=0.2)
+    assert seconds() == 0
+    part(here, url, 0, len(film) * 2 // 3)
+    wait_until('it is known where', PATIENCE, seconds, every=0.2)
+    assert abs(seconds() - 25) < 1, seconds()  # two thirds of a minute, less what a player reads ahead
+    assert re.fullmatch(r'CREATIONDATE=0,FOLDER=A film,BM=2[45]', shown(
+        '{http://www.sec.co.kr/dlna}dcmInfo'))
+    gateway.stop()
+    here.gateway()
+    here.wait_channels(1)
+    wait_until('the television finds it again', PATIENCE, lambda: abs(seconds() - 25) < 1, every=0.2)
+    playlist = here.get('tv', f'http://{LAN["gw"]}:8574/channels.m3u?id={name}&resume=1').decode()
+    assert re.search(r'(?m)^#EXTVLCOPT:start-time=2[45]$', playlist), playlist
+    with here.at('tv'):
+        server = control_point.find('lan0', seconds=PATIENCE)
+        server.call(control_point.DIRECTORY, 'X_SetBookmark', CategoryType=0, RID=0,
+                    ObjectID=server.browse('films:')[0][0].get('id'), PosSecond=41)
+    assert seconds() == 41
+    part(here, url, len(film) // 4, len(film) - 1)
+    wait_until('it was seen to its end', PATIENCE, lambda: seconds() == 0, every=0.2)
+
+
 def ranges_out_of_order_are_the_film(here):
     film, url = serve_film(here)
     size = len(film)
@@ -183,6 +223,7 @@ def a_plain_peer_gets_the_film(here):
 if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
         times_are_known_and_sought,
+        it_goes_on_where_the_household_stopped,
         ranges_out_of_order_are_the_film,
         odd_ranges_are_answered_as_rfc_9110_says,
         two_readers_at_two_places,

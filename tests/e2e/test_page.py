@@ -200,6 +200,28 @@ def the_page_shows_and_does_what_it_says(here):
     time.sleep(0.1)
 
 
+def a_film_goes_on_and_a_report_is_given(here):
+    here.build_network()
+    here.gateway(lists=False)
+    body = json.dumps({'link': 'ppsp:' + '5a' * 32 + '?cl=1000000&ty=video%2Fmp4', 'name': 'Film'})
+    assert here.status('tv', PAGE + 'api/v1/channels', 'POST', {
+        'X-PPSP': '1', 'Content-Type': 'application/json'}, body.encode())[0] == 201
+    with here.at('tv'):
+        server = control_point.find('lan0', seconds=PATIENCE)
+        server.call(control_point.DIRECTORY, 'X_SetBookmark', CategoryType=0, RID=0, ObjectID='film',
+                    PosSecond=3754)
+    browser = Browser(here)
+    browser.call('POST', '/url', url=PAGE)
+    wait_until('the film is on the page', PATIENCE, lambda: browser.text('#channels .title') == 'Film')
+    browser.click('#channels .row')
+    browser.wait_text('#channels .resume', 'Resume at 1:02:34')
+    target = 'return document.querySelector(arguments[0]).href'
+    playlist = here.get('tv', browser.script(target, '#channels .resume')).decode()
+    assert '#EXTVLCOPT:start-time=3754' in playlist, playlist
+    report = here.get('tv', browser.script(target, '#report')).decode()
+    assert 'X_SetBookmark film' in report, report
+
+
 def the_page_is_closed_to_foreign_hosts(here):
     here.build_network()
     here.gateway(lists=False)
@@ -225,4 +247,5 @@ def the_page_is_closed_to_foreign_hosts(here):
 if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
         the_page_shows_and_does_what_it_says,
+        a_film_goes_on_and_a_report_is_given,
         the_page_is_closed_to_foreign_hosts]))

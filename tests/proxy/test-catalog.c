@@ -339,9 +339,51 @@ test_limit (void)
   g_assert_cmpint (put (catalog, PROXY_CATALOG_MAX, "x", NULL, ""), ==, PROXY_CATALOG_FULL);
 }
 
-/* A file of the version that knew no favourites is read, and renewed. */
+static int
+stopped_on_disk (const char *path)
+{
+  sqlite3 *db = NULL;
+  sqlite3_stmt *statement = NULL;
+  g_assert_cmpint (sqlite3_open (path, &db), ==, SQLITE_OK);
+  g_assert_cmpint (sqlite3_prepare_v2 (db, "SELECT stopped FROM channel", -1, &statement, NULL), ==,
+                   SQLITE_OK);
+  g_assert_cmpint (sqlite3_step (statement), ==, SQLITE_ROW);
+  int stopped = sqlite3_column_int (statement, 0);
+  sqlite3_finalize (statement);
+  sqlite3_close (db);
+  return stopped;
+}
+
+/* A set that reads by pieces stops a hundred times a minute; the flash is written once. */
 static void
-test_older_file (void)
+test_stopped (void)
+{
+  char *folder = scratch_new ();
+  g_autofree char *path = g_build_filename (folder, "catalog.sqlite", NULL);
+  ProxyCatalog *catalog = proxy_catalog_open (path);
+  put (catalog, 1, "Film", NULL, "");
+  g_autofree char *id = g_strdup (id_of (catalog, 1));
+  uint32_t generation = proxy_catalog_generation (catalog);
+  for (int i = 1; i <= 100; i++)
+    proxy_catalog_set_stopped (catalog, id, i);
+  g_assert_cmpint (proxy_catalog_lookup (catalog, id)->stopped, ==, 100);
+  g_assert_cmpint (stopped_on_disk (path), ==, 1);
+  g_assert_cmpuint (proxy_catalog_generation (catalog), ==, generation + 1);
+  proxy_catalog_close (catalog);
+  g_assert_cmpint (stopped_on_disk (path), ==, 100);
+  catalog = proxy_catalog_open (path);
+  g_assert_cmpint (proxy_catalog_lookup (catalog, id)->stopped, ==, 100);
+  proxy_catalog_set_stopped (catalog, id, 0);
+  proxy_catalog_set_stopped (catalog, "no-such", 7);
+  proxy_catalog_close (catalog);
+  g_assert_cmpint (stopped_on_disk (path), ==, 0);
+  scratch_free (folder);
+}
+
+/* Files of the versions that knew no favourites, and not where films were stopped, are read, and
+ * renewed. */
+static void
+open_older (int version)
 {
   char *folder = scratch_new ();
   g_autofree char *path = g_build_filename (folder, "catalog.sqlite", NULL);
@@ -360,6 +402,12 @@ test_older_file (void)
           "PRAGMA user_version = 1",
           NULL, NULL, NULL),
       ==, SQLITE_OK);
+  if (version == 2)
+    g_assert_cmpint (sqlite3_exec (db,
+                                   "ALTER TABLE channel ADD COLUMN favourite INTEGER NOT NULL"
+                                   " DEFAULT 0; PRAGMA user_version = 2",
+                                   NULL, NULL, NULL),
+                     ==, SQLITE_OK);
   sqlite3_close (db);
   for (int round = 0; round < 2; round++) {
     g_autoptr (ProxyCatalog) catalog = proxy_catalog_open (path);
@@ -369,8 +417,17 @@ test_older_file (void)
     g_assert_cmpint (channel->number, ==, 7);
     g_assert_cmpint (channel->favourite, ==, round > 0);
     g_assert_true (proxy_catalog_set_favourite (catalog, "old", true));
+    g_assert_cmpint (channel->stopped, ==, round > 0 ? 9 : 0);
+    proxy_catalog_set_stopped (catalog, "old", 9);
   }
   scratch_free (folder);
+}
+
+static void
+test_older_file (void)
+{
+  open_older (1);
+  open_older (2);
 }
 
 int
@@ -385,6 +442,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/catalog/changes-are-told-once", test_changes_are_told);
   g_test_add_func ("/proxy/catalog/damaged-file-is-set-aside", test_damage);
   g_test_add_func ("/proxy/catalog/older-file-is-renewed", test_older_file);
+  g_test_add_func ("/proxy/catalog/where-films-were-stopped-is-written-rarely", test_stopped);
   g_test_add_func ("/proxy/catalog/survives-kill-9", test_kill);
   g_test_add_func ("/proxy/catalog/full-disk-loses-nothing-known", test_full_disk);
   g_test_add_func ("/proxy/catalog/works-without-a-folder", test_no_folder);

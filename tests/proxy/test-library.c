@@ -486,6 +486,50 @@ test_film (bool length_in_link)
   world_clear (&world);
 }
 
+/* Minutes of a film of an hour, as bytes of it. */
+static void
+left_after (World *self, int from, int to)
+{
+  dlna_library_left (DLNA_LIBRARY (self->library), "film", (int64_t)FILM * from / 60,
+                     (int64_t)FILM * to / 60);
+}
+
+static int
+stopped_at (World *self)
+{
+  g_autoptr (DlnaItem) film = dlna_library_lookup (DLNA_LIBRARY (self->library), "film", NULL);
+  return (int)(film->stopped / G_USEC_PER_SEC);
+}
+
+static void
+test_stopped (void)
+{
+  World world;
+  world_init (&world);
+  start_film (&world, true);
+  add_channel (&world, &world.film_content, "film", "video/mp2t", false);
+  left_after (&world, 0, 30);
+  g_assert_cmpint (stopped_at (&world), ==, 0); /* who knows how long it is? */
+  proxy_catalog_set_media (world.catalog, "film", "h264 100 1920 1080 25000 aac 0 3600000000");
+  left_after (&world, 0, 30);
+  g_assert_cmpint (ABS (stopped_at (&world) - (30 * 60 - 15)), <=, 1);
+  dlna_library_left (DLNA_LIBRARY (world.library), "film", FILM - 10000, FILM); /* for an index */
+  g_assert_cmpint (ABS (stopped_at (&world) - (30 * 60 - 15)), <=, 1);
+  for (int i = 0; i < 100; i++) /* in small pieces */
+    dlna_library_left (DLNA_LIBRARY (world.library), "film", FILM / 100 * i / 4,
+                       FILM / 100 * (i + 1) / 4);
+  g_assert_cmpint (ABS (stopped_at (&world) - (15 * 60 - 15)), <=, 1);
+  left_after (&world, 40, 59);
+  g_assert_cmpint (stopped_at (&world), ==, 0); /* seen to its end */
+
+  dlna_library_stopped (DLNA_LIBRARY (world.library), "film", 100 * G_USEC_PER_SEC);
+  g_assert_cmpint (stopped_at (&world), ==, 100);
+  dlna_library_stopped (DLNA_LIBRARY (world.library), "film", 3599 * (int64_t)G_USEC_PER_SEC);
+  g_assert_cmpint (stopped_at (&world), ==, 0);
+  dlna_library_stopped (DLNA_LIBRARY (world.library), "no-such", 5);
+  world_clear (&world);
+}
+
 static void
 test_film_known (void)
 {
@@ -839,6 +883,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/library/learns-what-a-stream-contains", test_learns);
   g_test_add_func ("/proxy/library/film-in-ranges", test_film_known);
   g_test_add_func ("/proxy/library/film-of-unknown-length", test_film_unknown);
+  g_test_add_func ("/proxy/library/where-a-film-was-stopped-is-known", test_stopped);
   g_test_add_func ("/proxy/library/nobody-has-it", test_nobody);
   g_test_add_func ("/proxy/library/removed-while-watched", test_removed);
   g_test_add_func ("/proxy/library/browse", test_browse);

@@ -433,6 +433,15 @@ test_playlist (void)
                        "http://127.0.0.1:%u/media/ch1.mp4\n",
                        head, world.port);
   g_assert_cmpstr (world.body, ==, expected);
+  proxy_catalog_set_stopped (world.catalog, "ch1", 754 * G_USEC_PER_SEC);
+  ask (&world, "GET", "/channels.m3u?id=ch1", NULL, NULL);
+  g_assert_cmpstr (world.body, ==, expected);
+  ask (&world, "GET", "/channels.m3u?id=ch1&resume=1", NULL, NULL);
+  g_assert_nonnull (strstr (world.body, ",ch1\n#EXTVLCOPT:start-time=754\nhttp://"));
+  ask (&world, "GET", "/channels.m3u?resume=1&id=ch2", NULL, NULL);
+  g_assert_null (strstr (world.body, "#EXTVLCOPT"));
+  ask (&world, "GET", "/api/v1/channels/ch1", NULL, NULL);
+  g_assert_nonnull (strstr (world.body, "\"stopped\":754,"));
   g_assert_cmpuint (ask (&world, "GET", "/channels.m3u/ch1", NULL, NULL), ==, 404);
   g_assert_cmpuint (ask (&world, "POST", "/channels.m3u", NULL, ""), ==, 405);
   world_clear (&world);
