@@ -24,6 +24,7 @@
  * - The address object that we give with a connection is the one that its messages show. */
 #include "peer/net/listener.h"
 
+#include "peer/net/admission.h"
 #include "peer/net/intake.h"
 
 #include <arpa/inet.h>
@@ -37,7 +38,8 @@
 #include <unistd.h>
 
 #define BACKLOG 512
-/* One dispatch takes at most so many, so that a flood of connections leaves time for the rest. */
+/* One dispatch takes at most so many, so that a flood of connections leaves time for the rest. Where
+ * others wait at the same socket it takes one: who is busy takes none. */
 #define ACCEPT_BATCH 64
 /* How long we do not try again when even the spare descriptor does not help; ms. */
 #define ACCEPT_PAUSE_MS 100
@@ -56,8 +58,7 @@ typedef struct {
   GTlsConnection *tls;     /* weak, as long as stream; or NULL */
   GCancellable *handshake; /* TLS, until it is done */
   GSocketAddress *local, *remote;
-  struct in6_addr key; /* of listener->per_ip */
-  bool limited;        /* is counted there */
+  struct in6_addr ip; /* of remote */
   ConnectionState state;
   int64_t deadline; /* us; INT64_MAX = none */
   bool any_body;    /* this request: net_listener_allow_body() */
@@ -70,6 +71,7 @@ typedef struct {
   char *address;
   GSocket *socket;
   GSource *source;
+  bool shared; /* other listeners accept from it too */
 } Entrance;
 
 struct NetListener {
@@ -77,18 +79,19 @@ struct NetListener {
   SoupServer *server; /* NULL after net_listener_free() */
   NetListenerOptions options;
   char **host_names;
+  GRecMutex lock; /* of the next two, which another thread may set */
   GTlsCertificate *certificate;
   bool ask_certificates;
+  bool is_tls;
   GPtrArray *body_prefixes; /* char * */
   GPtrArray *entrances;     /* Entrance */
   GQueue connections;       /* Connection */
-  GHashTable *per_ip;       /* struct in6_addr -> count */
+  NetAdmission *admission;
   GMainContext *context;
   GMainContext *never; /* the context of SoupServer's own sources, which is never run */
   GSource *tick;
   int64_t next_vanish_check;
   int spare; /* descriptor, given up to be able to refuse when there is no other */
-  NetListenerStats stats;
 };
 
 static GQuark
@@ -117,10 +120,11 @@ listener_unref (NetListener *self)
     close (self->spare);
   g_ptr_array_unref (self->body_prefixes);
   g_ptr_array_unref (self->entrances);
-  g_hash_table_unref (self->per_ip);
+  net_admission_unref (self->admission);
   g_main_context_unref (self->context);
   g_main_context_unref (self->never);
   g_clear_object (&self->certificate);
+  g_rec_mutex_clear (&self->lock);
   g_strfreev (self->host_names);
   g_free (self);
 }
@@ -144,54 +148,10 @@ connection_unref_closure (gpointer self, GClosure *closure)
   connection_unref (self);
 }
 
-static guint
-ip_hash (gconstpointer key)
-{
-  const uint8_t *ip = key;
-  guint hash = 5381;
-  for (unsigned i = 0; i < sizeof (struct in6_addr); i++)
-    hash = hash * 33 + ip[i];
-  return hash;
-}
-
-static gboolean
-ip_equal (gconstpointer a, gconstpointer b)
-{
-  return memcmp (a, b, sizeof (struct in6_addr)) == 0;
-}
-
-/* IPv4 as ::ffff:a.b.c.d; false = not of the Internet. */
-static bool
-ip_of (GSocketAddress *address, struct in6_addr *out)
-{
-  if (!G_IS_INET_SOCKET_ADDRESS (address))
-    return false;
-  GInetAddress *inet = g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address));
-  const guint8 *bytes = g_inet_address_to_bytes (inet);
-  memset (out, 0, sizeof *out);
-  if (g_inet_address_get_family (inet) == G_SOCKET_FAMILY_IPV6) {
-    memcpy (out, bytes, 16);
-  } else {
-    out->s6_addr[10] = out->s6_addr[11] = 0xff;
-    memcpy (out->s6_addr + 12, bytes, 4);
-  }
-  return true;
-}
-
-static bool
-ip_is_loopback (const struct in6_addr *ip)
-{
-  return IN6_IS_ADDR_LOOPBACK (ip) || (IN6_IS_ADDR_V4MAPPED (ip) && ip->s6_addr[12] == 127);
-}
-
 static void
-count_ip (NetListener *self, const struct in6_addr *key, int change)
+count (NetListener *self, NetAdmissionFate fate)
 {
-  unsigned n = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_ip, key)) + (unsigned)change;
-  if (n == 0)
-    g_hash_table_remove (self->per_ip, key);
-  else
-    g_hash_table_replace (self->per_ip, g_memdup2 (key, sizeof *key), GUINT_TO_POINTER (n));
+  net_admission_count (self->admission, fate);
 }
 
 /* The stream is gone, and SoupServer with it. */
@@ -203,9 +163,7 @@ connection_gone (gpointer data, GObject *stream)
   self->stream = NULL;
   g_clear_object (&self->remote); /* which holds a reference to us */
   g_queue_unlink (&listener->connections, &self->link);
-  listener->stats.connections--;
-  if (self->limited)
-    count_ip (listener, &self->key, -1);
+  net_admission_leave (listener->admission, &self->ip);
   connection_unref (self);
 }
 
@@ -270,7 +228,7 @@ on_tick (gpointer data)
     bool vanished = look && connection->state == STATE_BUSY && connection_vanished (connection);
     if (now < connection->deadline && !vanished)
       continue;
-    self->stats.timed_out++;
+    count (self, NET_ADMISSION_TIMED_OUT);
     connection->deadline = INT64_MAX;
     connection_shut (connection);
   }
@@ -342,17 +300,18 @@ host_is_ours (Connection *self, SoupServerMessage *message)
     if (g_ascii_strcasecmp (*name, host) == 0)
       return true;
   struct in6_addr local, ip = {0};
-  if (!ip_of (self->local, &local))
+  if (!net_admission_ip (self->local, &local))
     return true;
   if (g_ascii_strcasecmp (host, "localhost") == 0)
-    return ip_is_loopback (&local);
+    return net_admission_is_loopback (&local);
   if (inet_pton (AF_INET, host, ip.s6_addr + 12) == 1)
     ip.s6_addr[10] = ip.s6_addr[11] = 0xff;
   else if (inet_pton (AF_INET6, host, &ip) != 1)
     return false;
   /* Another address of this machine is not where we were asked to answer: by it a page of the other
    * side (the Internet's, of a router) would be told from ours by nothing. */
-  return ip_equal (&ip, &local) || (ip_is_loopback (&ip) && ip_is_loopback (&local));
+  return IN6_ARE_ADDR_EQUAL (&ip, &local) ||
+         (net_admission_is_loopback (&ip) && net_admission_is_loopback (&local));
 }
 
 static void
@@ -368,7 +327,7 @@ static void
 refuse_body (Connection *self, SoupServerMessage *message)
 {
   self->body_refused = true;
-  self->listener->stats.too_large++;
+  count (self->listener, NET_ADMISSION_TOO_LARGE);
   SoupMessageBody *body = soup_server_message_get_request_body (message);
   soup_message_body_set_accumulate (body, FALSE);
   refuse (message, SOUP_STATUS_REQUEST_ENTITY_TOO_LARGE, "This request is too large.\n");
@@ -398,7 +357,7 @@ on_got_headers (GSignalInvocationHint *hint, guint n, const GValue *values, gpoi
     return TRUE;
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
   if (self->listener->options.check_host && !host_is_ours (self, message)) {
-    self->listener->stats.wrong_host++;
+    count (self->listener, NET_ADMISSION_WRONG_HOST);
     self->body_refused = true;
     soup_message_body_set_accumulate (soup_server_message_get_request_body (message), FALSE);
     refuse (message, SOUP_STATUS_MISDIRECTED_REQUEST,
@@ -515,7 +474,7 @@ on_handshake (GObject *source, GAsyncResult *result, gpointer data)
     if (is_fit (G_TLS_CONNECTION (source)))
       give_to_server (self);
     else
-      self->listener->stats.refused++;
+      count (self->listener, NET_ADMISSION_REFUSED);
   }
   g_object_unref (stream); /* the reference that handshake() took; self may end with it */
 }
@@ -540,6 +499,7 @@ static GIOStream *
 tls_stream_new (NetListener *listener, GIOStream *stream)
 {
   static const char *const protocols[] = {"http/1.1", NULL};
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&listener->lock);
   GIOStream *tls = g_tls_server_connection_new (stream, listener->certificate, NULL);
   if (tls == NULL)
     return NULL;
@@ -562,21 +522,22 @@ set_socket_options (GSocket *socket)
   g_socket_set_option (socket, IPPROTO_TCP, TCP_KEEPCNT, 3, NULL);
 }
 
-static void
+/* false = it has ended already. */
+static bool
 connection_new (NetListener *listener, GSocket *socket, GSocketAddress *remote,
-                const struct in6_addr *key, bool limited)
+                const struct in6_addr *ip)
 {
   g_autoptr (GSocketAddress) local = g_socket_get_local_address (socket, NULL);
-  if (local == NULL) /* it is gone already */
-    return;
+  if (local == NULL)
+    return false;
   set_socket_options (socket);
   g_autoptr (GIOStream) base = G_IO_STREAM (g_socket_connection_factory_create_connection (socket));
-  if (listener->certificate != NULL) {
+  if (listener->is_tls) {
     g_autoptr (GIOStream) plain = g_steal_pointer (&base);
     base = tls_stream_new (listener, plain);
     if (base == NULL) {
-      listener->stats.refused++;
-      return;
+      count (listener, NET_ADMISSION_REFUSED);
+      return false;
     }
   }
   g_autoptr (GIOStream) stream = net_intake_new (base);
@@ -589,12 +550,8 @@ connection_new (NetListener *listener, GSocket *socket, GSocketAddress *remote,
   self->tls = G_IS_TLS_CONNECTION (base) ? G_TLS_CONNECTION (base) : NULL;
   self->local = g_steal_pointer (&local);
   self->remote = g_object_ref (remote);
-  self->key = *key;
-  self->limited = limited;
-  if (limited)
-    count_ip (listener, key, 1);
-  listener->stats.accepted++;
-  listener->stats.connections++;
+  self->ip = *ip;
+  count (listener, NET_ADMISSION_ACCEPTED);
   g_queue_push_tail_link (&listener->connections, &self->link);
   connection_enter (self, STATE_OPENING);
   need_tick (listener);
@@ -606,6 +563,7 @@ connection_new (NetListener *listener, GSocket *socket, GSocketAddress *remote,
     handshake (self);
   else
     give_to_server (self);
+  return true;
 }
 
 /* Who only waits for a next request makes room for who has one. */
@@ -626,6 +584,15 @@ evict_idle (NetListener *self)
   return true;
 }
 
+static bool
+enter (NetListener *self, const struct in6_addr *ip)
+{
+  NetAdmissionResult result = net_admission_enter (self->admission, ip, false);
+  if (result == NET_ADMISSION_FULL && evict_idle (self))
+    result = net_admission_enter (self->admission, ip, true);
+  return result == NET_ADMISSION_ENTERED;
+}
+
 static void
 admit (NetListener *self, int fd)
 {
@@ -635,21 +602,15 @@ admit (NetListener *self, int fd)
     return;
   }
   g_autoptr (GSocketAddress) remote = g_socket_get_remote_address (socket, NULL);
-  struct in6_addr key;
-  if (remote == NULL || !ip_of (remote, &key))
+  struct in6_addr ip;
+  if (remote == NULL || !net_admission_ip (remote, &ip))
     return; /* it is gone already */
-  bool limited = !ip_is_loopback (&key);
-  if (!IN6_IS_ADDR_V4MAPPED (&key)) /* a home has a /64 of IPv6 */
-    memset (key.s6_addr + 8, 0, 8);
-  unsigned same = GPOINTER_TO_UINT (g_hash_table_lookup (self->per_ip, &key));
-  bool full = self->stats.connections >= self->options.max_connections;
   bool welcome = self->options.admit == NULL ||
                  self->options.admit (G_INET_SOCKET_ADDRESS (remote), self->options.data);
-  if (!welcome || (limited && same >= self->options.max_per_ip) || (full && !evict_idle (self))) {
-    self->stats.refused++;
-    return;
-  }
-  connection_new (self, socket, remote, &key, limited);
+  if (!welcome || !enter (self, &ip))
+    count (self, NET_ADMISSION_REFUSED);
+  else if (!connection_new (self, socket, remote, &ip))
+    net_admission_leave (self->admission, &ip);
 }
 
 /* There is no descriptor left. Those who wait would wait in the kernel until somebody closes one;
@@ -657,7 +618,7 @@ admit (NetListener *self, int fd)
 static bool
 refuse_with_spare (NetListener *self, int listening)
 {
-  self->stats.accept_failures++;
+  count (self, NET_ADMISSION_ACCEPT_FAILED);
   evict_idle (self);
   if (self->spare < 0)
     self->spare = open ("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -667,7 +628,7 @@ refuse_with_spare (NetListener *self, int listening)
   int fd = accept4 (listening, NULL, NULL, SOCK_CLOEXEC);
   if (fd >= 0) {
     close (fd);
-    self->stats.refused++;
+    count (self, NET_ADMISSION_REFUSED);
   }
   self->spare = open ("/dev/null", O_RDONLY | O_CLOEXEC);
   return fd >= 0;
@@ -702,7 +663,8 @@ on_incoming (GSocket *socket, GIOCondition condition, gpointer data)
   if (g_socket_is_closed (socket)) /* by soup_server_disconnect() */
     return G_SOURCE_REMOVE;
   int listening = g_socket_get_fd (socket);
-  for (unsigned i = 0; i < ACCEPT_BATCH; i++) {
+  unsigned batch = self->shared ? 1 : ACCEPT_BATCH;
+  for (unsigned i = 0; i < batch; i++) {
     int fd = accept4 (listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
       admit (self->listener, fd);
@@ -716,7 +678,7 @@ on_incoming (GSocket *socket, GIOCondition condition, gpointer data)
     if (descriptors && refuse_with_spare (self->listener, listening))
       continue;
     if (!descriptors)
-      self->listener->stats.accept_failures++;
+      count (self->listener, NET_ADMISSION_ACCEPT_FAILED);
     entrance_pause (self);
     return G_SOURCE_REMOVE;
   }
@@ -833,6 +795,20 @@ show_to_server (NetListener *self, GSocket *socket, GError **error)
   return good;
 }
 
+static Entrance *
+entrance_add (NetListener *self, const char *address, GSocket *socket, GError **error)
+{
+  if (!show_to_server (self, socket, error))
+    return NULL;
+  Entrance *entrance = g_new0 (Entrance, 1);
+  entrance->listener = self;
+  entrance->address = g_strdup (address);
+  entrance->socket = g_object_ref (socket);
+  entrance_watch (entrance);
+  g_ptr_array_add (self->entrances, entrance);
+  return entrance;
+}
+
 uint16_t
 net_listener_add (NetListener *self, const char *address, GError **error)
 {
@@ -844,15 +820,28 @@ net_listener_add (NetListener *self, const char *address, GError **error)
   if (socket == NULL)
     return 0;
   g_autoptr (GSocketAddress) bound = g_socket_get_local_address (socket, error);
-  if (bound == NULL || !show_to_server (self, socket, error))
+  if (bound == NULL || entrance_add (self, address, socket, error) == NULL)
     return 0;
-  Entrance *entrance = g_new0 (Entrance, 1);
-  entrance->listener = self;
-  entrance->address = g_strdup (address);
-  entrance->socket = g_steal_pointer (&socket);
-  entrance_watch (entrance);
-  g_ptr_array_add (self->entrances, entrance);
   return g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (bound));
+}
+
+bool
+net_listener_share (NetListener *self, NetListener *other, GError **error)
+{
+  for (unsigned i = 0; i < other->entrances->len; i++) {
+    Entrance *theirs = g_ptr_array_index (other->entrances, i);
+    int fd = fcntl (g_socket_get_fd (theirs->socket), F_DUPFD_CLOEXEC, 0);
+    g_autoptr (GSocket) socket = g_socket_new_from_fd (fd, error);
+    if (socket == NULL && fd >= 0)
+      close (fd);
+    Entrance *ours = socket != NULL ? entrance_add (self, theirs->address, socket, error) : NULL;
+    if (ours == NULL)
+      return false;
+    ours->shared = theirs->shared = true;
+  }
+  net_admission_unref (self->admission);
+  self->admission = net_admission_ref (other->admission);
+  return true;
 }
 
 void
@@ -910,8 +899,8 @@ net_listener_new (SoupServer *server, const NetListenerOptions *options)
   self->refs = 1;
   self->server = g_object_ref (server);
   self->options = *options;
-  self->options.max_connections = or_default (options->max_connections, 256);
-  self->options.max_per_ip = or_default (options->max_per_ip, 32);
+  self->admission = net_admission_new (or_default (options->max_connections, 256),
+                                       or_default (options->max_per_ip, 32));
   self->options.header_timeout = or_default (options->header_timeout, 10);
   self->options.idle_timeout = or_default (options->idle_timeout, 30);
   self->options.vanish_timeout = or_default (options->vanish_timeout, 60);
@@ -920,11 +909,12 @@ net_listener_new (SoupServer *server, const NetListenerOptions *options)
   self->host_names = g_strdupv ((char **)options->host_names);
   self->options.host_names = NULL;
   self->options.certificate = NULL;
-  if (options->certificate != NULL)
+  self->is_tls = options->certificate != NULL;
+  if (self->is_tls)
     self->certificate = g_object_ref (options->certificate);
+  g_rec_mutex_init (&self->lock);
   self->body_prefixes = g_ptr_array_new_with_free_func (g_free);
   self->entrances = g_ptr_array_new_with_free_func (entrance_free);
-  self->per_ip = g_hash_table_new_full (ip_hash, ip_equal, g_free, NULL);
   self->context = g_main_context_ref_thread_default ();
   self->never = g_main_context_new ();
   self->spare = open ("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -952,13 +942,15 @@ net_listener_free (NetListener *self)
 void
 net_listener_set_certificate (NetListener *self, GTlsCertificate *certificate)
 {
-  g_return_if_fail (self->certificate != NULL && certificate != NULL);
+  g_return_if_fail (self->is_tls && certificate != NULL);
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   g_set_object (&self->certificate, certificate);
 }
 
 void
 net_listener_ask_certificates (NetListener *self, bool ask)
 {
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   self->ask_certificates = ask;
 }
 
@@ -980,5 +972,13 @@ net_listener_allow_body (NetListener *self, const char *prefix)
 void
 net_listener_stats (const NetListener *self, NetListenerStats *out)
 {
-  *out = self->stats;
+  NetAdmission *admission = self->admission;
+  *out = (NetListenerStats){
+      .accepted = net_admission_counted (admission, NET_ADMISSION_ACCEPTED),
+      .refused = net_admission_counted (admission, NET_ADMISSION_REFUSED),
+      .timed_out = net_admission_counted (admission, NET_ADMISSION_TIMED_OUT),
+      .too_large = net_admission_counted (admission, NET_ADMISSION_TOO_LARGE),
+      .wrong_host = net_admission_counted (admission, NET_ADMISSION_WRONG_HOST),
+      .accept_failures = net_admission_counted (admission, NET_ADMISSION_ACCEPT_FAILED),
+      .connections = net_admission_connections (admission)};
 }

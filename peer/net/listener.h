@@ -36,7 +36,8 @@ typedef struct NetListener NetListener;
  * afterwards. References server until net_listener_free(). */
 NetListener *net_listener_new (SoupServer *server, const NetListenerOptions *options);
 void net_listener_free (NetListener *self); /* stops listening; connections in service go on */
-/* For new connections; those in service keep theirs. Not NULL, and only where one was before. */
+/* For new connections; those in service keep theirs. Not NULL, and only where one was before. From any
+ * thread, as is the next. */
 void net_listener_set_certificate (NetListener *self, GTlsCertificate *certificate);
 /* From now on TLS clients are asked for a certificate. Any is let in, and so is none: what it is worth
  * is for the handler to judge. */
@@ -47,6 +48,11 @@ GTlsCertificate *net_listener_peer_certificate (SoupServerMessage *message);
 /* "127.0.0.1:8574", "[::]:7846" (both families); port 0 = any. Returns the port, or 0 with an error
  * that names the address and what to do. */
 uint16_t net_listener_add (NetListener *self, const char *address, GError **error);
+/* Takes connections where other does, too: each goes to one of the two, and together they keep within
+ * other's limits and have one set of statistics. So several threads can serve one address, each with a
+ * server and a listener of its own, made while its context is the thread's default one. When they are
+ * full, each makes room among its own. false = the error says why; free it then. */
+bool net_listener_share (NetListener *self, NetListener *other, GError **error);
 /* Takes an address back. */
 void net_listener_remove (NetListener *self, const char *address);
 
