@@ -131,9 +131,8 @@ check_one (NetSipCall *call, const sip_authorization_t *header)
   return tracker_digest_check (call->context->digest, call->now, &request, &call->user);
 }
 
-/* false = it has been answered. */
-bool
-net_sip_call_authenticate (NetSipCall *call)
+static bool
+authenticate (NetSipCall *call)
 {
   TrackerDigestResult result = TRACKER_DIGEST_NONE;
   const sip_authorization_t *header = call->sip->sip_authorization;
@@ -158,6 +157,18 @@ net_sip_call_authenticate (NetSipCall *call)
     return false;
   }
   return false;
+}
+
+bool
+net_sip_call_authenticate (NetSipCall *call)
+{
+  GRecMutex *lock = call->context->lock;
+  if (lock != NULL)
+    g_rec_mutex_lock (lock);
+  bool good = authenticate (call);
+  if (lock != NULL)
+    g_rec_mutex_unlock (lock);
+  return good;
 }
 
 /* --- what came ------------------------------------------------------------------------------ */

@@ -14,6 +14,7 @@
 typedef struct {
   nta_agent_t *agent;
   TrackerDigest *digest;        /* borrowed; NULL = anybody is let in */
+  GRecMutex *lock;              /* as in NetSipServerOptions */
   TrackerTransactions *answers; /* those that were 200 */
   uint32_t max_answers;
   uint64_t seed;                                            /* unguessable */

@@ -769,6 +769,7 @@ net_sip_server_new (const NetSipServerOptions *options)
   self->options.idle_timeout = or_default (options->idle_timeout, 300);
   self->peers = net_sip_peers_new (&limits);
   self->context.digest = options->digest;
+  self->context.lock = options->lock;
   self->context.max_answers = or_default (options->max_answers, 131072);
   self->context.seed = peer_random_u64 (net_random, NULL);
   self->context.answers = tracker_transactions_new (self->context.seed);

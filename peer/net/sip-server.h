@@ -17,6 +17,7 @@ typedef struct {
   void (*wrong) (void *data, const PeerAddress *from);
   void *data;
   TrackerDigest *digest;     /* borrowed; NULL = anybody may register */
+  GRecMutex *lock;           /* held while digest is asked, which others may ask too; or NULL */
   const char *certificate;   /* file, PEM: for sips; NULL = there is none */
   const char *key;           /* file, PEM */
   uint32_t max_peers;        /* registered; 0 = 100,000 */

@@ -15,7 +15,10 @@
 #define G_LOG_DOMAIN_TRACKER "peer/trackerd"
 /* Descriptors for all that is not a peer's connection. */
 #define OTHER_DESCRIPTORS 64
+/* And more for each thread. */
+#define THREAD_DESCRIPTORS 8
 #define MAX_CONNECTIONS 10000
+#define MAX_THREADS 64
 #define EXIT_USAGE 2
 
 typedef struct {
@@ -23,6 +26,7 @@ typedef struct {
   char *tls_cert, *tls_key, *management, *config, *store, *places, *alto;
   char *sip, *sips, *users, *realm, *access, *state, *log;
   gboolean verbose, version;
+  int threads;
   TrackerdAuthority *authority;
   TrackerDigest *digest;
   TrackerdServer *server;
@@ -50,6 +54,8 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
   const GOptionEntry entries[] = {
       {"listen", 0, 0, G_OPTION_ARG_STRING_ARRAY, &self->listen,
        "Where peers come (default [::]:7846); repeatable", "ADDR:PORT"},
+      {"threads", 0, 0, G_OPTION_ARG_INT, &self->threads,
+       "Threads that answer by HTTP (1); as many as there are cores, at most", "N"},
       {"tls-cert", 0, 0, G_OPTION_ARG_FILENAME, &self->tls_cert, "Certificate chain, PEM: HTTPS",
        "FILE"},
       {"tls-key", 0, 0, G_OPTION_ARG_FILENAME, &self->tls_key, "Its private key, PEM", "FILE"},
@@ -109,6 +115,17 @@ has_certificate_and_key (const Tracker *self, GError **error)
   return true;
 }
 
+static bool
+has_threads (const Tracker *self, GError **error)
+{
+  if (self->threads >= 1 && self->threads <= MAX_THREADS)
+    return true;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+               "--threads %d: expected 1 to %d, and no more than there are cores", self->threads,
+               MAX_THREADS);
+  return false;
+}
+
 static GTlsCertificate *
 load_certificate (const Tracker *self, GError **error)
 {
@@ -163,15 +180,16 @@ open_users (Tracker *self, GError **error)
 
 /* As many connections as descriptors allow; a default limit of 1024 is small for a tracker. */
 static unsigned
-connection_limit (void)
+connection_limit (unsigned threads)
 {
   struct rlimit limit;
+  unsigned others = OTHER_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
   if (getrlimit (RLIMIT_NOFILE, &limit) != 0)
     return 0;
-  limit.rlim_cur = MIN (limit.rlim_max, MAX_CONNECTIONS + OTHER_DESCRIPTORS);
+  limit.rlim_cur = MIN (limit.rlim_max, MAX_CONNECTIONS + others);
   setrlimit (RLIMIT_NOFILE, &limit);
   getrlimit (RLIMIT_NOFILE, &limit);
-  return (unsigned)CLAMP ((int64_t)limit.rlim_cur - OTHER_DESCRIPTORS, 16, MAX_CONNECTIONS);
+  return (unsigned)CLAMP ((int64_t)limit.rlim_cur - others, 16, MAX_CONNECTIONS);
 }
 
 /* Members are certified where there is a place for the key. */
@@ -210,7 +228,8 @@ start (Tracker *self, GError **error)
                                                                 : anywhere,
       .management = *management != 0 ? management : NULL,
       .certificate = certificate,
-      .max_connections = connection_limit (),
+      .max_connections = connection_limit ((unsigned)self->threads),
+      .threads = (unsigned)self->threads,
       .authority = self->authority,
       .digest = self->digest,
       .access = g_steal_pointer (&access),
@@ -285,6 +304,8 @@ on_reload (gpointer data)
       g_string_append_printf (names, "%s%s", names->len > 0 ? ", " : "", files[i]);
   if (names->len == 0)
     return G_SOURCE_CONTINUE;
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED =
+      g_rec_mutex_locker_new (trackerd_server_lock (self->server));
   if (reload (self, &error))
     trackerd_events_note (events, TRACKERD_EVENT_RELOADED, g_get_real_time (), "loaded again: %s",
                           names->str);
@@ -298,7 +319,8 @@ static int
 run (Tracker *self, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
-  if (!parse_arguments (self, argc, argv, &error) || !has_certificate_and_key (self, &error)) {
+  if (!parse_arguments (self, argc, argv, &error) || !has_certificate_and_key (self, &error) ||
+      !has_threads (self, &error)) {
     fprintf (stderr, "ppsp-tracker: %s\n", error->message);
     return EXIT_USAGE;
   }
@@ -324,7 +346,7 @@ run (Tracker *self, int argc, char **argv)
 int
 main (int argc, char **argv)
 {
-  Tracker tracker = {0};
+  Tracker tracker = {.threads = 1};
   setlocale (LC_ALL, "");
   int code = run (&tracker, argc, argv);
   tracker_clear (&tracker);

@@ -10,6 +10,7 @@
 #include "peer/net/random.h"
 #include "peer/tracker/json.h"
 #include "peer/trackerd/atlas.h"
+#include "peer/trackerd/doors.h"
 #include "peer/trackerd/login.h"
 #include "peer/trackerd/management.h"
 #include "peer/trackerd/quota.h"
@@ -34,7 +35,8 @@
 #define HANDSHAKE_COST 4
 
 struct TrackerdServer {
-  GRecMutex lock; /* of all that more than one thread may touch */
+  /* Of all below but the doors: a request is read, and its response written, without it. */
+  GRecMutex lock;
   TrackerRegistry *registry;
   TrackerdStore *store;
   TrackerdSip *sip; /* NULL = none */
@@ -46,9 +48,7 @@ struct TrackerdServer {
   TrackerdEvents *events;
   TrackerdCounts counts;
   TrackerdManagement *management;
-  SoupServer *server;
-  NetListener *listener;
-  uint16_t port;
+  TrackerdDoors *doors;
   bool tls;
   bool has_peers; /* the machine of section 2.3 is STARTED */
   guint expiry, sweep, sample;
@@ -140,6 +140,7 @@ trackerd_server_answer (TrackerdServer *self, const TrackerRequest *request,
 bool
 trackerd_server_admit (TrackerdServer *self, const PeerAddress *from)
 {
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   int64_t now = g_get_monotonic_time ();
   if (trackerd_quota_has (self->quota, from, now)) {
     trackerd_quota_take (self->quota, from, 1, now);
@@ -189,6 +190,7 @@ read_body (TrackerdServer *self, SoupServerMessage *message, const PeerAddress *
       tracker_json_read_request (data != NULL ? data : "", n, &request, &transaction);
   if (status == TRACKER_STATUS_OK)
     return request;
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   if (n == 0 && has_accounts (self)) {
     /* Who has a password may send nothing with it before he knows how to show it. */
     *refusal = tracker_response_new (TRACKER_STATUS_UNAUTHORIZED, "");
@@ -198,6 +200,25 @@ read_body (TrackerdServer *self, SoupServerMessage *message, const PeerAddress *
   note (self, TRACKERD_EVENT_MALFORMED, from, "a request that cannot be read");
   *refusal = tracker_response_new (status, transaction);
   return NULL;
+}
+
+static TrackerdLogin
+log_in (TrackerdServer *self, SoupServerMessage *message, const PeerAddress *from, int64_t now,
+        char **account)
+{
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
+  TrackerdLogin login = trackerd_login (self->access, self->digest, message, from, now, account);
+  if (login == TRACKERD_LOGIN_WRONG)
+    trackerd_server_bad_credentials (self, from);
+  return login;
+}
+
+static void
+challenge (TrackerdServer *self, SoupServerMessage *message, const PeerAddress *from, int64_t now,
+           TrackerdLogin login)
+{
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
+  trackerd_login_challenge (self->access, self->digest, message, from, now, login);
 }
 
 /* Section 4.1.1: first whether what it shows of itself is valid, then the rest. */
@@ -212,9 +233,7 @@ answer (TrackerdServer *self, SoupServerMessage *message)
     return tracker_response_new (TRACKER_STATUS_INTERNAL_ERROR, "");
   if (!trackerd_server_admit (self, &from))
     return tracker_response_new (TRACKER_STATUS_UNAVAILABLE, "");
-  TrackerdLogin login = trackerd_login (self->access, self->digest, message, &from, now, &account);
-  if (login == TRACKERD_LOGIN_WRONG)
-    trackerd_server_bad_credentials (self, &from);
+  TrackerdLogin login = log_in (self, message, &from, now, &account);
   g_autoptr (TrackerRequest) request = read_body (self, message, &from, &response);
   if (request != NULL) {
     request->account = g_steal_pointer (&account);
@@ -223,7 +242,7 @@ answer (TrackerdServer *self, SoupServerMessage *message)
                    : trackerd_server_answer (self, request, &from);
   }
   if (response->status == TRACKER_STATUS_UNAUTHORIZED)
-    trackerd_login_challenge (self->access, self->digest, message, &from, now, login);
+    challenge (self, message, &from, now, login);
   return response;
 }
 
@@ -244,12 +263,19 @@ http_status (TrackerStatus status, SoupServerMessage *message)
 }
 
 static void
+count_malformed (TrackerdServer *self)
+{
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
+  self->counts.malformed++;
+}
+
+static void
 on_request (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query,
             gpointer data)
 {
   TrackerdServer *self = data;
   if (g_strcmp0 (soup_server_message_get_method (message), "POST") != 0) {
-    self->counts.malformed++;
+    count_malformed (self);
     soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow",
                                   "POST");
     trackerd_respond_text (message, SOUP_STATUS_METHOD_NOT_ALLOWED,
@@ -257,7 +283,7 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
     return;
   }
   if (!is_our_type (message)) {
-    self->counts.malformed++;
+    count_malformed (self);
     trackerd_respond_text (message, SOUP_STATUS_UNSUPPORTED_MEDIA_TYPE,
                            "This tracker takes " TRACKER_JSON_TYPE ".\n");
     return;
@@ -321,7 +347,7 @@ open_management (TrackerdServer *self, const char *address, GError **error)
                              .events = self->events,
                              .counts = &self->counts,
                              .access = &self->access,
-                             .listener = self->listener,
+                             .listener = trackerd_doors_listener (self->doors),
                              .sip = self->sip,
                              .store = self->store,
                              .history = self->history,
@@ -335,6 +361,7 @@ static bool
 admit (GInetSocketAddress *remote, gpointer data)
 {
   TrackerdServer *self = data;
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   int64_t now = g_get_monotonic_time ();
   PeerAddress from = address_of (remote);
   if (!trackerd_quota_has (self->quota, &from, now)) {
@@ -355,16 +382,14 @@ open_tracker (TrackerdServer *self, const TrackerdServerOptions *options, GError
                                .admit = options->certificate != NULL ? admit : NULL,
                                .data = self,
                                .certificate = options->certificate};
-  self->server = soup_server_new ("server-header", "ppsp-tracker", NULL);
-  soup_server_add_handler (self->server, NULL, on_request, self, NULL);
-  self->listener = net_listener_new (self->server, &limits);
-  net_listener_ask_certificates (self->listener, trackerd_access_has_certificates (self->access));
-  for (const char *const *address = options->listen; *address != NULL; address++) {
-    self->port = net_listener_add (self->listener, *address, error);
-    if (self->port == 0)
-      return false;
-  }
-  return true;
+  TrackerdDoorsOptions doors = {.n = options->threads,
+                                .addresses = options->listen,
+                                .limits = &limits,
+                                .ask_certificates = trackerd_access_has_certificates (self->access),
+                                .handle = on_request,
+                                .data = self};
+  self->doors = trackerd_doors_new (&doors, error);
+  return self->doors != NULL;
 }
 
 static TrackerResponse *
@@ -390,8 +415,11 @@ open_sip (TrackerdServer *self, const TrackerdServerOptions *options, GError **e
 {
   if (options->sip == NULL || (options->sip->plain == NULL && options->sip->secure == NULL))
     return true;
-  TrackerdSipFuncs funcs = {
-      .answer = answer_sip, .admit = admit_sip, .wrong = wrong_by_sip, .data = self};
+  TrackerdSipFuncs funcs = {.answer = answer_sip,
+                            .admit = admit_sip,
+                            .wrong = wrong_by_sip,
+                            .data = self,
+                            .lock = &self->lock};
   self->sip = trackerd_sip_new (options->sip, options->digest, &funcs, error);
   return self->sip != NULL;
 }
@@ -444,10 +472,7 @@ trackerd_server_free (TrackerdServer *self)
 {
   g_clear_pointer (&self->management, trackerd_management_free);
   g_clear_pointer (&self->sip, trackerd_sip_free);
-  g_clear_pointer (&self->listener, net_listener_free);
-  if (self->server != NULL)
-    soup_server_disconnect (self->server);
-  g_clear_object (&self->server);
+  g_clear_pointer (&self->doors, trackerd_doors_free);
   g_source_remove (self->expiry);
   g_clear_handle_id (&self->sweep, g_source_remove);
   g_clear_handle_id (&self->sample, g_source_remove);
@@ -466,7 +491,7 @@ void
 trackerd_server_set_certificate (TrackerdServer *self, GTlsCertificate *certificate)
 {
   g_return_if_fail (self->tls);
-  net_listener_set_certificate (self->listener, certificate);
+  trackerd_doors_set_certificate (self->doors, certificate);
 }
 
 void
@@ -475,7 +500,7 @@ trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access)
   g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);
   trackerd_access_free (self->access);
   self->access = access;
-  net_listener_ask_certificates (self->listener, trackerd_access_has_certificates (access));
+  trackerd_doors_ask_certificates (self->doors, trackerd_access_has_certificates (access));
   judge_again (self);
 }
 
@@ -492,6 +517,12 @@ trackerd_server_set_places (TrackerdServer *self, TrackerPlaces *places)
   tracker_registry_set_places (self->registry, places);
 }
 
+GRecMutex *
+trackerd_server_lock (TrackerdServer *self)
+{
+  return &self->lock;
+}
+
 TrackerdEvents *
 trackerd_server_events (TrackerdServer *self)
 {
@@ -501,7 +532,7 @@ trackerd_server_events (TrackerdServer *self)
 uint16_t
 trackerd_server_port (const TrackerdServer *self)
 {
-  return self->port;
+  return trackerd_doors_port (self->doors);
 }
 
 uint16_t

@@ -19,6 +19,7 @@ typedef struct {
   const char *management;        /* ADDR:PORT, or NULL = none */
   GTlsCertificate *certificate;  /* NULL = plain HTTP */
   unsigned max_connections;      /* 0 = 256 */
+  unsigned threads;              /* that answer by HTTP; 0 = 1, which is the caller's */
   TrackerdAuthority *authority;  /* borrowed; NULL = members are not certified */
   const TrackerdSipOptions *sip; /* borrowed; NULL = no SIP */
   TrackerDigest *digest;         /* borrowed; NULL = no accounts with passwords */
@@ -40,6 +41,8 @@ void trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access);
 bool trackerd_server_read_places (TrackerdServer *self, TrackerPlaces **out, GError **error);
 /* places are taken. */
 void trackerd_server_set_places (TrackerdServer *self, TrackerPlaces *places);
+/* What whoever changes the digest's accounts, or notes an event, holds meanwhile. */
+GRecMutex *trackerd_server_lock (TrackerdServer *self);
 /* What the operator should hear of. */
 TrackerdEvents *trackerd_server_events (TrackerdServer *self);
 

@@ -61,6 +61,7 @@ trackerd_sip_new (const TrackerdSipOptions *options, TrackerDigest *digest,
                                 .wrong = funcs->wrong,
                                 .data = funcs->data,
                                 .digest = digest,
+                                .lock = funcs->lock,
                                 .certificate = options->certificate,
                                 .key = options->key,
                                 .max_connections = options->max_connections};

@@ -23,6 +23,7 @@ typedef struct {
   /* Its credentials were not right. */
   void (*wrong) (void *data, const PeerAddress *from);
   void *data;
+  GRecMutex *lock; /* held while the digest is asked, which others ask too */
 } TrackerdSipFuncs;
 
 /* digest: borrowed; NULL = anybody is let in, and so on loopback only. The error says which address, why, and what to do. */

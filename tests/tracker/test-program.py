@@ -18,6 +18,9 @@ import unittest
 import urllib.request
 
 PROGRAM = sys.argv.pop(1)
+# Options with which all is as it is without them: what follows the program, "--threads 3".
+ALWAYS = sys.argv[1:]
+del sys.argv[1:]
 PATIENCE = 60  # s: ends a test that has failed, and decides nothing else
 CONNECT = (b'{"PPSPTrackerProtocol":{"version":1,"request_type":"CONNECT","transaction_id":"t",'
            b'"peer_id":"p","connect":{"swarm_action":[{"swarm_id":"s","action":"JOIN",'
@@ -53,7 +56,7 @@ class Program(unittest.TestCase):
 
     def start(self, *words):
         """Returns the process and the port that it says."""
-        process = subprocess.Popen([PROGRAM, *words], stderr=subprocess.PIPE, bufsize=0)
+        process = subprocess.Popen([PROGRAM, *ALWAYS, *words], stderr=subprocess.PIPE, bufsize=0)
         process.said = b''
         self.processes.append(process)
         line = self.line(process)
@@ -72,7 +75,7 @@ class Program(unittest.TestCase):
         return line.decode()
 
     def refuse(self, code, word, *words):
-        result = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=PATIENCE)
+        result = subprocess.run([PROGRAM, *ALWAYS, *words], capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual(result.returncode, code, result.stderr)
         self.assertEqual(result.stderr.count('\n'), 1, result.stderr)
         self.assertIn(word, result.stderr)
@@ -82,7 +85,7 @@ class Program(unittest.TestCase):
         self.assertRegex(result.stdout, r'^ppsp-tracker \d+\.\d+\.\d+\n$')
         result = subprocess.run([PROGRAM, '--help'], capture_output=True, text=True, check=True)
         for option in ('--listen', '--tls-cert', '--tls-key', '--management', '--config', '--store',
-                       '--users', '--realm', '--access', '--sip', '--sips', '--log', '--verbose', '--version'):
+                       '--users', '--realm', '--access', '--sip', '--sips', '--threads', '--log', '--verbose', '--version'):
             self.assertIn(option, result.stdout)
 
     def test_refuses_what_this_build_has_not(self):
@@ -101,6 +104,8 @@ class Program(unittest.TestCase):
         self.refuse(2, '/nonexistent', '--config', '/nonexistent')
         self.refuse(2, 'colour', '--config', self.path('c', '[ppsp-tracker]\ncolour=blue\n'))
         self.refuse(2, 'verbose', '--config', self.path('c', '[ppsp-tracker]\nverbose=perhaps\n'))
+        for number in ('0', '65', '-1'):
+            self.refuse(2, f'--threads {number}:', '--threads', number)
         self.refuse(2, '--log nowhere:', '--log', 'nowhere')
         self.refuse(1, 'nowhere:1', '--listen', 'nowhere:1')
         self.refuse(1, '/nonexistent', '--tls-cert', '/nonexistent', '--tls-key', '/nonexistent')
@@ -121,7 +126,7 @@ class Program(unittest.TestCase):
                 self.assertIn(b'"error_code":0', response.read())
             process.send_signal(signal.SIGHUP)  # nothing to read again, and no end
             process.send_signal(number)
-            self.assertEqual(process.wait(5), 0)
+            self.assertEqual(process.wait(PATIENCE), 0)
 
     def test_command_line_wins_over_the_key_file(self):
         with socket.create_server(('127.0.0.1', 0)) as taken:
