@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a request costs a tracker over HTTP, beside a handler that does nothing: both behind the same
  * listener, in the main thread, asked by the same client in another. CPU time of the main thread counts,
- * so what else the machine does does not matter.
+ * so what else the machine does does not matter. Then what two threads answer beside one, in requests a
+ * second: here it does matter, and so does the client, which takes its share of two cores.
  *
  *     tracker [REQUESTS]
  */
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,15 +49,19 @@ connect_to (uint16_t port)
   return fd;
 }
 
-static void
-ask (int fd, const char *body)
+static char *
+request_of (const char *body)
 {
-  g_autofree char *text = g_strdup_printf ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
-                                           "application/ppsp-tracker+json\r\nContent-Length: "
-                                           "%zu\r\n\r\n%s",
-                                           strlen (body), body);
-  size_t n = strlen (text);
-  if (write (fd, text, n) != (ssize_t)n)
+  return g_strdup_printf ("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
+                          "application/ppsp-tracker+json\r\nContent-Length: %zu\r\n\r\n%s",
+                          strlen (body), body);
+}
+
+static void
+ask (int fd, const char *request)
+{
+  size_t n = strlen (request);
+  if (write (fd, request, n) != (ssize_t)n)
     g_error ("cannot write");
 }
 
@@ -86,42 +92,68 @@ hear (int fd)
   "\"ipv4\",\"address\":\"127.0.0.1\"},\"port\":%u,\"priority\":1,\"type\":\"HOST\"}],"            \
   "\"swarm_action\":[{\"swarm_id\":\"s\",\"action\":\"JOIN\",\"peer_mode\":\"LEECH\"}]}}}"
 
+static void
+ask_next (const Client *self, int fd, unsigned peer, const char *request)
+{
+  if (request != NULL) {
+    ask (fd, request);
+    return;
+  }
+  g_autofree char *body = g_strdup_printf (CONNECT_TEXT, peer, peer, 1024 + peer);
+  g_autofree char *text = request_of (body);
+  ask (fd, text);
+}
+
+/* Each connection asks again as soon as it has its answer. */
 static gpointer
 run (gpointer data)
 {
   Client *self = data;
-  int fds[CONNECTIONS];
-  for (unsigned i = 0; i < CONNECTIONS; i++)
+  int fds[CONNECTIONS], epoll = epoll_create1 (EPOLL_CLOEXEC);
+  unsigned asked = 0, heard = 0;
+  g_autofree char *request = self->body != NULL ? request_of (self->body) : NULL;
+  for (unsigned i = 0; i < CONNECTIONS; i++) {
     fds[i] = connect_to (self->port);
-  for (unsigned i = 0; i < self->n; i += CONNECTIONS) {
-    for (unsigned j = 0; j < CONNECTIONS; j++) {
-      unsigned peer = i + j;
-      g_autofree char *text =
-          self->body == NULL ? g_strdup_printf (CONNECT_TEXT, peer, peer, 1024 + peer) : NULL;
-      ask (fds[j], text != NULL ? text : self->body);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fds[i]};
+    epoll_ctl (epoll, EPOLL_CTL_ADD, fds[i], &event);
+    if (asked < self->n)
+      ask_next (self, fds[i], asked++, request);
+  }
+  while (heard < self->n) {
+    struct epoll_event events[CONNECTIONS];
+    int n = epoll_wait (epoll, events, CONNECTIONS, -1);
+    for (int i = 0; i < n; i++) {
+      hear (events[i].data.fd);
+      heard++;
+      if (asked < self->n)
+        ask_next (self, events[i].data.fd, asked++, request);
     }
-    for (unsigned j = 0; j < CONNECTIONS; j++)
-      hear (fds[j]);
   }
   for (unsigned i = 0; i < CONNECTIONS; i++)
     close (fds[i]);
+  close (epoll);
   g_main_loop_quit (self->loop);
   return NULL;
 }
 
-/* us of the server for each request. */
-static double
+typedef struct {
+  double cpu;  /* us of the main thread for each request */
+  double rate; /* requests/s */
+} Measured;
+
+static Measured
 measure (uint16_t port, const char *body, unsigned n)
 {
   Client client = {.port = port, .body = body, .n = n};
   client.loop = g_main_loop_new (NULL, FALSE);
+  int64_t since = g_get_monotonic_time ();
   double began = cpu_time ();
   GThread *thread = g_thread_new ("client", run, &client);
   g_main_loop_run (client.loop);
-  double took = cpu_time () - began;
+  double took = cpu_time () - began, passed = (double)(g_get_monotonic_time () - since);
   g_thread_join (thread);
   g_main_loop_unref (client.loop);
-  return took * 1e6 / n;
+  return (Measured){took * 1e6 / n, n * 1e6 / passed};
 }
 
 static void
@@ -143,38 +175,67 @@ on_empty (SoupServer *server, SoupServerMessage *message, const char *path, GHas
   "\"STREAM_STATS\",\"stat\":[{\"swarm_id\":\"s\",\"uploaded_bytes\":512,\"downloaded_bytes\":"    \
   "768,\"available_bandwidth\":1024000,\"concurrent_links\":5}]}}}"
 
+static const struct {
+  const char *name, *body;
+} kinds[] = {{"find_5", FIND_TEXT ("5")}, {"find_30", FIND_TEXT ("30")}, {"report", REPORT_TEXT}};
+
+static TrackerdServer *
+tracker_new (unsigned threads)
+{
+  static const char *const listen[] = {"127.0.0.1:0", NULL};
+  TrackerdServerOptions options = {.listen = listen, .max_connections = 100, .threads = threads};
+  g_autoptr (GError) error = NULL;
+  TrackerdServer *self = trackerd_server_new (&options, &error);
+  if (self == NULL)
+    g_error ("%s", error->message);
+  measure (trackerd_server_port (self), NULL, PEERS);
+  return self;
+}
+
+static void
+compare_with_nothing (TrackerdServer *tracker, uint16_t empty, unsigned n)
+{
+  double nothing = measure (empty, FIND_TEXT ("5"), n).cpu;
+  printf ("{\"empty_us\": %.1f", nothing);
+  for (unsigned i = 0; i < G_N_ELEMENTS (kinds); i++) {
+    double took = measure (trackerd_server_port (tracker), kinds[i].body, n).cpu;
+    printf (", \"%s_us\": %.1f, \"%s_share\": %.2f", kinds[i].name, took, kinds[i].name,
+            nothing / took);
+  }
+  printf ("}\n");
+  fflush (stdout);
+}
+
+static void
+compare_threads (TrackerdServer *one, TrackerdServer *two, unsigned n)
+{
+  for (unsigned i = 0; i < G_N_ELEMENTS (kinds); i++) {
+    double alone = measure (trackerd_server_port (one), kinds[i].body, n).rate;
+    double both = measure (trackerd_server_port (two), kinds[i].body, n).rate;
+    printf ("%s\"%s_per_s\": %.0f, \"%s_two_threads\": %.2f", i == 0 ? "{" : ", ", kinds[i].name,
+            alone, kinds[i].name, both / alone);
+  }
+  printf ("}\n");
+  fflush (stdout);
+}
+
 int
 main (int argc, char **argv)
 {
-  unsigned n = argc > 1 ? (unsigned)strtoul (argv[1], NULL, 10) : 20000;
-  static const char *const listen[] = {"127.0.0.1:0", NULL};
-  TrackerdServerOptions options = {.listen = listen, .max_connections = 100};
-  g_autoptr (GError) error = NULL;
-  g_autoptr (TrackerdServer) tracker = trackerd_server_new (&options, &error);
+  unsigned n = MAX (1, argc > 1 ? (unsigned)strtoul (argv[1], NULL, 10) : 20000);
+  g_autoptr (TrackerdServer) one = tracker_new (1);
+  g_autoptr (TrackerdServer) two = tracker_new (2);
   g_autoptr (SoupServer) empty = soup_server_new (NULL, NULL);
   NetListenerOptions limits = {.max_connections = 100};
   soup_server_add_handler (empty, NULL, on_empty, NULL, NULL);
   g_autoptr (NetListener) listener = net_listener_new (empty, &limits);
   uint16_t port = net_listener_add (listener, "127.0.0.1:0", NULL);
-  if (tracker == NULL || port == 0)
-    g_error ("%s", error != NULL ? error->message : "cannot listen");
-  uint16_t ours = trackerd_server_port (tracker);
-  measure (ours, NULL, PEERS / CONNECTIONS * CONNECTIONS);
-  n = MAX (1, n / CONNECTIONS) * CONNECTIONS;
+  if (port == 0)
+    g_error ("cannot listen");
   /* Three times, in turn. */
-  static const struct {
-    const char *name, *body;
-  } kinds[] = {{"find_5", FIND_TEXT ("5")}, {"find_30", FIND_TEXT ("30")}, {"report", REPORT_TEXT}};
   for (unsigned round = 0; round < 3; round++) {
-    double nothing = measure (port, FIND_TEXT ("5"), n);
-    printf ("{\"empty_us\": %.1f", nothing);
-    for (unsigned i = 0; i < G_N_ELEMENTS (kinds); i++) {
-      double took = measure (ours, kinds[i].body, n);
-      printf (", \"%s_us\": %.1f, \"%s_share\": %.2f", kinds[i].name, took, kinds[i].name,
-              nothing / took);
-    }
-    printf ("}\n");
-    fflush (stdout);
+    compare_with_nothing (one, port, n);
+    compare_threads (one, two, n);
   }
   net_listener_free (g_steal_pointer (&listener));
   soup_server_disconnect (empty);
