@@ -63,7 +63,8 @@ def who_pauses_goes_on_with_the_next_byte(here):
     at, front, _ = ts.place_in(bytes(encoder.sent), data)
     figure(f'bytes, contiguous in what the encoder sent, {behind} of them late', len(data),
            unit=f'at {at}, {front} table packets in front')
-    ts.place_in(bytes(encoder.sent), other.stop())
+    got = other.stop()  # before we look at what was sent until then
+    ts.place_in(bytes(encoder.sent), got)
     assert gateway.alive() and gateway.stop() == 0
 
 
@@ -76,9 +77,10 @@ def a_start_from_15_seconds_back_decodes(here):
     back = media.Viewer(here, url + '?back=15', at='tv2')
     live.wait_key(1, 60)
     back.wait('20 seconds of it', LONG, lambda: len(back.keys) >= 20)
-    sent = bytes(encoder.sent)
-    at_back, _, _ = ts.place_in(sent, back.stop())
-    at_live, _, _ = ts.place_in(sent, live.stop())
+    got_back, got_live = back.stop(), live.stop()
+    sent = bytes(encoder.sent)  # at least what they got
+    at_back, _, _ = ts.place_in(sent, got_back)
+    at_live, _, _ = ts.place_in(sent, got_live)
     parser = ts.Parser()
     parser.feed(sent[at_back - at_back % ts.SIZE:at_live])
     figure('key frames between that and live', len(parser.keys), '14 to 17', '')
