@@ -14,6 +14,7 @@ dlna_item_new (void)
   DlnaItem *self = g_new0 (DlnaItem, 1);
   self->size = -1;
   self->duration = -1;
+  self->until = -1;
   self->child_count = -1;
   return self;
 }

@@ -19,7 +19,9 @@ typedef struct {
   char *channel_name; /* NULL = not a broadcast channel */
   int channel_number; /* 0 = none */
   bool live;
-  bool pausable;    /* live: who does not read for a while can go on where it was */
+  bool pausable; /* live: who does not read for a while can go on where it was */
+  int64_t from,
+      until;        /* us, pausable: the times that locate_async() can find now; until -1 = none */
   int64_t size;     /* bytes; -1 = live, or not yet known */
   int64_t duration; /* us; -1 = unknown */
   uint64_t bitrate; /* bits/s; 0 = unknown */
@@ -40,10 +42,10 @@ void dlna_item_free (DlnaItem *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (DlnaItem, dlna_item_free)
 
 /* Where a stream is to start. */
-typedef enum { DLNA_POSITION_LIVE, DLNA_POSITION_BYTES } DlnaPositionType;
+typedef enum { DLNA_POSITION_LIVE, DLNA_POSITION_BYTES, DLNA_POSITION_TIME } DlnaPositionType;
 typedef struct {
   DlnaPositionType type; /* LIVE: the newest place where a picture can start */
-  int64_t first;         /* bytes */
+  int64_t first;         /* bytes; TIME, of what is live: us, as locate_async() has found it */
   int64_t end;           /* bytes, half-open; -1 = to the end */
   int64_t back;          /* us, LIVE: so far behind that, or as far as can be had */
   const char *viewer;    /* who asks, for the owner's eyes: "192.168.1.20 VLC/3.0" */
@@ -51,7 +53,7 @@ typedef struct {
 
 /* Where a time of an item lies in its bytes. */
 typedef struct {
-  int64_t byte; /* where a picture can start, at that time or a little before */
+  int64_t byte; /* where a picture can start, at that time or a little before; live: -1 */
   int64_t time; /* us: that it really has there */
 } DlnaPlace;
 

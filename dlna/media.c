@@ -29,6 +29,8 @@
 #include <sys/socket.h>
 
 #define TIME_SEEK "TimeSeekRange.dlna.org"
+#define GET_AVAILABLE "getAvailableSeekRange.dlna.org"
+#define AVAILABLE "availableSeekRange.dlna.org"
 #define MAX_VIEWERS 128 /* a household; past it 503 */
 #define MAX_ID 256      /* bytes */
 #define MAX_AGENT 80    /* bytes of a User-Agent that are kept */
@@ -343,6 +345,15 @@ ask (Viewer *viewer)
   dlna_stream_next_async (viewer->stream, viewer->cancellable, on_next, viewer_ref (viewer));
 }
 
+/* "npt=10.000-120.000" */
+static char *
+npt_range (int64_t from, int64_t until)
+{
+  return g_strdup_printf ("npt=%" G_GINT64_FORMAT ".%03d-%" G_GINT64_FORMAT ".%03d",
+                          from / G_USEC_PER_SEC, (int)(from % G_USEC_PER_SEC / 1000),
+                          until / G_USEC_PER_SEC, (int)(until % G_USEC_PER_SEC / 1000));
+}
+
 /* What GET and HEAD both say. */
 static void
 describe (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *quirk)
@@ -357,6 +368,13 @@ describe (SoupServerMessage *message, const DlnaItem *item, const DlnaQuirk *qui
   soup_message_headers_replace (
       headers, "transferMode.dlna.org",
       mode != NULL && g_ascii_strcasecmp (mode, "Background") == 0 ? "Background" : "Streaming");
+  if (item->live && item->until >= 0 &&
+      soup_message_headers_get_one (soup_server_message_get_request_headers (message),
+                                    GET_AVAILABLE) != NULL) {
+    g_autofree char *range = npt_range (item->from, item->until);
+    g_autofree char *text = g_strconcat ("1 ", range, NULL);
+    soup_message_headers_replace (headers, AVAILABLE, text);
+  }
   if (item->live) {
     soup_message_headers_replace (headers, "Accept-Ranges", "none");
     soup_message_headers_replace (headers, "Cache-Control", "no-cache");
@@ -406,6 +424,17 @@ tell_place (Viewer *viewer, int64_t size)
                                 TIME_SEEK, text);
 }
 
+/* Of what is live; its end is where it was when it was asked for. */
+static void
+tell_live_place (Viewer *viewer)
+{
+  g_autofree char *range = npt_range (viewer->place.time, viewer->item->until);
+  g_autofree char *text = g_strconcat (range, "/*", NULL);
+
+  soup_message_headers_replace (soup_server_message_get_response_headers (viewer->message),
+                                TIME_SEEK, text);
+}
+
 /* Status, length and range of a response whose stream is open. false = refused. */
 static bool
 begin (Viewer *viewer)
@@ -419,6 +448,8 @@ begin (Viewer *viewer)
     refuse_range (viewer->message, -1);
     return false;
   }
+  if (viewer->item->live && viewer->by_time)
+    tell_live_place (viewer);
   if (size < 0) {
     viewer->left = -1;
     set_endless (viewer->message, viewer->quirk);
@@ -537,6 +568,10 @@ open_stream (Viewer *viewer)
       position.end = viewer->range.end;
     }
   }
+  if (viewer->item->live && viewer->by_time) {
+    position.type = DLNA_POSITION_TIME;
+    position.first = viewer->place.time;
+  }
   position.viewer = viewer->name;
   dlna_library_open_async (viewer->media->library, viewer->item->id, &position, viewer->cancellable,
                            on_open, viewer_ref (viewer));
@@ -551,7 +586,8 @@ on_located (GObject *source, GAsyncResult *result, gpointer data)
   bool found = dlna_library_locate_finish (DLNA_LIBRARY (source), result, &viewer->place, &error);
 
   if (viewer->media != NULL && found) {
-    viewer->range = (DlnaRange){.type = DLNA_RANGE_FROM, .first = viewer->place.byte, .end = -1};
+    if (!viewer->item->live)
+      viewer->range = (DlnaRange){.type = DLNA_RANGE_FROM, .first = viewer->place.byte, .end = -1};
     open_stream (viewer);
   } else if (viewer->media != NULL) {
     refuse_viewer (viewer, error);
@@ -634,12 +670,16 @@ check_headers (SoupServerMessage *message, const DlnaItem *item)
   const char *features = soup_message_headers_get_one (headers, "getcontentFeatures.dlna.org");
   const char *mode = soup_message_headers_get_one (headers, "transferMode.dlna.org");
   const char *speed = soup_message_headers_get_one (headers, "PlaySpeed.dlna.org");
+  const char *available = soup_message_headers_get_one (headers, GET_AVAILABLE);
 
-  if (features != NULL && strcmp (features, "1") != 0)
+  if ((features != NULL && strcmp (features, "1") != 0) ||
+      (available != NULL && strcmp (available, "1") != 0))
     return SOUP_STATUS_BAD_REQUEST;
-  /* The OP field said whether it can be cut by times; one kind of range excludes the other. */
+  /* The OP field said whether it can be cut by times, or of what is live the flags; one kind of range
+   * excludes the other. */
   if (soup_message_headers_get_one (headers, TIME_SEEK) != NULL &&
-      (!item->seeks_time || soup_message_headers_get_one (headers, "Range") != NULL))
+      (!(item->seeks_time || item->until >= 0) ||
+       soup_message_headers_get_one (headers, "Range") != NULL))
     return SOUP_STATUS_NOT_ACCEPTABLE;
   if (speed != NULL && g_ascii_strcasecmp (speed, "speed=1") != 0)
     return SOUP_STATUS_NOT_ACCEPTABLE;
@@ -681,7 +721,8 @@ find_time (SoupServerMessage *message, const DlnaItem *item, int64_t *time)
     refuse (message, SOUP_STATUS_BAD_REQUEST);
     return false;
   }
-  if (*time > 0 && *time >= item->duration) {
+  if (item->live ? *time < item->from || *time > item->until
+                 : *time > 0 && *time >= item->duration) {
     refuse (message, SOUP_STATUS_REQUESTED_RANGE_NOT_SATISFIABLE);
     return false;
   }

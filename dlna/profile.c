@@ -9,7 +9,8 @@
  *
  * DLNA.ORG_FLAGS, primary flags, bit 31 first:
  *
- *   31 sender-paced   27 start moves     26 end moves   24 streaming mode   22 background mode
+ *   31 sender-paced   30 by time, within what availableSeekRange.dlna.org says
+ *   27 start moves    26 end moves       24 streaming mode                22 background mode
  *   21 may be stalled by not reading     20 DLNA 1.5
  */
 
@@ -17,7 +18,7 @@
 #include <string.h>
 
 #define FLAGS_LIVE "8D100000"      /* sender-paced, start and end move, streaming, 1.5 */
-#define FLAGS_PAUSABLE "0D300000"  /* start and end move, streaming, stalling, 1.5 */
+#define FLAGS_PAUSABLE "4D300000"  /* some times, start and end move, streaming, stalling, 1.5 */
 #define FLAGS_ON_DEMAND "01700000" /* streaming, background, stalling, 1.5 */
 #define FLAGS_TAIL "000000000000000000000000"
 

@@ -13,6 +13,7 @@
 #include "proxy/logos.h"
 #include "proxy/picture.h"
 #include "proxy/probe.h"
+#include "proxy/ring-read.h"
 #include "proxy/shelves.h"
 #include "proxy/stream.h"
 #include <inttypes.h>
@@ -131,8 +132,12 @@ make_item (ProxyLibrary *self, const ProxyChannel *channel, const ProxyShelf *sh
   g_autofree char *media = NULL;
   ProxySession *session = NULL;
   proxy_sessions_state (self->sessions, channel->id, &session, NULL);
-  if (session && proxy_session_ring (session))
+  if (session && proxy_session_ring (session)) {
+    int64_t time = 0;
     media = describe (proxy_ring_info (proxy_session_ring (session)), -1);
+    if (item->pausable)
+      proxy_ring_times (proxy_session_ring (session), &item->from, &item->until, &time);
+  }
   fill_media (item, media ? media : channel->media);
   return item;
 }
@@ -502,6 +507,29 @@ locate_in_film (GTask *task, Share *share, int64_t time, int64_t end, GCancellab
       proxy_probe_new (proxy_session_film (share->session), time, on_located, locating);
 }
 
+/* Takes task over. */
+static void
+locate_in_live (GTask *task, const ProxyRing *ring, int64_t time)
+{
+  DlnaPlace place = {.byte = -1, .time = time};
+  int64_t from, until;
+  if (proxy_ring_times (ring, &from, &until, &place.time))
+    g_task_return_pointer (task, g_memdup2 (&place, sizeof place), g_free);
+  else
+    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "there is no picture yet");
+  g_object_unref (task);
+}
+
+/* us behind live */
+static int64_t
+back_of (const ProxyRing *ring, const DlnaPosition *position)
+{
+  int64_t from, until, time = position->first;
+  if (position->type != DLNA_POSITION_TIME || !proxy_ring_times (ring, &from, &until, &time))
+    return position->back;
+  return until - time;
+}
+
 static void
 locate_async (DlnaLibrary *library, const char *id, int64_t time, GCancellable *cancellable,
               GAsyncReadyCallback done, gpointer data)
@@ -511,8 +539,7 @@ locate_async (DlnaLibrary *library, const char *id, int64_t time, GCancellable *
   if (!share)
     return;
   if (proxy_session_is_live (share->session)) {
-    g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "it is live");
-    g_object_unref (task);
+    locate_in_live (task, proxy_session_ring (share->session), time);
     share_release (share);
   } else
     with_film (locate_in_film, task, share, time, -1, cancellable);
@@ -590,12 +617,13 @@ open_async (DlnaLibrary *library, const char *id, const DlnaPosition *position,
   if (!share)
     return;
   if (proxy_session_is_live (share->session)) {
-    ProxyStream *stream = proxy_stream_new_live (proxy_session_ring (share->session),
-                                                 position->back, share_release, share);
+    ProxyRing *ring = proxy_session_ring (share->session);
+    ProxyStream *stream =
+        proxy_stream_new_live (ring, back_of (ring, position), share_release, share);
     proxy_stream_ready_async (stream, OPEN_TIMEOUT, cancellable, on_ready, task);
     return;
   }
-  bool whole = position->type == DLNA_POSITION_LIVE;
+  bool whole = position->type != DLNA_POSITION_BYTES;
   with_film (open_film, task, share, whole ? 0 : position->first, whole ? -1 : position->end,
              cancellable);
 }

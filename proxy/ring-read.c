@@ -25,22 +25,42 @@ proxy_ring_start (ProxyRing *self, bool from_oldest, ProxyPlace *out, GBytes **t
   return true;
 }
 
-bool
-proxy_ring_start_back (ProxyRing *self, int64_t back, ProxyPlace *out, GBytes **tables)
+/* The newest that is not later than time, or the oldest. There is one. */
+static const ProxyPicture *
+key_at (const ProxyRing *self, int64_t time)
 {
-  guint low = 0, high = self->keys->len; /* the first that is later than what is wanted */
-  if (!self->transport_stream || high == 0)
-    return proxy_ring_start (self, false, out, tables);
   const ProxyPicture *keys = (const ProxyPicture *)(void *)self->keys->data;
-  int64_t wanted = keys[high - 1].time - back;
+  guint low = 0, high = self->keys->len; /* the first that is later */
   while (low < high) {
     guint middle = low + (high - low) / 2;
-    if (keys[middle].time <= wanted)
+    if (keys[middle].time <= time)
       low = middle + 1;
     else
       high = middle;
   }
-  const ProxyPicture *key = &keys[low > 0 ? low - 1 : 0];
+  return &keys[low > 0 ? low - 1 : 0];
+}
+
+bool
+proxy_ring_times (const ProxyRing *self, int64_t *first, int64_t *last, int64_t *time)
+{
+  guint n = self->keys->len;
+  if (n == 0)
+    return false;
+  *first = g_array_index (self->keys, ProxyPicture, 0).time;
+  *last = g_array_index (self->keys, ProxyPicture, n - 1).time;
+  *time = key_at (self, *time)->time;
+  return true;
+}
+
+bool
+proxy_ring_start_back (ProxyRing *self, int64_t back, ProxyPlace *out, GBytes **tables)
+{
+  guint n = self->keys->len;
+  if (!self->transport_stream || n == 0)
+    return proxy_ring_start (self, false, out, tables);
+  const ProxyPicture *key =
+      key_at (self, g_array_index (self->keys, ProxyPicture, n - 1).time - back);
   *out = key->place;
   *tables = g_bytes_ref (key->tables);
   return true;

@@ -9,6 +9,9 @@
 bool proxy_ring_start (ProxyRing *self, bool oldest, ProxyPlace *out, GBytes **tables);
 /* The same, so far back (us) from the newest key frame, or at the oldest. */
 bool proxy_ring_start_back (ProxyRing *self, int64_t back, ProxyPlace *out, GBytes **tables);
+/* The times (us, of the stream) of the oldest and the newest key frame, and in place of time that of the
+ * key frame where proxy_ring_start_back (last - time) begins. false = there is none. */
+bool proxy_ring_times (const ProxyRing *self, int64_t *first, int64_t *last, int64_t *time);
 /* The same for a stream that shows no key frame: any packet of the newest run. */
 bool proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables);
 

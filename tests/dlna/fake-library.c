@@ -441,6 +441,11 @@ library_locate_async (DlnaLibrary *library, const char *id, int64_t time, GCance
     return;
   }
   place = g_new (DlnaPlace, 1);
+  if (item->live) { /* a key frame each two seconds */
+    *place = (DlnaPlace){.byte = -1, .time = time / 2000000 * 2000000};
+    g_task_return_pointer (task, place, g_free);
+    return;
+  }
   place->byte = time * item->size / item->duration / 10000 * 10000;
   place->time = place->byte * item->duration / item->size;
   g_task_return_pointer (task, place, g_free);

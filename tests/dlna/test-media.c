@@ -399,6 +399,41 @@ test_back (Fixture *self, gconstpointer data)
   g_assert_cmpint (fake_library_position (self->library)->back, ==, 90 * G_USEC_PER_SEC);
 }
 
+/* TimeSeekRange.dlna.org of what is live: within what is kept now. */
+static void
+test_live_time (Fixture *self, gconstpointer data)
+{
+  static const Answer refused[] = {
+      {"/media/news.1.ts\nTimeSeekRange.dlna.org: npt=99-", 416, NULL},
+      {"/media/news.1.ts\nTimeSeekRange.dlna.org: npt=201-", 416, NULL},
+      {"/media/news.1.ts\nTimeSeekRange.dlna.org: npt=now-", 400, NULL},
+      {"/media/news.1.ts\nTimeSeekRange.dlna.org: npt=101-\nRange: bytes=0-", 406, NULL},
+      {"/media/news.1.ts\ngetAvailableSeekRange.dlna.org: 2", 400, NULL}};
+  static const Answer said[] = {{"/media/news.1.ts\ngetAvailableSeekRange.dlna.org: 1", 200,
+                                 "availableSeekRange.dlna.org: 1 npt=100.250-200.500"}};
+  static const Answer not_now[] = {
+      {"/media/news.1.ts\nTimeSeekRange.dlna.org: npt=101-", 406, NULL}};
+  DlnaItem *item = fake_library_item (self->library, "news.1");
+  g_autoptr (GString) reply = NULL;
+
+  item->pausable = true;
+  assert_answers (self, "GET", not_now, 1);
+  item->from = 100250000;
+  item->until = 200500000;
+  assert_answers (self, "GET", refused, G_N_ELEMENTS (refused));
+  assert_answers (self, "HEAD", said, 1);
+  g_assert_cmpuint (fake_library_opened (self->library), ==, 0);
+  g_idle_add (feed, self);
+  reply = exchange (self, "GET /media/news.1.ts HTTP/1.1\nHost: x\n"
+                          "TimeSeekRange.dlna.org: npt=151.75-\n\n");
+  g_assert_true (g_str_has_prefix (reply->str, "HTTP/1.1 200 "));
+  g_assert_true (has (reply, "TimeSeekRange.dlna.org: npt=150.000-200.500/*"));
+  g_assert_true (has (reply, "contentFeatures.dlna.org: DLNA.ORG_OP=00;DLNA.ORG_CI=0;"
+                             "DLNA.ORG_FLAGS=4D300000000000000000000000000000"));
+  g_assert_cmpint (fake_library_position (self->library)->type, ==, DLNA_POSITION_TIME);
+  g_assert_cmpint (fake_library_position (self->library)->first, ==, 150 * G_USEC_PER_SEC);
+}
+
 static void
 test_open_fails (Fixture *self, gconstpointer data)
 {
@@ -849,6 +884,7 @@ main (int argc, char **argv)
 #define ADD(name, test) g_test_add ("/dlna/media/" name, Fixture, NULL, set_up, test, tear_down)
   ADD ("live-ends-with-the-connection", test_live);
   ADD ("steps-back-from-live", test_back);
+  ADD ("live-in-times", test_live_time);
   ADD ("live-for-http-1.0", test_live_1_0);
   ADD ("renderers-get-what-their-quirk-says", test_quirks);
   ADD ("head-opens-nothing", test_head);

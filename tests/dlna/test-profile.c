@@ -108,7 +108,7 @@ test_pausable (void)
 
   item->pausable = true;
   usual = dlna_profile_features (item, &style);
-  g_assert_cmpstr (usual, ==, "DLNA.ORG_OP=00;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=0D300000" TAIL);
+  g_assert_cmpstr (usual, ==, "DLNA.ORG_OP=00;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=4D300000" TAIL);
   style.live_flags = "8D700000";
   own = dlna_profile_features (item, &style);
   g_assert_cmpstr (own, ==, "DLNA.ORG_OP=00;DLNA.ORG_CI=0;DLNA.ORG_FLAGS=8D700000" TAIL);

@@ -258,6 +258,7 @@ class Viewer:
         self.ended = None
         self.request_headers = {'User-Agent': 'VLC/3.0.18 LibVLC/3.0.18', 'Range': 'bytes=0-',
                                 **(headers or {})}
+        self.request_headers = {name: value for name, value in self.request_headers.items() if value}
         self.timeout = timeout
         self.may_read = threading.Event()
         self.may_read.set()
