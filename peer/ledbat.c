@@ -50,6 +50,9 @@
 #define LOSS_PERCENT_MAX 99 /* ours */
 #define TOLERANCE_MAX 10    /* percent, ours */
 #define LOSS_MEMORY 1000    /* datagrams, ours: of these, what is tolerated may be lost at once */
+#define LOSSY_MEMORY 100    /* datagrams, ours: over which the share of what is lost is measured */
+#define LOSSY_REST 25       /* datagrams, ours: until it counts again, since less may fit now */
+#define LOSSY_SHARE 0.125   /* ours: where more is lost the way is full, whatever its queue */
 
 static bool
 is_less (uint64_t a, uint64_t b)
@@ -293,6 +296,22 @@ pause_to_measure (PeerLedbat *self, int64_t now)
   return true;
 }
 
+/* The share of what was sent of late that was lost. */
+static void
+measure_lost (PeerLedbat *self, size_t bytes, bool lost)
+{
+  double part = (double)bytes / datagrams (self, LOSSY_MEMORY);
+
+  self->lost += ((lost ? 1 : 0) - self->lost) * (part < 1 ? part : 1);
+  self->until_lossy -= (double)bytes;
+}
+
+bool
+peer_ledbat_is_lossy (const PeerLedbat *self)
+{
+  return self->lost > LOSSY_SHARE;
+}
+
 void
 peer_ledbat_on_ack (PeerLedbat *self, int64_t now, uint64_t delay, int64_t rtt, size_t bytes_acked,
                     size_t flight)
@@ -309,6 +328,7 @@ peer_ledbat_on_ack (PeerLedbat *self, int64_t now, uint64_t delay, int64_t rtt, 
   }
   self->cwnd = at_least_min_cwnd (self, self->cwnd);
   update_cto (self, rtt);
+  measure_lost (self, bytes_acked, false);
   self->borne -= (double)bytes_acked * self->options.loss_tolerance / 100;
   if (self->borne < 0)
     self->borne = 0;
@@ -338,13 +358,19 @@ void
 peer_ledbat_on_loss (PeerLedbat *self, int64_t now, int64_t sent, size_t bytes)
 {
   bool queue = self->queuing > (int64_t)self->options.target / 4;
+  bool known = self->last_cut != NEVER && sent < self->last_cut;
+
+  if (!known && !queue && is_tolerated (self, bytes))
+    return;
+  measure_lost (self, bytes, true);
+  if (known)
+    return;
+  if (peer_ledbat_is_lossy (self) && self->until_lossy <= 0) {
+    queue = true;
+    self->until_lossy = datagrams (self, LOSSY_REST);
+  }
   double percent = queue ? LOSS_PERCENT : self->options.loss_percent;
   double left = at_least_min_cwnd (self, self->cwnd * percent / 100.0);
-
-  if (self->last_cut != NEVER && sent < self->last_cut)
-    return;
-  if (!queue && is_tolerated (self, bytes))
-    return;
   self->last_cut = now;
   if (left < self->cwnd)
     self->cwnd = left;

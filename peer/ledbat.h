@@ -39,6 +39,8 @@ typedef struct {
   bool slow_start;
   int64_t last_cut;             /* us: what was sent before it and is lost is known by it */
   double borne;                 /* bytes of loss that was tolerated, less what arrived for it */
+  double lost;                  /* share of what was sent of late */
+  double until_lossy;           /* bytes to be measured before that counts again */
   int64_t cto;                  /* us */
   int64_t srtt, rttvar;         /* us; srtt 0 = no sample yet */
   int64_t queuing;              /* us */
@@ -68,4 +70,6 @@ void peer_ledbat_on_timeout (PeerLedbat *self, int64_t now);
 size_t peer_ledbat_window (const PeerLedbat *self);
 /* us: the congestion timeout, and the queuing delay now seen. */
 int64_t peer_ledbat_cto (const PeerLedbat *self);
+/* More is lost of what is sent than where a way is not full. */
+bool peer_ledbat_is_lossy (const PeerLedbat *self);
 int64_t peer_ledbat_queuing_delay (const PeerLedbat *self);

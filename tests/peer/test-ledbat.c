@@ -428,6 +428,46 @@ test_tolerated_loss (void)
   g_assert_cmpuint (peer_ledbat_window (&ledbat), ==, 20 * MSS);
 }
 
+/* How often half is left of the window. */
+static unsigned
+halvings (PeerLedbat *ledbat, int64_t *now, unsigned n, unsigned each)
+{
+  unsigned cuts = 0;
+  for (unsigned i = 1; i <= n; i++) {
+    size_t before = peer_ledbat_window (ledbat);
+    *now += 1000;
+    if (i % each == 0)
+      peer_ledbat_on_loss (ledbat, *now, *now, MSS);
+    else
+      peer_ledbat_on_ack (ledbat, *now, 7, 50000, MSS, 40 * MSS);
+    cuts += peer_ledbat_window (ledbat) < before * 6 / 10;
+  }
+  return cuts;
+}
+
+/* A live stream bears a loss where no queue is seen, and one of twenty for ever. A line that drops what
+ * it cannot hold shows no queue to who comes when it is full already: there it is the share that is lost
+ * which tells, whatever is tolerated. */
+static void
+test_heavy_loss (void)
+{
+  for (uint32_t tolerance = 0; tolerance <= 2; tolerance += 2) {
+    PeerLedbatOptions options = {
+        .mss = MSS, .init_cwnd = 2, .loss_percent = 99, .loss_tolerance = tolerance};
+    PeerLedbat ledbat;
+    int64_t now = 5 * SECOND;
+    peer_ledbat_init (&ledbat, &options);
+    ledbat.cwnd = 40 * MSS;
+    g_assert_cmpuint (halvings (&ledbat, &now, 20000, 20), ==, 0);
+    g_assert_true (ledbat.slow_start);
+    g_assert_cmpuint (halvings (&ledbat, &now, 1000, 4), >=, 10);
+    g_assert_false (ledbat.slow_start);
+    ledbat.cwnd = 40 * MSS;
+    halvings (&ledbat, &now, 1000, 20); /* which forgets */
+    g_assert_cmpuint (halvings (&ledbat, &now, 20000, 20), ==, 0);
+  }
+}
+
 /* The queue that ends slow start loses some of what made it: that is one event, not two. */
 static void
 test_overshoot_is_cut_once (void)
@@ -642,6 +682,7 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/ledbat/overshoot-is-cut-once", test_overshoot_is_cut_once);
   g_test_add_func ("/peer/ledbat/loss-halves-once-a-round-trip", test_loss);
   g_test_add_func ("/peer/ledbat/loss-is-tolerated-as-told", test_tolerated_loss);
+  g_test_add_func ("/peer/ledbat/heavy-loss-is-a-full-path", test_heavy_loss);
   g_test_add_func ("/peer/ledbat/timeout-leaves-one-datagram", test_timeout);
   g_test_add_func ("/peer/ledbat/timeout-before-any-answer-sets-no-threshold",
                    test_timeout_before_any_answer);
