@@ -35,6 +35,7 @@ typedef struct {
   PeerLimit upload;        /* of all datagrams: what the owner allows */
   PeerLedbat all;          /* the window of all channels together */
   size_t flight;           /* bytes that they have in flight */
+  int64_t lossy;           /* us: when it was found to lose much last; 0 = never */
   int64_t full;            /* us: when our line had a queue last; 0 = never */
   GQueue line;             /* PeerChannel: wait for their turn to be given chunks */
   int64_t line_at;         /* us: when the next may have it */

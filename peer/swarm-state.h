@@ -19,11 +19,17 @@ typedef struct {
   int64_t certificate_end; /* us, Unix time */
 } PeerCandidate;
 
+#define PEER_FIRST_COPIES 4 /* peers that a source tells of a unit at once, at most */
+
 /* Chunks that a source has told only a few of, and when it tells all. */
 typedef struct {
   PeerRange chunks;
-  int64_t due;    /* us: the next step */
-  unsigned steps; /* that are over */
+  int64_t due;                       /* us: the next step */
+  unsigned steps;                    /* that are over */
+  uint32_t first[PEER_FIRST_COPIES]; /* channels that were told first... */
+  unsigned n_first;
+  unsigned kept; /* steps since one of them has it */
+  bool judged;   /* ...and it is known whether they have passed it on */
 } PeerWithheld;
 
 /* A unit of chunks of which a part is here, and when that is told. */
@@ -85,7 +91,8 @@ struct PeerSwarm {
   double bitrate;    /* bytes/s, live, as the munros tell it; 0 = not known */
   bool giving;       /* somebody asks for chunks */
   bool choosing;     /* there is not enough for all of them */
-  int64_t choose_at; /* us */
+  unsigned n_heard;  /* channels that were not silent when that was looked at last... */
+  int64_t choose_at; /* us: ...and when it is looked at next */
 
   uint64_t downloaded, uploaded; /* bytes */
   uint64_t offered;              /* bytes that came another way */

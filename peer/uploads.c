@@ -22,6 +22,7 @@
  * who bring us most; a quarter is drawn by lot, so that newcomers can show what they are good for.
  * Who brings nothing has no other chance than the lot. */
 #include "peer/uploads.h"
+#include "peer/peers.h"
 #include <math.h>
 #include <string.h>
 
@@ -46,6 +47,9 @@
 #define COPIES_MOST 16    /* ...up to these */
 #define FULL_QUEUE 50000  /* us that all see in our line, which so is full */
 #define LOSS_QUEUE 100000 /* us that stand in the line where a loss is of our making */
+#define LOSSY_LEAST 3     /* channels that have something in flight... */
+#define LOSSY_HEARD 1000000 /* us: ...and were heard of, by which our line is judged... */
+#define LOSSY_TIME 1000000  /* us: ...once in this time */
 #define LEAST_SLOTS 4
 #define LEAST_SHARE 16384 /* bytes/s that make a slot worth having... */
 #define LIVE_SHARE 4      /* ...or this part of the bitrate of a live stream */
@@ -99,14 +103,36 @@ peer_uploads_acked (PeerChannel *channel)
   peer_uploads_flown (channel);
 }
 
+/* Where nearly all lose much it is our line that does, though it has no queue to be seen in: it drops what
+ * it cannot hold. A few who do not acknowledge, or are gone, cannot make it seem so. */
+static bool
+is_line_lossy (const PeerCore *core)
+{
+  unsigned n = 0, lossy = 0;
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init (&iter, core->channels);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    const PeerChannel *channel = value;
+    if (channel->upload.counted == 0 || core->now - channel->last_received > LOSSY_HEARD)
+      continue;
+    n++;
+    lossy += peer_ledbat_is_lossy (&channel->ledbat);
+  }
+  return n >= LOSSY_LEAST && lossy * 4 >= n * 3;
+}
+
 void
 peer_uploads_lost (PeerChannel *channel)
 {
   PeerCore *core = channel->swarm->core;
   size_t before = channel->upload.counted;
-  if (before > channel->flight_bytes && channel->ledbat.queuing >= LOSS_QUEUE)
-    peer_ledbat_on_loss (&core->all, core->now, core->now - channel->ledbat.srtt,
-                         before - channel->flight_bytes);
+  size_t lost = before > channel->flight_bytes ? before - channel->flight_bytes : 0;
+  bool lossy = lost > 0 && core->lossy + LOSSY_TIME <= core->now && is_line_lossy (core);
+  if (lossy)
+    core->full = core->lossy = core->now;
+  if (lost > 0 && (channel->ledbat.queuing >= LOSS_QUEUE || lossy))
+    peer_ledbat_on_loss (&core->all, core->now, core->now - channel->ledbat.srtt, lost);
   peer_uploads_flown (channel);
 }
 
@@ -223,8 +249,8 @@ pace_ready (PeerSwarm *swarm, PeerChannel *channel)
   int64_t now = swarm->core->now;
   double most = swarm->bitrate * PACE_PERCENT / 100, rate = most;
   double burst = MAX (swarm->bitrate * PACE_BURST, PACE_BURST_LEAST);
-  if (swarm->channels->len > FULL_SHARERS && line_is_full (swarm->core)) {
-    rate = most * FULL_SHARERS / swarm->channels->len;
+  if (swarm->n_heard > FULL_SHARERS && line_is_full (swarm->core)) {
+    rate = most * FULL_SHARERS / swarm->n_heard;
     rate = MIN (rate + RETURN_FACTOR * got_now (&channel->upload, now), most);
     burst = MAX (swarm->bitrate * FULL_BURST, TURN_MAX);
   }
@@ -445,11 +471,13 @@ peer_uploads_tick (PeerSwarm *swarm)
   if (core->now < swarm->choose_at)
     return;
   swarm->choose_at = core->now + CHOICE_TIME;
+  swarm->n_heard = 0;
   g_autofree PeerSuitor *suitors = g_new (PeerSuitor, swarm->channels->len);
   g_autoptr (GPtrArray) who = g_ptr_array_new ();
   for (guint i = 0; i < swarm->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (swarm->channels, i);
     const PeerUpload *upload = &channel->upload;
+    swarm->n_heard += channel->state == PEER_CHANNEL_OPEN && !peer_swarm_is_silent (swarm, channel);
     if (!is_suitor (swarm, channel)) {
       if (upload->out)
         let_in (swarm, channel);

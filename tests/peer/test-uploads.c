@@ -392,14 +392,16 @@ test_pending (void)
 
 /* --- the line --- */
 
+#define N_LINE 8
+
 typedef struct {
   PeerCore core;
   PeerSwarm swarm;
   uint8_t copies[PEER_COPIES];
-  PeerChannel *channels[2];
+  PeerChannel *channels[N_LINE];
 } Line;
 
-/* Two who wait, the first for chunk 5, the second for chunk 6. */
+/* Two of them wait, the first for chunk 5, the second for chunk 6. */
 static void
 line_init (Line *self)
 {
@@ -410,8 +412,12 @@ line_init (Line *self)
   self->swarm.copies = self->copies;
   g_queue_init (&self->core.line);
   peer_uploads_init (&self->core);
-  for (unsigned i = 0; i < 2; i++) {
+  self->core.channels = g_hash_table_new (NULL, NULL);
+  for (unsigned i = 0; i < N_LINE; i++) {
     self->channels[i] = peer_channel_new (&self->swarm, &address, i + 1, self->core.now);
+    g_hash_table_insert (self->core.channels, GUINT_TO_POINTER (i + 1), self->channels[i]);
+  }
+  for (unsigned i = 0; i < 2; i++) {
     peer_channel_add_request (self->channels[i], (PeerRange){5 + i, 6 + i});
     self->channels[i]->upload.in_line = true;
     self->channels[i]->upload.waits = self->core.now;
@@ -422,8 +428,9 @@ line_init (Line *self)
 static void
 line_clear (Line *self)
 {
-  for (unsigned i = 0; i < 2; i++)
+  for (unsigned i = 0; i < N_LINE; i++)
     peer_channel_free (self->channels[i]);
+  g_hash_table_unref (self->core.channels);
   g_queue_clear (&self->core.line);
 }
 
@@ -468,6 +475,35 @@ test_full_line (void)
   line_clear (&line);
 }
 
+/* While our line is full, those who are there share it, and not those who were. */
+static void
+test_full_shares (void)
+{
+  Line line;
+  uint64_t seed = 7;
+  double room;
+  line_init (&line);
+  line.core.random = draw;
+  line.core.random_data = &seed;
+  line.core.full = line.core.now;
+  line.swarm.live = true;
+  line.swarm.bitrate = 100000;
+  line.swarm.channels = g_ptr_array_new ();
+  for (unsigned i = 0; i < N_LINE; i++) {
+    bool gone = i >= N_LINE - 3;
+    line.channels[i]->state = PEER_CHANNEL_OPEN;
+    line.channels[i]->last_received = line.core.now - (gone ? 5 * SECOND : 0);
+    line.channels[i]->unanswered = 5;
+    g_ptr_array_add (line.swarm.channels, line.channels[i]);
+  }
+  peer_uploads_asked (&line.swarm, line.channels[0]);
+  peer_uploads_tick (&line.swarm);
+  peer_uploads_begin (&line.swarm, line.channels[0], &room);
+  g_assert_cmpuint (line.channels[0]->upload.pace.rate, ==, 100000 * 3 / 2 * 4 / (N_LINE - 3));
+  g_ptr_array_unref (line.swarm.channels);
+  line_clear (&line);
+}
+
 /* Half is left of the window, if it is our line that loses. */
 static void
 test_lost_in_our_line (void)
@@ -485,6 +521,53 @@ test_lost_in_our_line (void)
     peer_uploads_lost (channel);
     g_assert_cmpuint (peer_ledbat_window (&line.core.all), ==, i == 0 ? 200000 : 100000);
   }
+  line_clear (&line);
+}
+
+/* Of the channels so many lose 30 of 100 datagrams, the others 5, or all of them if they are gone. */
+static void
+send_on_all (Line *line, unsigned lossy, bool gone)
+{
+  line->core.now += 2 * SECOND;
+  for (unsigned i = 0; i < 1000; i++) {
+    line->core.now += 1000;
+    for (unsigned k = 0; k < N_LINE; k++) {
+      PeerChannel *channel = line->channels[k];
+      bool lost = i % 100 * 7 % 100 < (k < lossy ? 30 : 5);
+      channel->flight_bytes = 2 * PEER_DATAGRAM_MAX;
+      peer_uploads_flown (channel);
+      channel->flight_bytes = PEER_DATAGRAM_MAX;
+      if (lost || (gone && k < lossy)) {
+        peer_ledbat_on_loss (&channel->ledbat, line->core.now, line->core.now, PEER_DATAGRAM_MAX);
+        peer_uploads_lost (channel);
+      } else {
+        peer_ledbat_on_ack (&channel->ledbat, line->core.now, 7, 50000, PEER_DATAGRAM_MAX,
+                            2 * PEER_DATAGRAM_MAX);
+        peer_uploads_acked (channel);
+      }
+      if (!gone || k >= lossy)
+        channel->last_received = line->core.now;
+    }
+  }
+}
+
+/* A line that drops what it cannot hold is as full as one with a queue; who does not acknowledge, or is
+ * gone, is no sign of that. */
+static void
+test_lossy_line (void)
+{
+  Line line;
+  line_init (&line);
+  line.core.all.cwnd = 500000;
+  for (unsigned i = 0; i < N_LINE; i++)
+    peer_channel_open (line.channels[i], line.core.now, true);
+  send_on_all (&line, N_LINE / 2, false);
+  send_on_all (&line, N_LINE - 1, true);
+  g_assert_cmpint (line.core.full, ==, 0);
+  g_assert_cmpuint (peer_ledbat_window (&line.core.all), >=, 400000);
+  send_on_all (&line, N_LINE, false);
+  g_assert_cmpint (line.core.full, >=, line.core.now - SECOND);
+  g_assert_cmpuint (peer_ledbat_window (&line.core.all), <=, 200000);
   line_clear (&line);
 }
 
@@ -508,6 +591,8 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/uploads/full-line-gives-no-turn", test_full_line);
   g_test_add_func ("/peer/uploads/loss-in-our-line-halves-the-window-of-all",
                    test_lost_in_our_line);
+  g_test_add_func ("/peer/uploads/full-line-is-shared-by-who-is-there", test_full_shares);
+  g_test_add_func ("/peer/uploads/line-that-loses-much-is-full", test_lossy_line);
   g_test_add_func ("/peer/uploads/what-the-disk-has-not-yet-is-not-lost", test_pending);
   return g_test_run ();
 }
