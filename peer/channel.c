@@ -24,6 +24,9 @@
 #define PATIENCE_MIN 200000
 #define PATIENCE_MAX 4000000
 #define RATE_INTERVAL 100000 /* us */
+#define AGAIN_FIRST 16.0     /* chunks that may be given again although they were acknowledged... */
+#define AGAIN_SHARE 0.02     /* ...and more, of those that are given... */
+#define AGAIN_MOST 64.0      /* ...up to these at once */
 
 PeerChannel *
 peer_channel_new (PeerSwarm *swarm, const PeerAddress *address, uint32_t local, int64_t now)
@@ -47,6 +50,8 @@ peer_channel_new (PeerSwarm *swarm, const PeerAddress *address, uint32_t local, 
   self->asks = g_array_new (FALSE, FALSE, sizeof (PeerAsk));
   self->announce = peer_chunks_new (0);
   self->told = peer_chunks_new (0);
+  self->passes = 0.5; /* until it shows */
+  self->again = AGAIN_FIRST;
   self->unproven = peer_chunks_new (MAX_REQUESTS);
   self->reasked = peer_chunks_new (MAX_REQUESTS);
   self->acks = g_array_new (FALSE, FALSE, sizeof (PeerAck));
@@ -271,6 +276,7 @@ peer_channel_sent (PeerChannel *self, int64_t now, uint64_t chunk, size_t bytes,
   self->probe = false;
   g_array_append_val (self->flights, flight);
   peer_chunks_add (self->in_flight, run);
+  self->again = MIN (self->again + AGAIN_SHARE, AGAIN_MOST);
   if (self->given != NULL)
     peer_chunks_add (self->given, run);
   self->flight_bytes += bytes;
@@ -372,6 +378,8 @@ lose (PeerChannel *self, int64_t now, guint index)
   self->flight_bytes -= flight.bytes;
   peer_chunks_remove (self->in_flight, (PeerRange){flight.chunk, flight.chunk + 1});
   peer_chunks_add (self->resend, (PeerRange){flight.chunk, flight.chunk + 1});
+  if (self->given != NULL)
+    peer_chunks_remove (self->given, (PeerRange){flight.chunk, flight.chunk + 1});
   if (!self->choking) /* 3.9: old requests are void */
     peer_channel_unget_request (self, flight.chunk);
   peer_path_lost (&self->path, now, flight.bytes);

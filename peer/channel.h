@@ -156,7 +156,10 @@ typedef struct {
   /* to be said */
   PeerChunks *announce; /* HAVE */
   PeerChunks *told;     /* what a source has told them: not all at once */
-  PeerChunks *given;    /* what a source has sent them, in its window; NULL = we are no source */
+  PeerChunks *given;    /* live: sent to them, and not lost, as far as we know; else NULL */
+  double again;         /* of it, so many chunks may be given once more */
+  double passes; /* of what a source gave them, the share that they pass on, as far as it is seen */
+  bool boasts;   /* they told a source that they had what nobody can have */
   int64_t announce_at;
   GArray *acks;      /* PeerAck */
   GArray *said_acks; /* PeerAck, of the last datagram; said once more, should that be lost */

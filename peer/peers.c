@@ -356,7 +356,7 @@ add_channel (PeerSwarm *self, const PeerAddress *address)
   PeerCore *core = self->core;
   PeerChannel *channel =
       peer_channel_new (self, address, peer_core_new_channel_id (core), core->now);
-  if (self->source)
+  if (self->live)
     channel->given = peer_chunks_new (0);
   g_hash_table_insert (core->channels, GUINT_TO_POINTER (channel->local), channel);
   g_ptr_array_add (self->channels, channel);

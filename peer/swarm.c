@@ -92,6 +92,8 @@ on_have (PeerSwarm *self, PeerChannel *channel, PeerRange run)
     channel->told_end = run.end;
     channel->told_at = self->core->now;
   }
+  if (self->source)
+    peer_swarm_on_boast (self, channel, run);
   self->core->counters.haves_dropped += !peer_channel_add_have (channel, run);
   peer_channel_cancel (channel, run); /* 3.8: an implicit CANCEL */
   self->pick = true;
@@ -138,6 +140,23 @@ take_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
   return true;
 }
 
+/* The first part of run that we owe them. Who has acknowledged what is live has seldom lost it since, as
+ * a disk may, so of that a little is given again; what is on its way to them may be lost. */
+static PeerRange
+next_owed (PeerChannel *channel, PeerRange run)
+{
+  if (channel->given == NULL || peer_range_is_empty (run))
+    return run;
+  PeerRange flying = peer_chunks_next (channel->in_flight, run);
+  PeerRange fresh = peer_chunks_gap (channel->given, run);
+  PeerRange owed = flying.first < fresh.first ? flying : fresh;
+  uint64_t again = MIN (owed.first - run.first, (uint64_t)channel->again);
+  if (again == 0)
+    return owed;
+  channel->again -= (double)again;
+  return (PeerRange){run.first, run.first + again};
+}
+
 static void
 on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
 {
@@ -164,6 +183,7 @@ on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
       continue;
     /* 3.2: a source tells whom it wants to allow to download; in a crowd it cannot feed the rest */
     part = peer_swarm_is_crowded (self) ? peer_chunks_next (channel->told, sound) : sound;
+    part = next_owed (channel, part);
     if (peer_range_is_empty (part)) {
       self->core->counters.requests_refused++;
       run.first = sound.end;

@@ -3,15 +3,19 @@
  * of what it has just made, or everybody would come to it. */
 #include "peer/telling.h"
 
-#define FIRST_COPIES 1 /* peers that a source tells of a unit at once... */
-#define MOST_COPIES 4  /* ...up to these... */
+#define FIRST_COPIES 1 /* peers that a source tells of a unit at once, up to PEER_FIRST_COPIES... */
 #define COPY_FOR 32    /* ...one for each so many peers: with fewer it would be sent in vain */
 #define FIRST_UNIT 16  /* chunks */
 #define WITHHOLD_STEP 200000 /* us; by then the first one has it, if all goes well */
 #define WITHHOLD_STEPS 7     /* until it tells all */
 #define KEPT_STEPS 3         /* until one more is told whatever the first ones say they have */
-#define SURE_COPIES 2        /* that must be there before a source in a crowd leaves it to others */
-#define BUSY_LEAST 128       /* chunks that a source may be asked for without being busy... */
+#define JUDGE_STEPS 4 /* since they have got it until the first ones are thought to keep it */
+#define STUCK_STEPS 5 /* until one more is told although others wait for it */
+#define SURE_COPIES 2 /* that others have made before a source in a crowd leaves it to them */
+#define PASSES_LEAST                                                                               \
+  0.0625 /* of who has never passed on anything it is asked whether it still is so */
+#define PASSES_STEP 0.5
+#define BUSY_LEAST 128 /* chunks that a source may be asked for without being busy... */
 #define BUSY_LEAST_HAVE 16
 #define BUSY_TIME 200000           /* us: ...or as many as it sends in this time */
 #define RARE 2                     /* peers that have a chunk which must be told of soon */
@@ -145,36 +149,56 @@ peer_swarm_tell_parts (PeerSwarm *self)
   return next;
 }
 
-/* Somebody who listens, as far as a few draws find one: what is told to others is lost. */
-static PeerChannel *
-draw_one (PeerSwarm *self)
+/* How likely it is drawn to be told of run: not at all where that is lost, since it does not listen or
+ * knows already. Who keeps to itself what it gets is seldom drawn, and now and then all the same, so that it
+ * can show that it has changed, or was only unlucky. */
+static double
+chance_of (const PeerSwarm *self, const PeerChannel *channel, PeerRange run)
 {
-  PeerChannel *channel = NULL;
-  for (unsigned draws = 0; draws < 8; draws++) {
-    uint32_t random = peer_random_u32 (self->core->random, self->core->random_data);
-    channel = g_ptr_array_index (self->channels, random % self->channels->len);
-    if (channel->state == PEER_CHANNEL_OPEN && !channel->choking &&
-        !peer_swarm_is_silent (self, channel))
-      break;
-  }
-  return channel;
+  if (channel->state != PEER_CHANNEL_OPEN || channel->choking ||
+      peer_swarm_is_silent (self, channel) || peer_chunks_has_any (channel->told, run) ||
+      peer_chunks_has_any (channel->have, run))
+    return 0;
+  return MAX (channel->passes, PASSES_LEAST);
 }
 
-/* Of two channels drawn at random the one that has less to do: it brings a new chunk to the others
- * soonest (the power of two choices). */
+/* NULL = there is nobody to be told. */
 static PeerChannel *
-draw_channel (PeerSwarm *self)
+draw_one (PeerSwarm *self, PeerRange run)
 {
-  PeerChannel *drawn[2];
-  for (unsigned i = 0; i < 2; i++)
-    drawn[i] = draw_one (self);
-  return peer_channel_backlog (drawn[1]) < peer_channel_backlog (drawn[0]) ? drawn[1] : drawn[0];
+  double sum = 0, at = peer_random_u32 (self->core->random, self->core->random_data) / 4294967296.0;
+  for (guint i = 0; i < self->channels->len; i++)
+    sum += chance_of (self, g_ptr_array_index (self->channels, i), run);
+  PeerChannel *drawn = NULL;
+  at *= sum;
+  for (guint i = 0; i < self->channels->len && at >= 0; i++) {
+    double chance = chance_of (self, g_ptr_array_index (self->channels, i), run);
+    if (chance > 0)
+      drawn = g_ptr_array_index (self->channels, i);
+    at -= chance;
+  }
+  return drawn;
+}
+
+/* Of two channels drawn at random the one that passes on much more, or else the one that has less to do:
+ * it brings a new chunk to the others soonest (the power of two choices). */
+static PeerChannel *
+draw_channel (PeerSwarm *self, PeerRange run)
+{
+  PeerChannel *one = draw_one (self, run), *other = draw_one (self, run);
+  if (one == NULL)
+    return NULL;
+  if (one->passes < other->passes / 2)
+    return other;
+  if (other->passes < one->passes / 2)
+    return one;
+  return peer_channel_backlog (other) < peer_channel_backlog (one) ? other : one;
 }
 
 static unsigned
 first_copies (const PeerSwarm *self)
 {
-  return CLAMP (self->channels->len / COPY_FOR, FIRST_COPIES, MOST_COPIES);
+  return CLAMP (self->channels->len / COPY_FOR, FIRST_COPIES, PEER_FIRST_COPIES);
 }
 
 /* A source that tells everybody of its newest chunks at once is asked by everybody. It tells a few
@@ -189,31 +213,108 @@ peer_swarm_announce_first (PeerSwarm *self, PeerRange run)
   }
   for (PeerRange unit = {run.first, run.first}; unit.first < run.end; unit.first = unit.end) {
     unit.end = MIN (unit.first + FIRST_UNIT, run.end);
-    for (unsigned i = 0; i < first_copies (self); i++)
-      announce_to (self, draw_channel (self), unit, 0);
-    PeerWithheld withheld = {unit, self->core->now + WITHHOLD_STEP, 0};
+    PeerWithheld withheld = {.chunks = unit, .due = self->core->now + WITHHOLD_STEP};
+    for (unsigned i = 0; i < first_copies (self); i++) {
+      PeerChannel *channel = draw_channel (self, unit);
+      if (channel == NULL)
+        continue;
+      announce_to (self, channel, unit, 0);
+      withheld.first[withheld.n_first++] = channel->local;
+    }
     g_array_append_val (self->withheld, withheld);
   }
 }
 
-/* Who says so and was sent it by us: saying alone costs nothing (12.6.2, HAVE.1), and nobody else can
- * have given it to the first. */
-static unsigned
-count_holders (const PeerSwarm *self, PeerRange run)
+/* Where a unit is, as far as a source can see. */
+typedef struct {
+  unsigned given;   /* peers that we have sent some of it */
+  unsigned keepers; /* of them: who have all of it */
+  unsigned others;  /* they say that they have some of it, and had it of somebody else */
+  unsigned waiting; /* we have yet to send it to them, or it is on its way */
+} Copies;
+
+static bool
+is_keeper (const PeerChannel *channel, PeerRange run)
 {
-  unsigned holders = 0;
+  return peer_chunks_has_any (channel->given, run) && peer_chunks_has_all (channel->have, run);
+}
+
+/* May its word be taken for what it has of others? Saying alone costs nothing (12.6.2, HAVE.1): who has
+ * never taken anything of us may be one who only says. */
+static bool
+is_witness (const PeerChannel *channel)
+{
+  return channel->newest_acked > 0 && !channel->boasts;
+}
+
+static Copies
+count_copies (const PeerSwarm *self, PeerRange run)
+{
+  Copies copies = {0};
   for (guint i = 0; i < self->channels->len; i++) {
     const PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    holders += channel->state == PEER_CHANNEL_OPEN && peer_chunks_has_all (channel->have, run) &&
-               peer_chunks_has_any (channel->given, run);
+    if (channel->state != PEER_CHANNEL_OPEN)
+      continue;
+    bool given = peer_chunks_has_any (channel->given, run);
+    copies.given += given;
+    copies.keepers += is_keeper (channel, run);
+    copies.waiting += peer_chunks_has_any (channel->waiting, run) ||
+                      peer_chunks_has_any (channel->in_flight, run);
+    copies.others += !given && is_witness (channel) && peer_chunks_has_any (channel->have, run);
   }
-  return holders;
+  return copies;
+}
+
+/* The channel of one of those who were told first; NULL = it is gone. */
+static PeerChannel *
+first_told (const PeerSwarm *self, const PeerWithheld *withheld, unsigned i)
+{
+  PeerChannel *channel =
+      g_hash_table_lookup (self->core->channels, GUINT_TO_POINTER (withheld->first[i]));
+  bool ours = channel != NULL && channel->swarm == self && channel->state == PEER_CHANNEL_OPEN;
+  return ours ? channel : NULL;
+}
+
+/* A copy is worth something where it is passed on (12.6.6). Where others have got what we gave to the
+ * first alone, those have passed it on; where nobody else has it when they have had the time, they keep
+ * it. */
+static void
+judge_first (PeerSwarm *self, PeerWithheld *withheld, const Copies *copies)
+{
+  unsigned given = 0, keepers = 0;
+  bool passed = copies->others > 0;
+  PeerChannel *kept[PEER_FIRST_COPIES];
+  if (withheld->judged)
+    return;
+  for (unsigned i = 0; i < withheld->n_first; i++) {
+    PeerChannel *channel = first_told (self, withheld, i);
+    given += channel != NULL && peer_chunks_has_any (channel->given, withheld->chunks);
+    if (channel != NULL && is_keeper (channel, withheld->chunks))
+      kept[keepers++] = channel;
+  }
+  withheld->kept += keepers > 0;
+  withheld->judged = passed || withheld->kept >= JUDGE_STEPS;
+  if (!withheld->judged || (passed && given != copies->given))
+    return; /* by whom, nobody knows */
+  for (unsigned i = 0; i < keepers; i++)
+    kept[i]->passes += (passed - kept[i]->passes) * PASSES_STEP;
+}
+
+/* Is one more to be told now? While we are busy and some wait for it, it is we who are slow, and more of
+ * them make us slower yet. */
+static bool
+needs_copy (const PeerWithheld *withheld, const Copies *copies, bool busy)
+{
+  bool stuck = withheld->steps % STUCK_STEPS == 0;
+  if (busy && (copies->others > 0 || (copies->waiting > 0 && !stuck)))
+    return false;
+  return copies->keepers < FIRST_COPIES || withheld->steps >= KEPT_STEPS;
 }
 
 /* Units that too few have got yet are told to one more with each step, and so are those that the
  * first ones, it seems, keep to themselves. When the others have had their time, all are told, who may
  * know nobody but us; unless we are busy, since then everybody would wait for us. In a crowd one more
- * is told with each step until some have got it. */
+ * is told with each step until some have got it from others. */
 int64_t
 peer_swarm_announce_withheld (PeerSwarm *self)
 {
@@ -225,20 +326,26 @@ peer_swarm_announce_withheld (PeerSwarm *self)
     PeerWithheld withheld = g_array_index (self->withheld, PeerWithheld, n);
     if (withheld.due > self->core->now)
       break;
-    if (withheld.steps < WITHHOLD_STEPS)
+    if (withheld.steps < UINT_MAX)
       withheld.steps++;
-    if (withheld.steps == WITHHOLD_STEPS && !busy && !peer_swarm_is_crowded (self)) {
+    bool over = withheld.steps >= WITHHOLD_STEPS;
+    if (over && !busy && !peer_swarm_is_crowded (self)) {
       peer_swarm_announce (self, withheld.chunks, NULL, 0);
       continue;
     }
     if (self->edge.end - withheld.chunks.end >= self->discard_window)
       continue;
-    unsigned holders = count_holders (self, withheld.chunks);
+    Copies copies = count_copies (self, withheld.chunks);
+    judge_first (self, &withheld, &copies);
     /* in a crowd nobody knows only us, and all would come for what is old already */
-    if (withheld.steps == WITHHOLD_STEPS && !busy && holders >= SURE_COPIES)
+    if (over && peer_swarm_is_crowded (self) && copies.others >= SURE_COPIES &&
+        (busy || copies.keepers >= SURE_COPIES))
       continue;
-    if (holders < FIRST_COPIES || withheld.steps >= KEPT_STEPS)
-      announce_to (self, draw_channel (self), withheld.chunks, 0);
+    PeerChannel *channel = needs_copy (&withheld, &copies, busy && peer_swarm_is_crowded (self))
+                               ? draw_channel (self, withheld.chunks)
+                               : NULL;
+    if (channel != NULL)
+      announce_to (self, channel, withheld.chunks, 0);
     withheld.due += WITHHOLD_STEP;
     g_array_append_val (self->withheld, withheld);
   }
@@ -255,4 +362,15 @@ peer_swarm_repeat_have (PeerSwarm *self, PeerChannel *channel)
   size_t n = peer_chunks_n_runs (all);
   if (n > 0)
     announce_to (self, channel, peer_chunks_run (all, n - 1), 0);
+}
+
+void
+peer_swarm_on_boast (PeerSwarm *self, PeerChannel *channel, PeerRange run)
+{
+  uint64_t newest = run.end - 1;
+  if (peer_range_is_empty (run))
+    return;
+  channel->boasts |= newest >= self->edge.end || (newest + PEER_COPIES >= self->edge.end &&
+                                                  self->copies[newest % PEER_COPIES] == 0);
+  peer_chunks_remove (channel->told, run);
 }

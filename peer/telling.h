@@ -17,3 +17,5 @@ void peer_swarm_announce_first (PeerSwarm *self, PeerRange run);
 int64_t peer_swarm_announce_withheld (PeerSwarm *self);
 /* Nothing was said to this channel for long: what it does not seem to know is said again. */
 void peer_swarm_repeat_have (PeerSwarm *self, PeerChannel *channel);
+/* They tell a source what they have: what it told them is done, and what nobody can have is noted. */
+void peer_swarm_on_boast (PeerSwarm *self, PeerChannel *channel, PeerRange run);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What RFC 7574 says of one datagram or the next, held against what engines say to each other. */
+#include "peer/swarm-state.h"
 #include "tests/peer/engines.h"
+#include <string.h>
 
 #define N_CHUNKS 40
 #define SECOND INT64_C (1000000)
@@ -325,6 +327,145 @@ test_crowd (void)
   net_clear (&net);
 }
 
+/* --- a source, and who passes on what it gives --- */
+
+#define PASSERS 3 /* engines 1 to 3 know each other; all others know the source alone... */
+#define BOASTER 6 /* ...and say that they have what nobody can have yet... */
+#define LIAR 7    /* ...or, without taking anything, what others may have by now */
+#define UNITS 400 /* that are made, each of a munro... */
+#define HONEST 50 /* ...until somebody lies */
+
+typedef struct {
+  Net net;
+  PeerContent content;
+  PeerKey *key;
+  PeerSwarm *source, *viewers[MAX_NODES];
+  uint64_t next; /* chunk that is made next */
+} Show;
+
+static unsigned first_told[UNITS]; /* the engine; 0 = nobody yet */
+
+static bool
+hear_first (Net *net, Datagram *datagram)
+{
+  PeerReader reader = {datagram->bytes + 4, datagram->size - 4};
+  PeerMessage message;
+  while (datagram->from == 0 && peer_wire_read (&reader, &format, &message) == PEER_WIRE_MESSAGE) {
+    uint64_t unit = (message.chunks.end - 1) / MUNRO;
+    if (message.type == PEER_MESSAGE_HAVE && unit < UNITS && first_told[unit] == 0)
+      first_told[unit] = datagram->to;
+  }
+  return net != NULL;
+}
+
+static void
+show_init (Show *self)
+{
+  net_init (&self->net, MAX_NODES);
+  self->key = make_live (&self->content);
+  self->source = go_live (&self->net, 0, &self->content, 8192);
+  self->next = 0;
+  format = peer_wire_format (&self->content);
+  for (unsigned i = 1; i < MAX_NODES; i++)
+    self->viewers[i] = leech (&self->net, i, &self->content, 8192);
+  for (unsigned i = 1; i <= PASSERS; i++)
+    for (unsigned k = 1; k < i; k++) {
+      PeerAddress other = address_of (k);
+      peer_engine_add_peer (self->net.engines[i], self->viewers[i], &other);
+    }
+  net_run (&self->net, self->net.now + SECOND);
+}
+
+static void
+show_clear (Show *self)
+{
+  net_clear (&self->net);
+  peer_key_free (self->key);
+}
+
+static void
+forge (Show *self, unsigned from, PeerMessageType type, PeerRange run)
+{
+  uint8_t bytes[64];
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  PeerMessage message = {.type = type, .chunks = run};
+  peer_writer_u32 (&writer, channel_of (&self->net, from, 0));
+  g_assert_true (peer_wire_write (&writer, &format, &message));
+  if (!peer_range_is_empty (run))
+    net_send (&self->net, from, 0, bytes, writer.used);
+}
+
+/* 100 ms: one unit, which all but the liar want. */
+static void
+show_unit (Show *self, unsigned takers)
+{
+  uint8_t bytes[CHUNK];
+  for (unsigned i = 0; i < MUNRO; i++, self->next++) {
+    chunk_bytes (self->next, bytes);
+    peer_engine_append (self->net.engines[0], self->source, bytes, CHUNK);
+  }
+  g_assert_true (peer_engine_sign (self->net.engines[0], self->source, self->key, self->net.now));
+  for (unsigned i = 1; i <= takers; i++)
+    want (&self->net, i, self->viewers[i], (PeerRange){0, self->next});
+  net_run (&self->net, self->net.now + SECOND / 10);
+}
+
+/* 12.6.6: of those that the source tells first, and who have taken it, it prefers who passes it on. */
+static void
+test_who_passes_on (void)
+{
+  Show show;
+  memset (first_told, 0, sizeof first_told);
+  show_init (&show);
+  show.net.tamper = hear_first;
+  for (unsigned unit = 0; unit < HONEST; unit++)
+    show_unit (&show, LIAR - 1);
+  for (unsigned unit = HONEST; unit < UNITS; unit++) {
+    uint64_t newest = show.next + MUNRO - 1, old = show.next - MIN (show.next, 3 * MUNRO);
+    forge (&show, BOASTER, PEER_MESSAGE_HAVE, (PeerRange){newest, newest + 1});
+    forge (&show, LIAR, PEER_MESSAGE_HAVE, (PeerRange){0, old});
+    show_unit (&show, LIAR - 1);
+  }
+  for (guint i = 0; i < show.source->channels->len; i++) {
+    const PeerChannel *channel = g_ptr_array_index (show.source->channels, i);
+    unsigned engine = channel->address.ip[15] - 1u;
+    g_test_message ("engine %u: %.3f", engine, channel->passes);
+    g_assert_true (channel->boasts == (engine == BOASTER));
+    g_assert_true ((channel->newest_acked > 0) == (engine < LIAR));
+    if (engine <= PASSERS)
+      g_assert_cmpfloat (channel->passes, >, 0.7);
+    else if (engine < BOASTER)
+      g_assert_cmpfloat (channel->passes, <, 0.3);
+  }
+  unsigned to_keepers = 0;
+  for (unsigned unit = UNITS / 2; unit < UNITS; unit++)
+    to_keepers += first_told[unit] > PASSERS;
+  g_assert_cmpuint (to_keepers, <, UNITS / 2 / 3); /* they are more than half */
+  show_clear (&show);
+}
+
+/* Who acknowledges what is live, and asks for it again and again, is given little of it again. */
+static void
+test_given_once (void)
+{
+  Show show;
+  show_init (&show);
+  for (unsigned unit = 0; unit < 20; unit++)
+    show_unit (&show, 1);
+  net_run (&show.net, show.net.now + 2 * SECOND);
+  assert_has (show.viewers[1], (PeerRange){0, show.next}, CHUNK);
+  const PeerCounters *counters = peer_engine_counters (show.net.engines[0]);
+  uint64_t sent = counters->chunks_sent;
+  for (unsigned i = 0; i < 50; i++) {
+    forge (&show, 1, PEER_MESSAGE_REQUEST, (PeerRange){0, show.next});
+    net_run (&show.net, show.net.now + SECOND / 10);
+  }
+  g_assert_cmpuint (counters->chunks_sent, >, sent); /* it may have lost some */
+  g_assert_cmpuint (counters->chunks_sent, <=, sent + show.next / 8);
+  g_assert_cmpuint (counters->requests_refused, >=, 40);
+  show_clear (&show);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -337,5 +478,7 @@ main (int argc, char **argv)
   ADD ("many-hashes-go-first-in-several-datagrams", test_many_hashes);
   ADD ("datagrams-are-well-formed", test_datagrams);
   ADD ("peers-of-a-crowd-say-little", test_crowd);
+  ADD ("who-passes-on-is-told-first", test_who_passes_on);
+  ADD ("live-chunks-are-given-once", test_given_once);
   return g_test_run ();
 }
