@@ -73,6 +73,7 @@ typedef struct {
   NetSipClient *sip;           /* NULL = by HTTP */
   NetCredentials *credentials; /* NULL = none */
   unsigned serial;             /* of those that sip has */
+  PeerAddress answered;        /* where it was reached last; port 0 = nowhere yet */
 #endif
   bool sip_asked; /* its answer is waited for */
   SoupMessage *message;
@@ -640,6 +641,7 @@ on_sip_answer (const TrackerResponse *response, int64_t wait, const char *why, g
   Tracker *self = data;
   self->sip_asked = false;
   if (response != NULL) {
+    self->answered = *(const PeerAddress *)g_ptr_array_index (self->addresses, self->tried - 1);
     on_answer (self, response, wait);
   } else if (wait == 0 && self->tried < self->addresses->len) {
     /* Anew, since it names the address of ours that leads there. */
@@ -649,6 +651,15 @@ on_sip_answer (const TrackerResponse *response, int64_t wait, const char *why, g
   } else {
     exchange_end (self, NULL, wait, why);
   }
+}
+
+/* Our dialog is with the address that has answered: that one is asked first, as long as the name leads there. */
+static void
+put_answered_first (Tracker *self)
+{
+  for (guint i = 1; i < self->addresses->len; i++)
+    if (peer_address_equal (g_ptr_array_index (self->addresses, i), &self->answered))
+      g_ptr_array_insert (self->addresses, 0, g_ptr_array_steal_index (self->addresses, i));
 }
 
 static void
@@ -735,6 +746,9 @@ on_addresses (Tracker *self)
       return;
     }
   }
+#ifdef PPSP_SIP
+  put_answered_first (self);
+#endif
   send_request (self);
 }
 
