@@ -45,7 +45,7 @@ net_sip_call_reply (NetSipCall *call, int status, const char *phrase, const char
     return;
   }
   add_tag (call);
-  nta_msg_treply (call->context->agent, call->message, status, phrase,
+  nta_msg_treply (call->agent, call->message, status, phrase,
                   TAG_IF (headers, SIPTAG_HEADER_STR (headers)), TAG_END ());
   call->message = NULL;
 }
@@ -226,9 +226,10 @@ key_of (const NetSipCall *call)
 }
 
 bool
-net_sip_call_begin (NetSipContext *context, msg_t *message, sip_t *sip, NetSipCall *out)
+net_sip_call_begin (NetSipContext *context, nta_agent_t *agent, msg_t *message, sip_t *sip,
+                    NetSipCall *out)
 {
-  *out = (NetSipCall){.context = context, .message = message, .sip = sip};
+  *out = (NetSipCall){.context = context, .agent = agent, .message = message, .sip = sip};
   if (sip->sip_request == NULL || sip->sip_request->rq_method == sip_method_ack ||
       !net_sip_source (message, &out->from))
     return false;

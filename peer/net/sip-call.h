@@ -12,7 +12,6 @@
 
 /* What all requests to one server share. */
 typedef struct {
-  nta_agent_t *agent;
   TrackerDigest *digest;        /* borrowed; NULL = anybody is let in */
   GRecMutex *lock;              /* as in NetSipServerOptions */
   TrackerTransactions *answers; /* those that were 200 */
@@ -24,7 +23,8 @@ typedef struct {
 typedef struct {
   NetSipContext *context;
   struct NetSipServer *server;
-  msg_t *message; /* taken by the answer */
+  nta_agent_t *agent; /* that it came to */
+  msg_t *message;     /* taken by the answer */
   sip_t *sip;
   PeerAddress from;
   int64_t now;  /* us */
@@ -35,7 +35,8 @@ typedef struct {
 } NetSipCall;
 
 /* Fills out. false = there is nothing to answer: the message is the caller's still. */
-bool net_sip_call_begin (NetSipContext *context, msg_t *message, sip_t *sip, NetSipCall *out);
+bool net_sip_call_begin (NetSipContext *context, nta_agent_t *agent, msg_t *message, sip_t *sip,
+                         NetSipCall *out);
 /* What RFC 3261, 8.2.1 to 8.2.3, ask of each. false = it has been answered. */
 bool net_sip_call_inspect (NetSipCall *call);
 /* Sets user, where there are accounts. false = it has been answered. */

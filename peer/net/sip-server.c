@@ -33,6 +33,8 @@
 
 struct Pending {
   NetSipServer *server;
+  nta_agent_t *agent;
+  nta_incoming_t *invite;
   char tag[33];
   GList link;
 };
@@ -40,6 +42,10 @@ struct Pending {
 struct NetSipServer {
   NetSipServerOptions options;
   NetSipContext context;
+  nta_agent_t
+      *agents[2]; /* in the clear, and by TLS, which is closed for another certificate; or NULL */
+  PeerAddress secure; /* of the second */
+  char *folder;       /* of the certificate to come; NULL = none */
   NetSipPeers *peers;
   NetSipConnections *connections;
   GQueue pending;
@@ -399,6 +405,8 @@ reply_joined (NetSipCall *call, NetSipDialog *dialog, const TrackerResponse *res
   put_result (call, response, headers);
   struct Pending *pending = g_new0 (struct Pending, 1);
   pending->server = self;
+  pending->agent = call->agent;
+  pending->invite = call->invite;
   pending->link.data = pending;
   g_strlcpy (pending->tag, dialog->tag, sizeof pending->tag);
   g_queue_push_tail_link (&self->pending, &pending->link);
@@ -411,14 +419,15 @@ reply_joined (NetSipCall *call, NetSipDialog *dialog, const TrackerResponse *res
 static bool
 begin_invite (NetSipCall *call, const char *tag)
 {
-  usize_t used = 0;
-  nta_agent_get_stats (call->context->agent, NTATAG_S_IRQ_HASH_USED_REF (used), TAG_END ());
-  if (used >= call->server->options.max_invites) {
+  usize_t used = 0, other = 0;
+  nta_agent_get_stats (call->server->agents[0], NTATAG_S_IRQ_HASH_USED_REF (used), TAG_END ());
+  if (call->server->agents[1] != NULL)
+    nta_agent_get_stats (call->server->agents[1], NTATAG_S_IRQ_HASH_USED_REF (other), TAG_END ());
+  if (used + other >= call->server->options.max_invites) {
     net_sip_call_reply_unavailable (call);
     return false;
   }
-  call->invite =
-      nta_incoming_create (call->context->agent, NULL, call->message, call->sip, TAG_END ());
+  call->invite = nta_incoming_create (call->agent, NULL, call->message, call->sip, TAG_END ());
   if (call->invite == NULL) {
     call->message = NULL; /* freed there */
     return false;
@@ -717,7 +726,7 @@ static int
 on_message (NetSipServer *self, nta_agent_t *agent, msg_t *message, sip_t *sip)
 {
   NetSipCall call;
-  if (!net_sip_call_begin (&self->context, message, sip, &call)) {
+  if (!net_sip_call_begin (&self->context, agent, message, sip, &call)) {
     nta_msg_discard (agent, message);
     return 0;
   }
@@ -757,6 +766,14 @@ or_default (uint32_t value, uint32_t otherwise)
   return value != 0 ? value : otherwise;
 }
 
+static nta_agent_t *
+agent_new (NetSipServer *self)
+{
+  return nta_agent_create (net_sip_root (), NET_SIP_NOWHERE, on_message, self, NTATAG_UA (1),
+                           NTATAG_MAXSIZE (NET_SIP_MAX_MESSAGE), NTATAG_SERVER_RPORT (1),
+                           TAG_END ());
+}
+
 NetSipServer *
 net_sip_server_new (const NetSipServerOptions *options)
 {
@@ -774,9 +791,7 @@ net_sip_server_new (const NetSipServerOptions *options)
   self->context.seed = peer_random_u64 (net_random, NULL);
   self->context.answers = tracker_transactions_new (self->context.seed);
   self->connections = net_sip_connections_new (or_default (options->max_connections, 1024));
-  self->context.agent =
-      nta_agent_create (net_sip_root (), NET_SIP_NOWHERE, on_message, self, NTATAG_UA (1),
-                        NTATAG_MAXSIZE (NET_SIP_MAX_MESSAGE), NTATAG_SERVER_RPORT (1), TAG_END ());
+  self->agents[0] = agent_new (self);
   self->tick = g_timeout_add_seconds (1, on_tick, self);
   return self;
 }
@@ -787,7 +802,9 @@ net_sip_server_free (NetSipServer *self)
   g_source_remove (self->tick);
   while (self->pending.head != NULL)
     pending_free (self->pending.head->data);
-  nta_agent_destroy (self->context.agent);
+  for (unsigned i = 0; i < G_N_ELEMENTS (self->agents); i++)
+    g_clear_pointer (&self->agents[i], nta_agent_destroy);
+  g_clear_pointer (&self->folder, net_sip_folder_free);
   net_sip_connections_free (self->connections);
   tracker_transactions_free (self->context.answers);
   net_sip_peers_free (self->peers);
@@ -796,40 +813,82 @@ net_sip_server_free (NetSipServer *self)
 
 /* The port that the newest transport has got. */
 static uint16_t
-bound_port (const NetSipServer *self)
+bound_port (nta_agent_t *agent)
 {
   uint16_t port = 0;
-  for (tport_t *tport = tport_primaries (nta_agent_tports (self->context.agent)); tport != NULL;
+  for (tport_t *tport = tport_primaries (nta_agent_tports (agent)); tport != NULL;
        tport = tport_next (tport))
     port = (uint16_t)g_ascii_strtoull (tport_name (tport)->tpn_port, NULL, 10);
   return port;
 }
 
+/* folder: of the certificate, by TLS; else NULL. */
 static bool
-bind_to (NetSipServer *self, const char *url, bool secure, GError **error)
+bind_to (NetSipServer *self, nta_agent_t *agent, const PeerAddress *address, const char *folder,
+         GError **error)
 {
   unsigned idle = self->options.idle_timeout * 1000;
-  g_autofree char *folder = NULL;
-  if (secure) {
-    folder = net_sip_folder_new (self->options.certificate, self->options.key,
-                                 self->options.certificate, error);
-    if (folder == NULL)
-      return false;
-  }
+  g_autofree char *url = net_sip_url (folder != NULL ? "sips" : "sip", address, "");
   errno = 0;
   int result = nta_agent_add_tport (
-      self->context.agent, URL_STRING_MAKE (url), TPTAG_IDLE (idle), TPTAG_TIMEOUT (10000),
-      TPTAG_QUEUESIZE (64), TAG_IF (secure, TPTAG_CERTIFICATE (folder)), TPTAG_TLS_VERSION (0),
+      agent, URL_STRING_MAKE (url), TPTAG_IDLE (idle), TPTAG_TIMEOUT (10000), TPTAG_QUEUESIZE (64),
+      TAG_IF (folder, TPTAG_CERTIFICATE (folder)), TPTAG_TLS_VERSION (0),
       TPTAG_TLS_VERIFY_POLICY (TPTLS_VERIFY_NONE), TAG_END ());
   int problem = errno;
-  if (folder != NULL)
-    net_sip_folder_free (g_steal_pointer (&folder));
   if (result == 0)
     return true;
   g_set_error (error, G_IO_ERROR, g_io_error_from_errno (problem),
                "cannot listen for SIP at %s: %s", url,
                problem != 0 ? g_strerror (problem) : "the certificate cannot be used");
   return false;
+}
+
+bool
+net_sip_server_load_certificate (NetSipServer *self, GError **error)
+{
+  PeerAddress anywhere = {.port = 0};
+  const uint8_t loopback[] = {127, 0, 0, 1};
+  peer_address_set_ip (&anywhere, loopback, sizeof loopback);
+  g_clear_pointer (&self->folder, net_sip_folder_free);
+  self->folder = net_sip_folder_new (self->options.certificate, self->options.key,
+                                     self->options.certificate, error);
+  if (self->folder == NULL)
+    return false;
+  nta_agent_t *trial = agent_new (self);
+  bool good = bind_to (self, trial, &anywhere, self->folder, error);
+  nta_agent_destroy (trial);
+  if (!good)
+    g_clear_pointer (&self->folder, net_sip_folder_free);
+  return good;
+}
+
+/* What has no ACK yet has lost its way for it. */
+static void
+close_secure (NetSipServer *self)
+{
+  usize_t bad = 0;
+  for (GList *l = self->pending.head, *next; l != NULL; l = next) {
+    struct Pending *pending = l->data;
+    next = l->next;
+    if (pending->agent == self->agents[1])
+      on_acknowledged (pending, pending->invite, NULL);
+  }
+  nta_agent_get_stats (self->agents[1], NTATAG_S_BAD_MESSAGE_REF (bad), TAG_END ());
+  self->context.malformed += bad;
+  nta_agent_destroy (self->agents[1]);
+}
+
+void
+net_sip_server_use_certificate (NetSipServer *self)
+{
+  g_autoptr (GError) error = NULL;
+  if (self->folder == NULL || self->agents[1] == NULL)
+    return;
+  close_secure (self);
+  self->agents[1] = agent_new (self);
+  if (!bind_to (self, self->agents[1], &self->secure, self->folder, &error))
+    g_warning ("%s: there is no SIP over TLS until the next reload", error->message);
+  g_clear_pointer (&self->folder, net_sip_folder_free);
 }
 
 uint16_t
@@ -847,10 +906,18 @@ net_sip_server_listen (NetSipServer *self, const char *address, bool secure, GEr
   }
   if (any)
     parsed.port = 0;
-  g_autofree char *url = net_sip_url (secure ? "sips" : "sip", &parsed, "");
-  if (!bind_to (self, url, secure, error))
+  if (secure && !net_sip_server_load_certificate (self, error))
     return 0;
-  uint16_t port = bound_port (self);
+  if (secure && self->agents[1] == NULL)
+    self->agents[1] = agent_new (self);
+  bool bound = bind_to (self, self->agents[secure], &parsed, self->folder, error);
+  g_clear_pointer (&self->folder, net_sip_folder_free);
+  if (!bound)
+    return 0;
+  uint16_t port = bound_port (self->agents[secure]);
+  parsed.port = port;
+  if (secure)
+    self->secure = parsed;
   net_sip_connections_add_port (self->connections, port);
   return port;
 }
@@ -858,12 +925,14 @@ net_sip_server_listen (NetSipServer *self, const char *address, bool secure, GEr
 void
 net_sip_server_stats (NetSipServer *self, NetSipServerStats *out)
 {
-  usize_t bad = 0;
-  nta_agent_get_stats (self->context.agent, NTATAG_S_BAD_MESSAGE_REF (bad), TAG_END ());
+  usize_t bad = 0, other = 0;
+  nta_agent_get_stats (self->agents[0], NTATAG_S_BAD_MESSAGE_REF (bad), TAG_END ());
+  if (self->agents[1] != NULL)
+    nta_agent_get_stats (self->agents[1], NTATAG_S_BAD_MESSAGE_REF (other), TAG_END ());
   *out = self->stats;
   out->challenged = self->context.challenged;
   out->wrong = self->context.wrong;
-  out->malformed = self->context.malformed + bad;
+  out->malformed = self->context.malformed + bad + other;
   out->refused = self->context.refused;
   out->repeated = self->context.repeated;
   out->peers = net_sip_peers_count (self->peers);

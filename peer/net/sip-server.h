@@ -18,8 +18,8 @@ typedef struct {
   void *data;
   TrackerDigest *digest;     /* borrowed; NULL = anybody may register */
   GRecMutex *lock;           /* held while digest is asked, which others may ask too; or NULL */
-  const char *certificate;   /* file, PEM: for sips; NULL = there is none */
-  const char *key;           /* file, PEM */
+  const char *certificate;   /* file, PEM: for sips; borrowed; NULL = there is none */
+  const char *key;           /* file, PEM; borrowed */
   uint32_t max_peers;        /* registered; 0 = 100,000 */
   uint32_t max_peers_per_ip; /* 0 = 256; of IPv6 a /64 counts as one. Loopback has no limit. */
   uint32_t max_swarms;       /* of one peer; 0 = 64 */
@@ -37,10 +37,16 @@ NetSipServer *net_sip_server_new (const NetSipServerOptions *options);
 /* Its peers stay in the registry, until their timers run out there. */
 void net_sip_server_free (NetSipServer *self);
 
-/* "127.0.0.1:5060", "[::]:5060" (both families). UDP and TCP on one port, or TLS if secure; port 0 = any.
+/* "127.0.0.1:5060", "[::]:5060" (both families). UDP and TCP on one port, or TLS if secure, once; port 0 = any.
  * Returns the port, or 0 with an error that names the address. */
 uint16_t net_sip_server_listen (NetSipServer *self, const char *address, bool secure,
                                 GError **error);
+
+/* Certificate and key are read again, and tried; false = they cannot be used, and all is as it was. */
+bool net_sip_server_load_certificate (NetSipServer *self, GError **error);
+/* What was loaded is shown from now on. sofia-sip knows no other way than to close and listen anew: connections by TLS
+ * end; registrations and dialogs, which are not theirs, stay. */
+void net_sip_server_use_certificate (NetSipServer *self);
 
 typedef struct {
   uint64_t registers, invites, infos, byes, options, others; /* requests */

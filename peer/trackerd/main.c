@@ -278,6 +278,8 @@ reload (Tracker *self, GError **error)
   g_autoptr (GTlsCertificate) certificate = NULL;
   if (self->tls_cert != NULL && (certificate = load_certificate (self, error)) == NULL)
     return false;
+  if (certificate != NULL && !trackerd_server_load_certificate (self->server, error))
+    return false;
   g_autoptr (TrackerdAccess) access = load_access (self, error);
   g_autoptr (TrackerPlaces) places = NULL;
   if (access == NULL || !trackerd_server_read_places (self->server, &places, error) ||

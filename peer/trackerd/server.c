@@ -492,6 +492,14 @@ trackerd_server_set_certificate (TrackerdServer *self, GTlsCertificate *certific
 {
   g_return_if_fail (self->tls);
   trackerd_doors_set_certificate (self->doors, certificate);
+  if (self->sip != NULL)
+    trackerd_sip_use_certificate (self->sip);
+}
+
+bool
+trackerd_server_load_certificate (TrackerdServer *self, GError **error)
+{
+  return self->sip == NULL || trackerd_sip_load_certificate (self->sip, error);
 }
 
 void

@@ -89,6 +89,18 @@ trackerd_sip_secure_port (const TrackerdSip *self)
   return self->secure_port;
 }
 
+bool
+trackerd_sip_load_certificate (TrackerdSip *self, GError **error)
+{
+  return self->secure_port == 0 || net_sip_server_load_certificate (self->server, error);
+}
+
+void
+trackerd_sip_use_certificate (TrackerdSip *self)
+{
+  net_sip_server_use_certificate (self->server);
+}
+
 void
 trackerd_sip_metrics (const TrackerdSip *self, GString *out)
 {
@@ -153,6 +165,17 @@ uint16_t
 trackerd_sip_secure_port (const TrackerdSip *self)
 {
   return 0;
+}
+
+bool
+trackerd_sip_load_certificate (TrackerdSip *self, GError **error)
+{
+  return true;
+}
+
+void
+trackerd_sip_use_certificate (TrackerdSip *self)
+{
 }
 
 void

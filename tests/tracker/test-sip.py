@@ -13,6 +13,7 @@ import select
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -268,6 +269,50 @@ class Sip(unittest.TestCase):
         self.share(f'sips:localhost:{port}', management, '--credentials', credentials)
         self.wait_for(lambda: self.numbers(management)['ppsp_tracker_sip_connections'] >= 1,
                       'no connection')
+
+    def test_hangup_changes_the_certificate_of_tls(self):
+        """Who has joined by the old one is still there, and goes on by the new one."""
+        self.fill(100000)
+        pem, key = self.certificate('localhost', 'DNS:localhost')
+        users = self.path('users', account(('sha256',)))
+        credentials = self.path('credentials', '[localhost]\nuser=ann\npassword=right\n')
+        tracker, port, management = self.tracker('--sips', '127.0.0.1:0', '--tls-cert', pem, '--tls-key', key,
+                                                 '--users', users, port='sips')
+
+        def stored(path):
+            with open(path, encoding='ascii') as file:
+                return file.read()
+
+        def shown():
+            return ssl.get_server_certificate(('127.0.0.1', port), timeout=PATIENCE).split()
+
+        def dialogs():
+            return self.numbers(management)['ppsp_tracker_sip_dialogs']
+
+        first = stored(pem)
+        # Our peer trusts the second one from the start.
+        fresh, fresh_key = self.certificate('fresh', 'DNS:localhost')
+        second, second_key = stored(fresh), stored(fresh_key)
+        self.trust['SSL_CERT_FILE'] = self.path('both.pem', first + second)
+        origin, _ = self.origin(f'sips:localhost:{port}', '--credentials', credentials)
+        self.wait_for(lambda: dialogs() == 1, 'no seeder')
+        self.assertEqual(shown(), first.split())
+
+        self.path('localhost.key', 'none')  # half of a pair: nothing changes
+        tracker.send_signal(signal.SIGHUP)
+        self.until(tracker, 'what was loaded before stays')
+        self.assertEqual(shown(), first.split())
+
+        self.path('localhost.pem', second)
+        self.path('localhost.key', second_key)
+        tracker.send_signal(signal.SIGHUP)
+        self.until(tracker, 'loaded again')
+        self.assertEqual(shown(), second.split())
+        self.assertEqual(dialogs(), 1)
+        # It says that it leaves, by a connection of its own.
+        self.assertEqual(self.stop(origin), 0)
+        self.wait_for(lambda: dialogs() == 0, 'it has not left')
+        self.assertEqual(self.numbers(management)['ppsp_tracker_sip_requests_total{method="BYE"}'], 1)
 
     def test_a_wrong_certificate_is_not_spoken_to(self):
         """Of another name, and of nobody whom we trust."""
