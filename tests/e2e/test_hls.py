@@ -4,13 +4,14 @@
 
 import os
 import re
+import socket
 import time
 import urllib.parse
 
 import media
 import ts
 import world
-from world import figure, wait_until
+from world import PATIENCE, figure, wait_until
 
 SECONDS = 20
 
@@ -121,8 +122,52 @@ def an_encoder_that_returns_is_a_discontinuity(here):
     wait_until('the discontinuity in the playlist', 30, told, every=0.5)
 
 
+class Vlc:
+    """VLC without a screen, and what it has counted."""
+
+    def __init__(self, here, url, port=4212):
+        self.here, self.port = here, port
+        self.process = here.run('vlc', [
+            'vlc', '--intf', 'rc', '--rc-host', f'127.0.0.1:{port}', '--no-dbus', '--no-color', '--vout', 'vdummy',
+            '--aout', 'adummy', url], 'tv', user=65534, env={'HOME': '/nonexistent'})
+
+    def counted(self):
+        text = b''
+        try:
+            with self.here.at('tv'):
+                control = socket.create_connection(('127.0.0.1', self.port), timeout=5)
+            with control:
+                control.sendall(b'stats\n')
+                while b'end of statistical' not in text:
+                    data = control.recv(4096)
+                    if not data:
+                        break
+                    text += data
+        except OSError:
+            pass  # it has not begun
+        return {name: int(value) for name, value in re.findall(r'\| (\w[\w ]+?) *: +(\d+)', text.decode())}
+
+
+def vlc_plays_the_stream_and_the_playlist(here):
+    """It decodes both, and what it got of them is whole."""
+    _, urls = chain(here, 'one=One')
+    media.Encoder(here, 'one')
+    for url in (urls[0], playlist_of(urls[0])):
+        player = Vlc(here, url)
+        wait_until(f'VLC has decoded 100 pictures of {url}', PATIENCE,
+                   lambda: player.counted().get('video decoded', 0) > 100, every=0.5)
+        told = player.counted()
+        print(f'    {told}')
+        assert told['demux corrupted'] == 0 and told['audio decoded'] > 0, told
+        player.process.kill()
+        player.process.wait()
+        errors = [line for line in player.process.output().splitlines() if ' demux error: ' in line]
+        assert not errors, errors
+
+
 if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
         segments_are_what_the_encoder_sent,
         a_player_of_others_plays_it,
+        vlc_plays_the_stream_and_the_playlist,
         an_encoder_that_returns_is_a_discontinuity]))
