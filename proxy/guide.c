@@ -120,6 +120,14 @@ attribute (const char *head, const char *key)
   return end && end > value ? g_strndup (value, (gsize)(end - value)) : NULL;
 }
 
+static bool
+has_control (const char *text)
+{
+  while (*text && !g_ascii_iscntrl (*text))
+    text++;
+  return *text != '\0';
+}
+
 /* #EXTINF:-1 tvg-id="x" group-title="a, b",Name: the name begins behind the first comma that is in
  * no quotes. */
 static void
@@ -143,6 +151,7 @@ read_extinf (ProxyGuideReader *self, const char *line)
   self->number = number ? (int)CLAMP (g_ascii_strtoll (number, NULL, 10), 0, 99999) : 0;
   g_autofree char *logo = attribute (head, "tvg-logo");
   if (logo && strlen (logo) <= LOGO_MAX && g_utf8_validate (logo, -1, NULL) &&
+      !has_control (logo) &&
       (g_str_has_prefix (logo, "http://") || g_str_has_prefix (logo, "https://")))
     self->logo = g_steal_pointer (&logo);
 }
@@ -150,8 +159,10 @@ read_extinf (ProxyGuideReader *self, const char *line)
 static void
 read_link (ProxyGuideReader *self, const char *line)
 {
+  /* What a link says that we do not know is kept, too; a URI has no more than this (RFC 3986, 2). */
+  bool plain = g_str_is_ascii (line) && !has_control (line);
   g_autoptr (PeerLink) link =
-      g_str_has_prefix (line, "ppsp:") ? peer_link_parse (line, NULL) : NULL;
+      plain && g_str_has_prefix (line, "ppsp:") ? peer_link_parse (line, NULL) : NULL;
   if (!link) {
     self->count.rubbish++;
     return;

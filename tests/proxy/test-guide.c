@@ -133,6 +133,21 @@ test_ten_thousand (void)
   g_assert_cmpuint (proxy_catalog_generation (catalog), ==, generation);
 }
 
+/* A link is kept and shown as it is written, a logo fetched: neither has what no URI has. */
+static void
+test_links_are_ascii (void)
+{
+  g_autoptr (ProxyCatalog) catalog = proxy_catalog_open (NULL);
+  g_autofree char *good = link_for (0), *bad = link_for (1);
+  g_autofree char *text = g_strdup_printf (
+      "#EXTINF:-1 tvg-logo=\"http://a/\r\",A\n%s&new=%%ff\n%s&new=\xff\n%s&\rnew=\n", good, bad,
+      bad);
+  ProxyGuideCount count = take (catalog, "http://list/", text, -1);
+  g_assert_cmpuint (count.channels, ==, 1);
+  g_assert_cmpuint (count.rubbish, ==, 2);
+  g_assert_null (find (catalog, 0)->logo);
+}
+
 static void
 test_too_long (void)
 {
@@ -330,6 +345,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/guide/reads-the-attributes", test_attributes);
   g_test_add_func ("/proxy/guide/cleans-names", test_names);
   g_test_add_func ("/proxy/guide/ten-thousand-lines-of-anything", test_ten_thousand);
+  g_test_add_func ("/proxy/guide/links-are-ascii", test_links_are_ascii);
   g_test_add_func ("/proxy/guide/stops-at-the-limit", test_too_long);
   g_test_add_func ("/proxy/guide/broken-list-removes-nothing", test_broken_list_keeps);
   g_test_add_func ("/proxy/guide/by-http", test_http);
