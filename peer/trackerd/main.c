@@ -333,14 +333,15 @@ run (Tracker *self, int argc, char **argv)
   net_log_init ("ppsp-tracker");
   if (self->verbose)
     g_log_set_debug_enabled (TRUE);
-  if (!start (self, &error)) {
-    fprintf (stderr, "ppsp-tracker: %s\n", error->message);
-    return EXIT_FAILURE;
-  }
+  /* Before any thread answers: who has had an answer may send a signal. They are handled in the loop. */
   self->loop = g_main_loop_new (NULL, FALSE);
   g_unix_signal_add (SIGTERM, on_stop, self);
   g_unix_signal_add (SIGINT, on_stop, self);
   g_unix_signal_add (SIGHUP, on_reload, self);
+  if (!start (self, &error)) {
+    fprintf (stderr, "ppsp-tracker: %s\n", error->message);
+    return EXIT_FAILURE;
+  }
   g_main_loop_run (self->loop);
   return EXIT_SUCCESS;
 }
