@@ -149,7 +149,6 @@ const SimAttack sim_attacks_appetite[] = {
     {.name = "P10",
      .what = "asks everybody for everything, and gives nothing",
      .leeches = true,
-     .starves = true,
      .message = takes_only,
      .tick = devour_tick,
      .evidence = {SIM_EVIDENCE (requests_refused), SIM_EVIDENCE (chunks_sent)},

@@ -189,7 +189,6 @@ const SimAttack sim_attacks_data[] = {
      .what = "gives wrong chunks, hashes, numbers and sizes",
      .variants = 6,
      .leeches = true,
-     .starves = true,
      .message = pollute,
      .tick = pollute_tick,
      .evidence = {SIM_EVIDENCE (chunks_bad), SIM_EVIDENCE (chunks_unproven)},

@@ -14,7 +14,6 @@ typedef struct {
   const char *what;
   unsigned variants; /* ways to do it, one for each adversary */
   bool leeches;      /* its engine asks for the content, like everybody's */
-  bool starves;      /* it takes and gives nothing: what is left for the others is less */
   /* All may be NULL. */
   void (*start) (SimAdversary *self);
   /* One message that its engine says: it may be changed; false = it is left out. */
