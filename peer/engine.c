@@ -283,7 +283,7 @@ peer_engine_start (PeerEngine *self, PeerSwarm *swarm, uint64_t first)
   g_return_if_fail (swarm->source && first % swarm->content.chunks_per_signature == 0);
   g_return_if_fail (first <= peer_content_max_chunks (&swarm->content));
   peer_integrity_start (swarm->integrity, first);
-  swarm->next_chunk = swarm->open_first = first;
+  swarm->begun = swarm->next_chunk = swarm->open_first = first;
 }
 
 uint64_t

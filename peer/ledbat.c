@@ -20,6 +20,8 @@
  * - A sender that fills a link for long never sees its queue empty, and after ten minutes it would
  *   take its own queue for the way. So once in half a minute, if it has not seen the queue empty
  *   since, it pauses for two round trips and starts again by slow start.
+ * - Where a deployer has loss cut less (RFC 7574, 8.15), that ends when more than an eighth is lost:
+ *   no way loses so much that is not full, though it may drop what it cannot queue.
  *
  * Delays are differences between two clocks, modulo 2^64. So they are compared by the sign of
  * their difference, never by size. */

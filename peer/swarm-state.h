@@ -76,6 +76,7 @@ struct PeerSwarm {
   int64_t need_at;       /* us: when NEED_PEERS may be told next */
   int64_t connect_at;    /* us: when it is looked whom to connect with, if nothing changes */
 
+  uint64_t begun;      /* source: the first that it makes itself; older ones are of one before it */
   uint64_t next_chunk; /* source: the number of the next one */
   uint64_t open_first; /* source: first chunk of the subtree that is not signed yet... */
   PeerChunks *open;    /* ...and what the store has kept of it */

@@ -182,11 +182,11 @@ on_request (PeerSwarm *self, PeerChannel *channel, PeerRange run)
     if (peer_range_is_empty (sound))
       continue;
     /* 3.2: a source tells whom it wants to allow to download; in a crowd it cannot feed the rest */
-    part = peer_swarm_is_crowded (self) ? peer_chunks_next (channel->told, sound) : sound;
-    part = next_owed (channel, part);
+    PeerRange may = peer_swarm_is_crowded (self) ? peer_chunks_next (channel->told, sound) : sound;
+    part = next_owed (channel, may);
     if (peer_range_is_empty (part)) {
       self->core->counters.requests_refused++;
-      run.first = sound.end;
+      run.first = peer_range_is_empty (may) ? sound.end : may.end;
       continue;
     }
     run.first = part.end;

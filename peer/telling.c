@@ -15,7 +15,9 @@
 #define PASSES_LEAST                                                                               \
   0.0625 /* of who has never passed on anything it is asked whether it still is so */
 #define PASSES_STEP 0.5
-#define BUSY_LEAST 128 /* chunks that a source may be asked for without being busy... */
+#define MOST_STEPS 30 /* until a crowd is left alone with a unit, which it has played by then */
+#define MOST_TOLD_RUNS 1024 /* of one channel: each HAVE may break one in two */
+#define BUSY_LEAST 128      /* chunks that a source may be asked for without being busy... */
 #define BUSY_LEAST_HAVE 16
 #define BUSY_TIME 200000           /* us: ...or as many as it sends in this time */
 #define RARE 2                     /* peers that have a chunk which must be told of soon */
@@ -157,7 +159,7 @@ chance_of (const PeerSwarm *self, const PeerChannel *channel, PeerRange run)
 {
   if (channel->state != PEER_CHANNEL_OPEN || channel->choking ||
       peer_swarm_is_silent (self, channel) || peer_chunks_has_any (channel->told, run) ||
-      peer_chunks_has_any (channel->have, run))
+      peer_chunks_has_any (channel->announce, run) || peer_chunks_has_any (channel->have, run))
     return 0;
   return MAX (channel->passes, PASSES_LEAST);
 }
@@ -326,14 +328,14 @@ peer_swarm_announce_withheld (PeerSwarm *self)
     PeerWithheld withheld = g_array_index (self->withheld, PeerWithheld, n);
     if (withheld.due > self->core->now)
       break;
-    if (withheld.steps < UINT_MAX)
-      withheld.steps++;
+    withheld.steps++;
     bool over = withheld.steps >= WITHHOLD_STEPS;
     if (over && !busy && !peer_swarm_is_crowded (self)) {
       peer_swarm_announce (self, withheld.chunks, NULL, 0);
       continue;
     }
-    if (self->edge.end - withheld.chunks.end >= self->discard_window)
+    if (self->edge.end - withheld.chunks.end >= self->discard_window ||
+        (withheld.steps >= MOST_STEPS && peer_swarm_is_crowded (self)))
       continue;
     Copies copies = count_copies (self, withheld.chunks);
     judge_first (self, &withheld, &copies);
@@ -364,13 +366,15 @@ peer_swarm_repeat_have (PeerSwarm *self, PeerChannel *channel)
     announce_to (self, channel, peer_chunks_run (all, n - 1), 0);
 }
 
+/* What is older than this source was said by the one before it, which has lost its memory. */
 void
 peer_swarm_on_boast (PeerSwarm *self, PeerChannel *channel, PeerRange run)
 {
   uint64_t newest = run.end - 1;
-  if (peer_range_is_empty (run))
+  if (!self->live || peer_range_is_empty (run) || newest < self->begun)
     return;
   channel->boasts |= newest >= self->edge.end || (newest + PEER_COPIES >= self->edge.end &&
                                                   self->copies[newest % PEER_COPIES] == 0);
-  peer_chunks_remove (channel->told, run);
+  if (peer_chunks_n_runs (channel->told) < MOST_TOLD_RUNS)
+    peer_chunks_remove (channel->told, run);
 }

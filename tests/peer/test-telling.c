@@ -466,6 +466,60 @@ test_given_once (void)
   show_clear (&show);
 }
 
+static const PeerChannel *
+channel_to (const Show *self, unsigned engine)
+{
+  for (guint i = 0; i < self->source->channels->len; i++) {
+    const PeerChannel *channel = g_ptr_array_index (self->source->channels, i);
+    if (channel->address.ip[15] == engine + 1)
+      return channel;
+  }
+  g_assert_not_reached ();
+}
+
+/* What was made before this source began is no lie of theirs; what it has not made yet is. */
+static void
+test_begun_anew (void)
+{
+  Show show;
+  show_init (&show);
+  show.next = 64 * MUNRO;
+  peer_engine_start (show.net.engines[0], show.source, show.next);
+  PeerRange old = {0, show.next};
+  forge (&show, 1, PEER_MESSAGE_HAVE, old);
+  net_run (&show.net, show.net.now + SECOND);
+  g_assert_true (peer_chunks_has_all (channel_to (&show, 1)->have, old));
+  show_unit (&show, 0);
+  forge (&show, 2, PEER_MESSAGE_HAVE, old);
+  forge (&show, 3, PEER_MESSAGE_HAVE, (PeerRange){show.next, show.next + 1});
+  net_run (&show.net, show.net.now + SECOND);
+  g_assert_true (peer_chunks_has_all (channel_to (&show, 2)->have, old));
+  for (unsigned i = 1; i <= 3; i++)
+    g_assert_true (channel_to (&show, i)->boasts == (i == 3));
+  show_clear (&show);
+}
+
+/* A HAVE for each second chunk, the newest first, breaks what they were told into pieces. */
+static void
+test_pieces (void)
+{
+  Show show;
+  show_init (&show);
+  while (show.next < 4096)
+    show_unit (&show, 0);
+  net_run (&show.net, show.net.now + 5 * SECOND);
+  const PeerChannel *channel = channel_to (&show, LIAR);
+  g_assert_true (peer_chunks_has_all (channel->told, (PeerRange){0, show.next}));
+  for (uint64_t chunk = show.next; chunk >= 2; chunk -= 2) {
+    forge (&show, LIAR, PEER_MESSAGE_HAVE, (PeerRange){chunk - 2, chunk - 1});
+    net_run (&show.net, show.net.now + SECOND / 1000);
+  }
+  size_t runs = peer_chunks_n_runs (channel->told);
+  g_assert_cmpuint (runs, >, 100);
+  g_assert_cmpuint (runs, <=, 1024);
+  show_clear (&show);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -480,5 +534,7 @@ main (int argc, char **argv)
   ADD ("peers-of-a-crowd-say-little", test_crowd);
   ADD ("who-passes-on-is-told-first", test_who_passes_on);
   ADD ("live-chunks-are-given-once", test_given_once);
+  ADD ("a-source-that-begins-anew-calls-nobody-a-liar", test_begun_anew);
+  ADD ("what-was-told-has-a-bound", test_pieces);
   return g_test_run ();
 }
