@@ -278,11 +278,11 @@ reload (Tracker *self, GError **error)
   g_autoptr (GTlsCertificate) certificate = NULL;
   if (self->tls_cert != NULL && (certificate = load_certificate (self, error)) == NULL)
     return false;
-  if (certificate != NULL && !trackerd_server_load_certificate (self->server, error))
-    return false;
   g_autoptr (TrackerdAccess) access = load_access (self, error);
   g_autoptr (TrackerPlaces) places = NULL;
+  /* late, since SIP keeps a copy of the key on the disk until it is set */
   if (access == NULL || !trackerd_server_read_places (self->server, &places, error) ||
+      (certificate != NULL && !trackerd_server_load_certificate (self->server, error)) ||
       !load_users (self, error))
     return false;
   if (certificate != NULL)
