@@ -92,7 +92,9 @@ is_broadcast (const ProxyChannel *channel)
 }
 
 /* A recorder keeps what it records by the channel's number, and finds its guide by that, so each has one of
- * its own, which stays when others come and go. Lists have numbers up to 99999. */
+ * its own. It stays when others come and go, but for those that share: of channels that have the same number
+ * in the lists, or the same hash, the first has it, and when that goes it falls to the next. Lists have
+ * numbers up to 99999. */
 static unsigned
 take_number (const ProxyChannel *channel, GHashTable *taken)
 {
