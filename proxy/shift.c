@@ -81,13 +81,32 @@ struct ProxyShift {
 
 /* --- the thread's side --- */
 
+static gpointer
+close_file (gpointer fd)
+{
+  close (GPOINTER_TO_INT (fd));
+  return NULL;
+}
+
+/* With its last reference a file goes whole, which of gigabytes can take a disk seconds: not here, this may
+ * be the main loop. */
+static void
+close_aside (int fd)
+{
+  GThread *thread = g_thread_try_new ("timeshift-end", close_file, GINT_TO_POINTER (fd), NULL);
+  if (thread)
+    g_thread_unref (thread);
+  else
+    close (fd);
+}
+
 static void
 file_unref (File *file)
 {
   if (!g_atomic_ref_count_dec (&file->refs))
     return;
   if (file->fd >= 0)
-    close (file->fd);
+    close_aside (file->fd);
   g_main_context_unref (file->context);
   g_free (file->folder);
   g_free (file);

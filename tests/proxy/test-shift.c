@@ -13,6 +13,8 @@ enum { CHUNK = 1000, PER_SLAB = 64, SLAB = CHUNK * PER_SLAB };
 static int refuse_write, refuse_read, free_blocks = -1; /* errno */
 static gint stuck;                                      /* atomic */
 static gint writes;                                     /* atomic: calls */
+static gint closed_by_main;                             /* atomic: files of ours */
+static GThread *main_thread;
 
 ssize_t __real_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
 ssize_t __wrap_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
@@ -20,6 +22,8 @@ ssize_t __real_pread64 (int fd, void *out, size_t n, off_t offset);
 ssize_t __wrap_pread64 (int fd, void *out, size_t n, off_t offset);
 int __real_statvfs64 (const char *path, struct statvfs *out);
 int __wrap_statvfs64 (const char *path, struct statvfs *out);
+int __real_close (int fd);
+int __wrap_close (int fd);
 
 ssize_t
 __wrap_pwrite64 (int fd, const void *bytes, size_t n, off_t offset)
@@ -45,6 +49,42 @@ __wrap_statvfs64 (const char *path, struct statvfs *out)
   if (free_blocks >= 0)
     out->f_bavail = (fsblkcnt_t)free_blocks;
   return result;
+}
+
+static bool
+is_ours (const char *fd)
+{
+  g_autofree char *path = g_build_filename ("/proc/self/fd", fd, NULL);
+  g_autofree char *to = g_file_read_link (path, NULL);
+  return to && strstr (to, "/timeshift-") != NULL;
+}
+
+int
+__wrap_close (int fd)
+{
+  g_autofree char *name = g_strdup_printf ("%d", fd);
+  if (g_thread_self () == main_thread && is_ours (name))
+    g_atomic_int_inc (&closed_by_main);
+  return __real_close (fd);
+}
+
+static bool
+none_is_open (gpointer unused)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  const char *name;
+  while ((name = g_dir_read_name (dir)))
+    if (is_ours (name))
+      return false;
+  return true;
+}
+
+/* A disk takes its time for a gigabyte that goes, and the main loop has none. */
+static void
+check_closed (void)
+{
+  g_assert_true (wait_until (none_is_open, NULL));
+  g_assert_cmpint (g_atomic_int_get (&closed_by_main), ==, 0);
 }
 
 typedef struct {
@@ -170,6 +210,7 @@ test_wraps (void)
   g_assert_true (proxy_shift_oldest (world.shift, &oldest));
   g_assert_cmpuint (oldest, ==, end - 3);
   world_clear (&world);
+  check_closed ();
 }
 
 /* An origin that restarts leaves numbers out; the file has no holes for them. */
@@ -303,6 +344,7 @@ test_slow (void)
   add (&world, 0, 100);
   world_clear (&world);
   g_atomic_int_set (&stuck, 0);
+  check_closed ();
 }
 
 static void
@@ -324,6 +366,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  main_thread = g_thread_self ();
   g_test_add_func ("/proxy/shift/wraps-and-finds-what-it-keeps", test_wraps);
   g_test_add_func ("/proxy/shift/numbers-that-are-left-out", test_jumps);
   g_test_add_func ("/proxy/shift/writes-a-megabyte-to-no-name", test_large_writes);
