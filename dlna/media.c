@@ -247,9 +247,9 @@ watch_socket (Viewer *viewer)
   /* best effort: without them the kernel's own limits count */
   (void)setsockopt (fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
   (void)setsockopt (fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-  idle = viewer->item->live ? STALL_LIVE_MS : STALL_ON_DEMAND_MS;
-  if (!viewer->item->pausable)
-    (void)setsockopt (fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &idle, sizeof idle);
+  /* always: the connection may have what a request before this one set; 0 = who pauses may do so */
+  idle = viewer->item->pausable ? 0 : viewer->item->live ? STALL_LIVE_MS : STALL_ON_DEMAND_MS;
+  (void)setsockopt (fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &idle, sizeof idle);
   viewer->watch = g_unix_fd_source_new (fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
   g_source_set_callback (viewer->watch, G_SOURCE_FUNC (on_socket), viewer, NULL);
   g_source_attach (viewer->watch, g_main_context_get_thread_default ());

@@ -5,6 +5,7 @@
 #include "tests/dlna/fake-library.h"
 #include "tests/lib/listen.h"
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -565,6 +566,58 @@ test_keep_alive (Fixture *self, gconstpointer data)
   g_assert_nonnull (strstr (second, "HTTP/1.1 404 "));
 }
 
+typedef struct {
+  Fixture *fixture;
+  GSocket *socket;
+  unsigned requests;
+  int film, paused; /* ms that the kernel waits for a reader; 0 = as long as it likes */
+} Patience;
+
+static int
+patience_of (GSocket *socket)
+{
+  int ms = -1;
+  g_assert_true (g_socket_get_option (socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, NULL));
+  return ms;
+}
+
+static void
+on_request_read (SoupServer *server, SoupServerMessage *message, gpointer data)
+{
+  Patience *self = data;
+  g_set_object (&self->socket, soup_server_message_get_socket (message));
+  if (++self->requests == 2)
+    self->film = patience_of (self->socket);
+}
+
+static gboolean
+feed_paused (gpointer data)
+{
+  Patience *self = data;
+  if (self->requests < 2 || fake_library_streams (self->fixture->library) == 0)
+    return G_SOURCE_CONTINUE;
+  self->paused = patience_of (self->socket);
+  return feed (self->fixture);
+}
+
+/* Who may pause what is live may do so on the connection that a film came by, too. */
+static void
+test_pause_behind_a_film (Fixture *self, gconstpointer data)
+{
+  Patience patience = {.fixture = self, .paused = -1};
+  g_autoptr (GString) reply = NULL;
+
+  fake_library_item (self->library, "news.1")->pausable = true;
+  g_signal_connect (self->server, "request-read", G_CALLBACK (on_request_read), &patience);
+  g_idle_add (feed_paused, &patience);
+  reply = exchange (self, "GET /media/film.mp4 HTTP/1.1\nHost: x\nRange: bytes=10-19\n\n"
+                          "GET /media/news.1.ts HTTP/1.1\nHost: x\n\n");
+  g_assert_nonnull (strstr (reply->str + 1, "HTTP/1.1 200 "));
+  g_assert_cmpint (patience.film, >, 0);
+  g_assert_cmpint (patience.paused, ==, 0);
+  g_object_unref (patience.socket);
+}
+
 /* What was promised and cannot be had must not look whole: the connection ends short of it. */
 static void
 test_breaks_off (Fixture *self, gconstpointer data)
@@ -895,6 +948,7 @@ main (int argc, char **argv)
   ADD ("times", test_times);
   ADD ("empty-film", test_empty);
   ADD ("keep-alive", test_keep_alive);
+  ADD ("pause-behind-a-film", test_pause_behind_a_film);
   ADD ("a-broken-promise-breaks-the-connection", test_breaks_off);
   ADD ("who-leaves-while-waiting-is-noticed", test_leaves_while_it_waits);
   ADD ("what-was-taken-of-a-film-is-told", test_left);
