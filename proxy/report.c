@@ -16,7 +16,7 @@ static void
 append_word (GString *out, const char *word)
 {
   const char *link = strstr (word, "ppsp:"), *scheme = strstr (word, "://");
-  if (link) {
+  if (link && (!scheme || link < scheme)) {
     g_string_append_len (out, word, link - word);
     g_string_append (out, "ppsp:...");
   } else if (scheme) {

@@ -710,6 +710,8 @@ static void
 add_warning (GPtrArray *out, gpointer data)
 {
   g_ptr_array_add (out, g_strdup ("see https://me:pass/word@host.example/list, and " LINK));
+  g_ptr_array_add (out, g_strdup ("not http://user:hidden5@host.example/x?token=hidden6&l=" LINK));
+  g_ptr_array_add (out, g_strdup ("nor (" LINK "#http://user:hidden7@host.example/hidden8)"));
 }
 
 /* Whoever gets the report learns what is wrong, and nothing that opens a door. */
@@ -746,6 +748,8 @@ test_report (void)
                                      "\nChannels: 1 known, 0 in play",
                                      "\n  http://127.0.0.1:1/... 0 channels",
                                      "\n  see https:///... and ppsp:...\n",
+                                     "\n  not http://host.example/...\n",
+                                     "\n  nor (ppsp:...\n",
                                      "\n    quirk: Samsung, live-flags=01700000\n",
                                      "\n    asked 1, refused 1, streams 0\n",
                                      ": 404 GET /nothing\n"};
