@@ -11,7 +11,7 @@ import time
 import urllib.parse
 
 import ts
-from world import PATIENCE
+from world import PATIENCE, wait_until
 
 RATE = 25
 
@@ -169,6 +169,12 @@ class Encoder:
     @property
     def sent(self):
         return self.relay.sent
+
+    def sends(self):
+        """Waits for its first seconds: who is first to ask the gateway for them has 15 s, and an encoder
+        may take longer than that to begin. Returns itself."""
+        wait_until('the encoder sends', PATIENCE, lambda: len(self.sent) > 1 << 20)
+        return self
 
     def start(self):
         self.process = self.world.run('encoder', self.words, 'origin')

@@ -54,7 +54,7 @@ class Player:
 
 def segments_are_what_the_encoder_sent(here):
     gateway, urls = chain(here, 'one=One')
-    encoder = media.Encoder(here, 'one')
+    encoder = media.Encoder(here, 'one').sends()
     url = playlist_of(urls[0])
     player = Player(here, url)
     start = time.monotonic()
@@ -94,7 +94,7 @@ def segments_are_what_the_encoder_sent(here):
 
 def a_player_of_others_plays_it(here):
     _, urls = chain(here, 'one=One')
-    media.Encoder(here, 'one')
+    media.Encoder(here, 'one').sends()
     path = os.path.join(here.folder, 'hls.ts')
     ffmpeg = here.run('player', ['ffmpeg', '-nostdin', '-loglevel', 'warning', '-i',
                                  playlist_of(urls[0]), '-t', str(SECONDS), '-c', 'copy', '-f',
@@ -109,7 +109,7 @@ def a_player_of_others_plays_it(here):
 
 def an_encoder_that_returns_is_a_discontinuity(here):
     _, urls = chain(here, 'one=One')
-    encoder = media.Encoder(here, 'one')
+    encoder = media.Encoder(here, 'one').sends()
     player = Player(here, playlist_of(urls[0]))
     player.poll()
     encoder.end()
@@ -151,7 +151,7 @@ class Vlc:
 def vlc_plays_the_stream_and_the_playlist(here):
     """It decodes both, and what it got of them is whole."""
     _, urls = chain(here, 'one=One')
-    media.Encoder(here, 'one')
+    media.Encoder(here, 'one').sends()
     for url in (urls[0], playlist_of(urls[0])):
         player = Vlc(here, url)
         wait_until(f'VLC has decoded 100 pictures of {url}', PATIENCE,

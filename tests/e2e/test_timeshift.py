@@ -28,7 +28,7 @@ def chain(here, *more, state='gateway'):
     here.origin('--channel', 'one=One')
     gateway = here.gateway('--memory', str(MEMORY), *more, state=state)
     url = here.wait_channels(1)[0]
-    return gateway, url, media.Encoder(here, 'one', bitrate=int(RATE * 0.93))
+    return gateway, url, media.Encoder(here, 'one', bitrate=int(RATE * 0.93)).sends()
 
 
 def active(here):
