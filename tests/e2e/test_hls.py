@@ -147,6 +147,16 @@ class Vlc:
             pass  # it has not begun
         return {name: int(value) for name, value in re.findall(r'\| (\w[\w ]+?) *: +(\d+)', text.decode())}
 
+    def decoded(self):
+        """Its figures once it has decoded 100 pictures, and sound."""
+        told = {}
+
+        def both():
+            told.update(self.counted())
+            return told.get('video decoded', 0) > 100 and told.get('audio decoded', 0) > 0
+        wait_until('VLC has decoded 100 pictures, and sound', PATIENCE, both, every=0.5)
+        return told
+
 
 def vlc_plays_the_stream_and_the_playlist(here):
     """It decodes both, and what it got of them is whole."""
@@ -154,11 +164,9 @@ def vlc_plays_the_stream_and_the_playlist(here):
     media.Encoder(here, 'one').sends()
     for url in (urls[0], playlist_of(urls[0])):
         player = Vlc(here, url)
-        wait_until(f'VLC has decoded 100 pictures of {url}', PATIENCE,
-                   lambda: player.counted().get('video decoded', 0) > 100, every=0.5)
-        told = player.counted()
-        print(f'    {told}')
-        assert told['demux corrupted'] == 0 and told['audio decoded'] > 0, told
+        told = player.decoded()
+        print(f'    {url}: {told}')
+        assert told['demux corrupted'] == 0, told
         player.process.kill()
         player.process.wait()
         errors = [line for line in player.process.output().splitlines() if ' demux error: ' in line]
