@@ -14,7 +14,7 @@
 #define SCHEMA_VERSION 3
 #define GONE_DAYS 30 /* a channel that no list names is forgotten after this */
 #define RETRY (60 * G_USEC_PER_SEC)
-#define STOPPED_PAUSE (60 * G_USEC_PER_SEC) /* a set that reads by pieces stops with each */
+#define STOPPED_PAUSE_S 60 /* a set that reads by pieces stops with each */
 
 typedef enum { SHOWN = 0, HIDDEN = 1, GONE = 2 } State;
 
@@ -42,6 +42,7 @@ struct ProxyCatalog {
   bool in_transaction;
   bool batch_changed;
   int64_t last_try; /* us: to open a database that could not be opened */
+  guint flush;      /* writes where films were stopped since they were written; 0 = none were */
   ProxyCatalogFunc func;
   gpointer data;
 };
@@ -443,6 +444,7 @@ proxy_catalog_close (ProxyCatalog *self)
 {
   if (!self)
     return;
+  g_clear_handle_id (&self->flush, g_source_remove);
   if (self->db)
     write_unwritten (self);
   if (self->in_transaction)
@@ -684,6 +686,28 @@ proxy_catalog_set_media (ProxyCatalog *self, const char *id, const char *media)
     save (self, entry);
 }
 
+/* Without it the last word of an evening is on disk only after a clean end. */
+static gboolean
+on_flush (gpointer data)
+{
+  ProxyCatalog *self = data;
+  int64_t now = g_get_monotonic_time ();
+  GHashTableIter iter;
+  gpointer value;
+
+  self->flush = 0;
+  g_hash_table_iter_init (&iter, self->by_swarm);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((Entry *)value)->unwritten)
+      ((Entry *)value)->stopped_written = now;
+  if (!self->db)
+    try_again (self);
+  if (self->db && write_unwritten (self))
+    clear_trouble (self);
+  self->generation++;
+  return G_SOURCE_REMOVE;
+}
+
 void
 proxy_catalog_set_stopped (ProxyCatalog *self, const char *id, int64_t time)
 {
@@ -692,9 +716,15 @@ proxy_catalog_set_stopped (ProxyCatalog *self, const char *id, int64_t time)
   if (!entry || entry->channel.stopped == time)
     return;
   entry->channel.stopped = time;
-  entry->unwritten = true;
-  if (entry->stopped_written > 0 && now - entry->stopped_written < STOPPED_PAUSE)
+  if (self->flush > 0 && entry->unwritten)
     return;
+  if (entry->stopped_written > 0 &&
+      now - entry->stopped_written < STOPPED_PAUSE_S * G_USEC_PER_SEC) {
+    entry->unwritten = true;
+    if (self->flush == 0)
+      self->flush = g_timeout_add_seconds (STOPPED_PAUSE_S, on_flush, self);
+    return;
+  }
   entry->stopped_written = now;
   save (self, entry);
   self->generation++;

@@ -69,7 +69,7 @@ bool proxy_catalog_set_favourite (ProxyCatalog *self, const char *id, bool favou
 /* What was learned by watching it. Neither is a change of the list. */
 void proxy_catalog_set_length (ProxyCatalog *self, const char *id, int64_t length);
 void proxy_catalog_set_media (ProxyCatalog *self, const char *id, const char *media);
-/* Written to disk once a minute for each, and at the end. No change of the list either, but the
+/* Written to disk at once, then once a minute while it changes, and at the end. No change of the list either, but the
  * generation rises with what is written. */
 void proxy_catalog_set_stopped (ProxyCatalog *self, const char *id, int64_t time);
 
