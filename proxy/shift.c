@@ -49,7 +49,7 @@ typedef struct {
   uint64_t number, seq, n;
 } Run;
 
-typedef enum { OPEN, WRITE, READ } JobType;
+typedef enum { OPEN, WRITE, READ, CLOSE } JobType;
 
 typedef struct {
   File *file;
@@ -242,6 +242,15 @@ read_slabs (Job *job)
     fail_job (job, "cannot read", code);
 }
 
+/* Jobs behind this one fail, and nobody minds: it is off. */
+static void
+end_file (File *file)
+{
+  if (file->fd >= 0)
+    close (file->fd);
+  file->fd = -1;
+}
+
 static gboolean on_done (gpointer data);
 
 static void
@@ -267,6 +276,9 @@ run_job (gpointer data, gpointer unused)
     break;
   case READ:
     read_slabs (job);
+    break;
+  case CLOSE:
+    end_file (job->file);
     break;
   }
   tell (job);
@@ -329,6 +341,7 @@ proxy_shift_forget (ProxyShift *self, uint64_t number)
     forget_first (self, MIN (number - run->number, run->n));
 }
 
+/* The disk gets back what was taken of it, now and not when the channel ends. */
 static void
 fail (ProxyShift *self, const char *why)
 {
@@ -340,6 +353,7 @@ fail (ProxyShift *self, const char *why)
   g_ptr_array_set_size (self->loaded, 0);
   g_array_set_size (self->asked, 0);
   self->told = 0;
+  g_thread_pool_push (self->thread, job_new (self, CLOSE, 0), NULL);
   self->news (self->data);
 }
 
@@ -400,6 +414,8 @@ on_done (gpointer data)
     break;
   case READ:
     take_read (self, job);
+    break;
+  case CLOSE: /* of one that has failed */
     break;
   }
   return G_SOURCE_REMOVE;

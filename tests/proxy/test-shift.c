@@ -10,10 +10,10 @@
 enum { CHUNK = 1000, PER_SLAB = 64, SLAB = CHUNK * PER_SLAB };
 
 /* Linked with --wrap: disks that are full, fail, or are never done. */
-static int refuse_write, refuse_read, free_blocks = -1; /* errno */
-static gint stuck;                                      /* atomic */
-static gint writes;                                     /* atomic: calls */
-static gint closed_by_main;                             /* atomic: files of ours */
+static int refuse_write, refuse_read, refuse_room, free_blocks = -1; /* errno */
+static gint stuck;                                                   /* atomic */
+static gint writes;                                                  /* atomic: calls */
+static gint closed_by_main;                                          /* atomic: files of ours */
 static GThread *main_thread;
 
 ssize_t __real_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
@@ -22,6 +22,8 @@ ssize_t __real_pread64 (int fd, void *out, size_t n, off_t offset);
 ssize_t __wrap_pread64 (int fd, void *out, size_t n, off_t offset);
 int __real_statvfs64 (const char *path, struct statvfs *out);
 int __wrap_statvfs64 (const char *path, struct statvfs *out);
+int __real_fallocate64 (int fd, int mode, off_t offset, off_t n);
+int __wrap_fallocate64 (int fd, int mode, off_t offset, off_t n);
 int __real_close (int fd);
 int __wrap_close (int fd);
 
@@ -49,6 +51,17 @@ __wrap_statvfs64 (const char *path, struct statvfs *out)
   if (free_blocks >= 0)
     out->f_bavail = (fsblkcnt_t)free_blocks;
   return result;
+}
+
+/* A disk that is full halfway keeps the half. */
+int
+__wrap_fallocate64 (int fd, int mode, off_t offset, off_t n)
+{
+  if (!refuse_room)
+    return __real_fallocate64 (fd, mode, offset, n);
+  (void)__real_fallocate64 (fd, mode, offset, n / 2);
+  errno = refuse_room;
+  return -1;
 }
 
 static bool
@@ -277,6 +290,14 @@ check_failed (World *world, const char *why)
   g_assert_false (proxy_shift_has (world->shift, 10000));
 }
 
+/* The disk has its room again while the channel is on. */
+static void
+check_given_back (World *world, const char *why)
+{
+  check_failed (world, why);
+  check_closed ();
+}
+
 static void
 test_fails (void)
 {
@@ -284,7 +305,7 @@ test_fails (void)
   world_init (&world, 64);
   refuse_write = EIO;
   add (&world, 0, 48);
-  check_failed (&world, "cannot write");
+  check_given_back (&world, "cannot write");
   refuse_write = 0;
   world_clear (&world);
 
@@ -296,7 +317,7 @@ test_fails (void)
   refuse_read = EIO;
   while (proxy_shift_find (world.shift, 0) && wait_turn (&end))
     ;
-  check_failed (&world, "cannot read");
+  check_given_back (&world, "cannot read");
   refuse_read = 0;
   world_clear (&world);
 }
@@ -311,6 +332,13 @@ test_full (void)
   add (&world, 0, 1);
   check_failed (&world, g_strerror (ENOSPC));
   free_blocks = -1;
+  world_clear (&world);
+
+  world_init (&world, 64);
+  refuse_room = ENOSPC;
+  add (&world, 0, 1);
+  check_given_back (&world, g_strerror (ENOSPC));
+  refuse_room = 0;
   world_clear (&world);
 
   world_init (&world, 64);
@@ -339,7 +367,10 @@ test_slow (void)
   add (&world, 0, 1000);
   g_assert_cmpuint (proxy_shift_bytes (world.shift), <=, 18 << 20);
   check_failed (&world, "slow");
+  g_atomic_int_set (&stuck, 0);
+  check_closed ();
   world_clear (&world);
+  g_atomic_int_set (&stuck, 1);
   world_init (&world, 1000);
   add (&world, 0, 100);
   world_clear (&world);
