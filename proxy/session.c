@@ -622,10 +622,10 @@ proxy_session_stats (const ProxySession *self, ProxySessionStats *out)
   if (self->ring) {
     ProxyRingStats ring;
     proxy_ring_stats (self->ring, &ring);
-    out->memory = ring.bytes;
+    out->memory = ring.bytes + ring.unwritten;
     out->memory_room = ring.room;
     out->window = ring.window;
-    out->timeshift = ring.shift_bytes;
+    out->timeshift = ring.shift_bytes - MIN (ring.unwritten, ring.shift_bytes);
     out->timeshift_error = proxy_ring_shift_failure (self->ring);
   }
   proxy_fallback_stats (self->fallback, &out->fallback);

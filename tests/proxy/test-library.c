@@ -386,6 +386,42 @@ test_live (void)
   g_assert_not_reached ();
 }
 
+/* What is not on disk yet is in memory, and told so. */
+static void
+test_shift_memory (void)
+{
+  World world;
+  g_autoptr (GError) error = NULL;
+  world_init (&world);
+  world.options.timeshift = 64 << 20;
+  world.options.timeshift_folder = world.folder;
+  start_live (&world);
+  add_channel (&world, &world.live_content, "one", "video/mp2t", false);
+  ProxySession *session =
+      proxy_sessions_use (world.sessions, proxy_catalog_lookup (world.catalog, "one"), &error);
+  g_assert_no_error (error);
+  ProxyRing *ring = proxy_session_ring (session);
+  PeerStore *store = proxy_ring_store (ring);
+  uint32_t size = proxy_ring_chunk_size (ring);
+  g_autofree uint8_t *bytes = g_malloc0 (size);
+  ProxyRingStats of_ring;
+  uint64_t chunk = 0;
+  do {
+    g_assert_cmpuint (chunk, <, (64 << 20) / size);
+    g_assert_cmpint (store->class->write (store, chunk, bytes, size), ==, PEER_STORE_OK);
+    proxy_ring_deliver (ring, (PeerRange){chunk, chunk + 1});
+    chunk++;
+    proxy_ring_stats (ring, &of_ring);
+  } while (of_ring.unwritten == 0);
+  ProxySessionStats stats;
+  proxy_session_stats (session, &stats);
+  g_assert_cmpuint (stats.memory, ==, of_ring.bytes + of_ring.unwritten);
+  g_assert_cmpuint (stats.timeshift, ==, of_ring.shift_bytes - of_ring.unwritten);
+  peer_store_free (store);
+  proxy_sessions_release (world.sessions, session);
+  world_clear (&world);
+}
+
 /* A stream of 115 Mbit/s, by the times of its signatures: its ring is not that of a slow one. */
 static void
 test_fast (void)
@@ -879,6 +915,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/library/live-bytes-are-the-origins", test_live);
+  g_test_add_func ("/proxy/library/shift-that-is-not-written-is-memory", test_shift_memory);
   g_test_add_func ("/proxy/library/fast-stream-gets-a-larger-ring", test_fast);
   g_test_add_func ("/proxy/library/learns-what-a-stream-contains", test_learns);
   g_test_add_func ("/proxy/library/film-in-ranges", test_film_known);
