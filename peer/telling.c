@@ -267,6 +267,16 @@ count_copies (const PeerSwarm *self, PeerRange run)
   return copies;
 }
 
+/* Have we sent all of it? What one chunk of it became does not show what will become of the others. */
+static bool
+is_out (const PeerSwarm *self, PeerRange run)
+{
+  for (uint64_t chunk = run.first; chunk < run.end; chunk++)
+    if (self->copies[chunk % PEER_COPIES] == 0)
+      return false;
+  return true;
+}
+
 /* The channel of one of those who were told first; NULL = it is gone. */
 static PeerChannel *
 first_told (const PeerSwarm *self, const PeerWithheld *withheld, unsigned i)
@@ -305,10 +315,11 @@ judge_first (PeerSwarm *self, PeerWithheld *withheld, const Copies *copies)
 /* Is one more to be told now? While we are busy and some wait for it, it is we who are slow, and more of
  * them make us slower yet. */
 static bool
-needs_copy (const PeerWithheld *withheld, const Copies *copies, bool busy)
+needs_copy (const PeerSwarm *self, const PeerWithheld *withheld, const Copies *copies, bool busy)
 {
   bool stuck = withheld->steps % STUCK_STEPS == 0;
-  if (busy && (copies->others > 0 || (copies->waiting > 0 && !stuck)))
+  if (busy &&
+      ((copies->others > 0 && is_out (self, withheld->chunks)) || (copies->waiting > 0 && !stuck)))
     return false;
   return copies->keepers < FIRST_COPIES || withheld->steps >= KEPT_STEPS;
 }
@@ -341,11 +352,12 @@ peer_swarm_announce_withheld (PeerSwarm *self)
     judge_first (self, &withheld, &copies);
     /* in a crowd nobody knows only us, and all would come for what is old already */
     if (over && peer_swarm_is_crowded (self) && copies.others >= SURE_COPIES &&
-        (busy || copies.keepers >= SURE_COPIES))
+        (busy || copies.keepers >= SURE_COPIES) && is_out (self, withheld.chunks))
       continue;
-    PeerChannel *channel = needs_copy (&withheld, &copies, busy && peer_swarm_is_crowded (self))
-                               ? draw_channel (self, withheld.chunks)
-                               : NULL;
+    PeerChannel *channel =
+        needs_copy (self, &withheld, &copies, busy && peer_swarm_is_crowded (self))
+            ? draw_channel (self, withheld.chunks)
+            : NULL;
     if (channel != NULL)
       announce_to (self, channel, withheld.chunks, 0);
     withheld.due += WITHHOLD_STEP;
