@@ -388,6 +388,12 @@ test_challenge (void)
   g_autofree char *theirs = credentials (&wire, eve, fresh, "REGISTER", TRACKER);
   g_autofree char *taken = sip_wire_request ("REGISTER", TRACKER, "p1", "", "c9", 9, theirs);
   g_free (sip_wire_ask (&wire, "403", taken));
+  /* Nor does it end it: of a DISCONNECT the registry would hear as of the peer's own. */
+  g_autofree char *shown = credentials (&wire, eve, "", "REGISTER", TRACKER);
+  g_autofree char *leaving = g_strconcat (shown, "Expires: 0\n", NULL);
+  g_autofree char *ended = sip_wire_request ("REGISTER", TRACKER, "p1", "", "c9", 10, leaving);
+  g_free (sip_wire_ask (&wire, "403", ended));
+  g_assert_cmpuint (stats_of (&wire).peers, ==, 1);
   g_autoptr (TrackerDigestClient) guess =
       tracker_digest_client_new ("ann", "wrong", some_bytes, NULL);
   g_autofree char *wrong = credentials (&wire, guess, fresh, "REGISTER", TRACKER);
