@@ -955,7 +955,7 @@ net_tracker_find (NetTracker *self)
 {
   for (guint i = 0; i < self->trackers->len; i++) {
     Tracker *tracker = g_ptr_array_index (self->trackers, i);
-    tracker_session_find (tracker->session, g_get_monotonic_time ());
+    tracker_session_find (tracker->session);
     schedule (tracker);
   }
 }

@@ -382,7 +382,7 @@ tracker_session_certified (TrackerSession *self, int64_t renew)
 }
 
 void
-tracker_session_find (TrackerSession *self, int64_t now)
+tracker_session_find (TrackerSession *self)
 {
   self->find_wanted = true;
 }

@@ -47,7 +47,7 @@ int64_t tracker_session_deadline (const TrackerSession *self);
 void tracker_session_certified (TrackerSession *self, int64_t renew);
 
 /* More peers are wanted: FIND, soon. */
-void tracker_session_find (TrackerSession *self, int64_t now);
+void tracker_session_find (TrackerSession *self);
 /* For the next STAT_REPORT; bytes since the join. */
 void tracker_session_report (TrackerSession *self, uint64_t uploaded, uint64_t downloaded,
                              uint32_t links);

@@ -99,7 +99,7 @@ static const TrackerRequest *
 find (World *w)
 {
   answer (w);
-  tracker_session_find (w->session, w->now);
+  tracker_session_find (w->session);
   const TrackerRequest *request = ask (w, 0);
   g_assert_cmpint (request->type, ==, TRACKER_REQUEST_FIND);
   return request;

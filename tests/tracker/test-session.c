@@ -227,8 +227,8 @@ finds_are_kept_apart (void)
   answer (&w, TRACKER_STATUS_OK); /* this was a list */
   static const double gaps[] = {5, 10, 20, 30, 30};
   for (unsigned i = 0; i < G_N_ELEMENTS (gaps); i++) {
-    tracker_session_find (w.session, w.now);
-    tracker_session_find (w.session, w.now);
+    tracker_session_find (w.session);
+    tracker_session_find (w.session);
     sleep_between (&w, gaps[i], gaps[i]);
     g_assert_cmpstr (next (&w), ==, "FIND");
     answer (&w, TRACKER_STATUS_OK);
@@ -238,11 +238,11 @@ finds_are_kept_apart (void)
   g_assert_cmpstr (next (&w), ==, "REPORT");
   answer (&w, TRACKER_STATUS_OK);
   w.now += 20 * SECOND;
-  tracker_session_find (w.session, w.now);
+  tracker_session_find (w.session);
   sleep_between (&w, 0, 0); /* the last list is old: at once */
   g_assert_cmpstr (next (&w), ==, "FIND");
   answer (&w, TRACKER_STATUS_OK);
-  tracker_session_find (w.session, w.now);
+  tracker_session_find (w.session);
   sleep_between (&w, 5, 5);
   tracker_session_free (w.session);
 }
@@ -420,7 +420,7 @@ certificates_are_asked_for_in_time (void)
   tracker_session_certified (w.session, w.now + 100 * SECOND);
   w.now = tracker_session_deadline (w.session);
   g_assert_false (asks_for_certificates (&w, "REPORT"));
-  tracker_session_find (w.session, w.now);
+  tracker_session_find (w.session);
   w.now = tracker_session_deadline (w.session);
   g_assert_true (asks_for_certificates (&w, "FIND")); /* of those that are named */
   w.now = tracker_session_deadline (w.session);
