@@ -713,14 +713,15 @@ tracker_registry_apply (TrackerRegistry *self, int64_t now, const uint8_t *bytes
     return false;
   self->now = now;
   CrowdPeer *peer = find_peer (self, record->peer_id, &from);
-  if (kind == TRACKER_RECORD_EXPIRED || age >= TRACKER_TRACK_TIMEOUT)
+  if (age >= TRACKER_TRACK_TIMEOUT)
     return true;
   if (kind == TRACKER_RECORD_LEFT) {
     if (peer != NULL)
       peer_forget (self, peer);
     return true;
   }
-  /* What it told us since then is newer than what a store has kept, and is still to be told. */
+  /* EXPIRED names no swarms. What it told us since then is newer than what a store has kept, and is still to be
+   * told. */
   if (record->swarms->len == 0 || (peer != NULL && peer->moved))
     return true;
   if (peer == NULL)
