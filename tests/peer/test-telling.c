@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What RFC 7574 says of one datagram or the next, held against what engines say to each other. */
 #include "peer/swarm-state.h"
+#include "peer/telling.h"
 #include "tests/peer/engines.h"
 #include <string.h>
 
@@ -520,6 +521,167 @@ test_pieces (void)
   show_clear (&show);
 }
 
+/* --- a unit of a source in a crowd, which nobody has yet --- */
+
+#define NO_CROWD 24
+#define VIEWERS 40
+#define STEP (SECOND / 5) /* in which one more may be told */
+
+/* What has become of the unit, as the source sees it. */
+typedef struct {
+  bool busy;
+  unsigned keepers; /* have it of the source... */
+  unsigned others;  /* ...of others... */
+  unsigned waiting; /* ...and have yet to get it */
+  unsigned unsent;  /* the last chunks, that went to nobody */
+  unsigned viewers; /* 0 = VIEWERS */
+} Outcome;
+
+typedef struct {
+  Net net;
+  PeerKey *key;
+  PeerSwarm *source;
+  PeerRange unit;
+} Crowd;
+
+/* Each has shaken hands, and has acknowledged something. */
+static void
+crowd_init (Crowd *self, unsigned n)
+{
+  PeerContent content;
+  net_init (&self->net, 1);
+  self->key = make_live (&content);
+  self->source = go_live (&self->net, 0, &content, 8192);
+  self->unit = self->source->edge = (PeerRange){0, MUNRO};
+  PeerOptions options = options_of (&content);
+  net_run (&self->net, self->net.now + 1);
+  for (unsigned i = 0; i < n; i++) {
+    uint8_t bytes[512];
+    PeerWriter writer = {bytes, 0, sizeof bytes};
+    PeerAddress from = address_of (i + 1);
+    peer_writer_u32 (&writer, 0);
+    put_handshake (&writer, i + 1, &options);
+    peer_engine_receive (self->net.engines[0], self->net.now, &from, bytes, writer.used);
+    PeerChannel *channel = g_ptr_array_index (self->source->channels, i);
+    writer.used = 0;
+    peer_writer_u32 (&writer, channel->local);
+    peer_engine_receive (self->net.engines[0], self->net.now, &from, bytes, writer.used);
+    g_assert_cmpint (channel->state, ==, PEER_CHANNEL_OPEN);
+    channel->newest_acked = self->net.now;
+  }
+}
+
+static void
+crowd_clear (Crowd *self)
+{
+  net_clear (&self->net);
+  peer_key_free (self->key);
+}
+
+/* Of those who have it not. */
+static unsigned
+count_told (const Crowd *self)
+{
+  unsigned n = 0;
+  for (guint i = 0; i < self->source->channels->len; i++) {
+    const PeerChannel *channel = g_ptr_array_index (self->source->channels, i);
+    n += peer_chunks_has_all (channel->announce, self->unit);
+  }
+  return n;
+}
+
+/* The source has told one of the unit, and all this came about at once. */
+static void
+crowd_begin (Crowd *self, const Outcome *outcome)
+{
+  for (guint i = 0; i < self->source->channels->len; i++) {
+    PeerChannel *channel = g_ptr_array_index (self->source->channels, i);
+    PeerRange old = {8192, 8192 + (outcome->busy ? 100 : 0)};
+    bool keeps = i < outcome->keepers, has = i < outcome->keepers + outcome->others;
+    peer_chunks_add (channel->waiting, old);
+    if (keeps)
+      peer_chunks_add (channel->given, self->unit);
+    if (has)
+      peer_chunks_add (channel->have, self->unit);
+    else if (i < outcome->keepers + outcome->others + outcome->waiting)
+      peer_chunks_add (i % 2 == 0 ? channel->waiting : channel->in_flight, self->unit);
+  }
+  for (uint64_t chunk = 0; chunk + outcome->unsent < self->unit.end; chunk++)
+    self->source->copies[chunk] = 1;
+  peer_swarm_announce_first (self->source, self->unit);
+  g_assert_cmpuint (count_told (self), ==, 1);
+}
+
+/* A digit for each step: to how many more it is told; '-' = the unit is done with, '*' = and all know it. */
+static void
+assert_steps (const Outcome *outcome, const char *expected)
+{
+  Crowd crowd;
+  GString *steps = g_string_new (NULL);
+  crowd_init (&crowd, outcome->viewers > 0 ? outcome->viewers : VIEWERS);
+  crowd_begin (&crowd, outcome);
+  for (size_t i = 0; i < strlen (expected); i++) {
+    unsigned before = count_told (&crowd);
+    crowd.source->core->now += STEP;
+    bool over = peer_swarm_announce_withheld (crowd.source) == PEER_NEVER;
+    unsigned after = count_told (&crowd);
+    bool all = after + outcome->keepers + outcome->others == crowd.source->channels->len;
+    char done = all ? '*' : '-';
+    g_string_append_c (steps, over ? done : (char)('0' + after - before));
+  }
+  g_assert_cmpstr (steps->str, ==, expected);
+  g_string_free (steps, TRUE);
+  crowd_clear (&crowd);
+}
+
+/* One more is told with each step while nobody keeps it, and nobody twice, though what they are told of
+ * is still to be said; who has not got it after six seconds has played on without it. */
+static void
+test_crowd_alone (void)
+{
+  assert_steps (&(Outcome){.unsent = MUNRO}, "11111111111111111111111111111-");
+  assert_steps (&(Outcome){.keepers = 1}, "0011111");
+}
+
+/* With a few less it is for the source to tell all, when it can. */
+static void
+test_no_crowd (void)
+{
+  assert_steps (&(Outcome){.viewers = NO_CROWD}, "111111*");
+  assert_steps (&(Outcome){.viewers = NO_CROWD, .keepers = 2, .others = 2}, "001111*");
+  assert_steps (&(Outcome){.viewers = NO_CROWD, .busy = true, .waiting = 2}, "11111111");
+  assert_steps (&(Outcome){.viewers = NO_CROWD, .busy = true, .keepers = 2, .others = 2},
+                "00111111");
+  assert_steps (&(Outcome){.viewers = NO_CROWD + 1, .keepers = 1}, "00111111");
+}
+
+/* Two who have it of others will bring it to the rest: if all of it is out, and the source knows two whom
+ * it gave it, or is too busy to wait for them. */
+static void
+test_crowd_served (void)
+{
+  assert_steps (&(Outcome){.keepers = 2, .others = 2}, "001111-");
+  assert_steps (&(Outcome){.keepers = 2, .others = 1}, "00111111");
+  assert_steps (&(Outcome){.keepers = 1, .others = 2}, "00111111");
+  assert_steps (&(Outcome){.keepers = 2, .others = 2, .unsent = 1}, "00111111");
+  assert_steps (&(Outcome){.busy = true, .keepers = 1, .others = 2}, "000000-");
+  assert_steps (&(Outcome){.busy = true, .keepers = 1, .others = 2, .unsent = 1}, "00111111");
+}
+
+/* Who is busy tells nobody of what others pass on; and of what some wait for one more with each fifth step,
+ * lest they be lost to it. */
+static void
+test_crowd_busy (void)
+{
+  assert_steps (&(Outcome){.busy = true}, "11111111");
+  assert_steps (&(Outcome){.busy = true, .keepers = 1, .others = 1}, "00000000000");
+  assert_steps (&(Outcome){.busy = true, .others = 1, .unsent = 1}, "11111111");
+  assert_steps (&(Outcome){.busy = true, .waiting = 1}, "00001000010");
+  assert_steps (&(Outcome){.busy = true, .waiting = 2}, "00001000010");
+  assert_steps (&(Outcome){.busy = true, .keepers = 1, .waiting = 1}, "00001000010");
+  assert_steps (&(Outcome){.waiting = 2}, "11111111");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -536,5 +698,9 @@ main (int argc, char **argv)
   ADD ("live-chunks-are-given-once", test_given_once);
   ADD ("a-source-that-begins-anew-calls-nobody-a-liar", test_begun_anew);
   ADD ("what-was-told-has-a-bound", test_pieces);
+  ADD ("a-crowd-is-told-one-by-one", test_crowd_alone);
+  ADD ("all-but-a-crowd-are-told", test_no_crowd);
+  ADD ("a-crowd-that-is-served-is-left-alone", test_crowd_served);
+  ADD ("a-busy-source-leaves-it-to-its-crowd", test_crowd_busy);
   return g_test_run ();
 }
