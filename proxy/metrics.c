@@ -26,7 +26,7 @@ static const struct {
     [UPLOADED] = {"ppsp_channel_uploaded_bytes", "counter", "_total", "Given to other peers."},
     [SKIPPED] = {"ppsp_channel_skipped_chunks", "counter", "_total", "Missing when due."},
     [MEMORY] = {"ppsp_channel_memory_bytes", "gauge", "",
-                "Of the ring that viewers share, and on its way to the disk."},
+                "Of the ring that viewers share, on its way to the disk and read from there."},
     [WINDOW] = {"ppsp_channel_window_seconds", "gauge", "",
                 "From the oldest key frame that a viewer can begin at to the newest."},
     [TIMESHIFT] = {"ppsp_channel_timeshift_bytes", "gauge", "", "Of it on disk."},

@@ -678,6 +678,7 @@ proxy_ring_stats (const ProxyRing *self, ProxyRingStats *out)
   *out = (ProxyRingStats){
       .window = n > 0 ? keys[n - 1].time - keys[0].time : 0,
       .unwritten = self->shift ? proxy_shift_unwritten (self->shift) : 0,
+      .loaded = self->shift ? proxy_shift_loaded (self->shift) : 0,
       .shift_bytes = self->shift ? proxy_shift_bytes (self->shift) : 0,
       .bytes = self->slabs->len * slab_bytes (self),
       .room = self->max_slabs * slab_bytes (self),

@@ -57,6 +57,7 @@ typedef struct {
   size_t bytes;         /* of memory */
   uint64_t shift_bytes; /* on disk, and on their way there */
   uint64_t unwritten;   /* of them on their way */
+  uint64_t loaded;      /* in memory again: they were read from the disk not long ago */
   int64_t window;       /* us, from the oldest key frame to the newest */
   size_t room;          /* bytes: the most that it may be */
   uint64_t delivered;   /* bytes since the beginning */

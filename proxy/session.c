@@ -622,7 +622,7 @@ proxy_session_stats (const ProxySession *self, ProxySessionStats *out)
   if (self->ring) {
     ProxyRingStats ring;
     proxy_ring_stats (self->ring, &ring);
-    out->memory = ring.bytes + ring.unwritten;
+    out->memory = ring.bytes + ring.unwritten + ring.loaded;
     out->memory_room = ring.room;
     out->window = ring.window;
     out->timeshift = ring.shift_bytes - MIN (ring.unwritten, ring.shift_bytes);

@@ -55,7 +55,7 @@ typedef struct {
   PeerSwarmStats swarm;
   bool delivered;              /* viewers have had something */
   uint64_t skipped;            /* chunks that did not come in time */
-  size_t memory;               /* bytes, of the ring and on their way to the disk */
+  size_t memory;               /* bytes, of the ring, on their way to the disk and from there */
   int64_t window;              /* us: how far back a viewer of a live channel can begin */
   uint64_t timeshift;          /* bytes of that on disk */
   const char *timeshift_error; /* why there is none any more; or NULL */

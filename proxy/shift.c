@@ -613,6 +613,12 @@ proxy_shift_unwritten (const ProxyShift *self)
   return self->held->len * slab_bytes (self);
 }
 
+uint64_t
+proxy_shift_loaded (const ProxyShift *self)
+{
+  return self->loaded->len * slab_bytes (self);
+}
+
 const char *
 proxy_shift_failure (const ProxyShift *self)
 {

@@ -35,8 +35,9 @@ bool proxy_shift_oldest (const ProxyShift *self, uint64_t *number);
 /* Those before number are not kept any more. */
 void proxy_shift_forget (ProxyShift *self, uint64_t number);
 
-uint64_t proxy_shift_bytes (const ProxyShift *self);     /* that are kept, */
+uint64_t proxy_shift_bytes (const ProxyShift *self);     /* that are kept */
 uint64_t proxy_shift_unwritten (const ProxyShift *self); /* of them in memory still */
+uint64_t proxy_shift_loaded (const ProxyShift *self);    /* in memory again: read not long ago */
 /* Why it is off, in words for the owner; NULL = it is not. */
 const char *proxy_shift_failure (const ProxyShift *self);
 

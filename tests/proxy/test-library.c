@@ -2,6 +2,7 @@
 /* The way of the data, from an origin's engine to a viewer's bytes, over loopback, in one process. */
 #include "peer/playout.h"
 #include "proxy/library.h"
+#include "proxy/ring-read.h"
 #include "proxy/warm.h"
 #include "tests/lib/wait.h"
 #include "tests/proxy/scratch.h"
@@ -386,7 +387,7 @@ test_live (void)
   g_assert_not_reached ();
 }
 
-/* What is not on disk yet is in memory, and told so. */
+/* What is not on disk yet is in memory, as is what was read from there, and told so. */
 static void
 test_shift_memory (void)
 {
@@ -416,6 +417,23 @@ test_shift_memory (void)
   ProxySessionStats stats;
   proxy_session_stats (session, &stats);
   g_assert_cmpuint (stats.memory, ==, of_ring.bytes + of_ring.unwritten);
+  g_assert_cmpuint (stats.timeshift, ==, of_ring.shift_bytes - of_ring.unwritten);
+  uint64_t begin = proxy_ring_oldest (ring);
+  for (uint64_t more = chunk + (4 << 20) / size; chunk < more; chunk++) {
+    g_assert_cmpint (store->class->write (store, chunk, bytes, size), ==, PEER_STORE_OK);
+    proxy_ring_deliver (ring, (PeerRange){chunk, chunk + 1});
+  }
+  int64_t end = 0;
+  do {
+    bool jumped;
+    ProxyPlace place = {.chunk = begin};
+    g_autoptr (GBytes) read = proxy_ring_read (ring, &place, SIZE_MAX, &jumped);
+    proxy_ring_stats (ring, &of_ring);
+  } while (of_ring.loaded == 0 && wait_turn (&end));
+  g_assert_cmpuint (of_ring.loaded, >, 0);
+  g_assert_cmpuint (of_ring.loaded, <=, 2 << 20);
+  proxy_session_stats (session, &stats);
+  g_assert_cmpuint (stats.memory, ==, of_ring.bytes + of_ring.unwritten + of_ring.loaded);
   g_assert_cmpuint (stats.timeshift, ==, of_ring.shift_bytes - of_ring.unwritten);
   peer_store_free (store);
   proxy_sessions_release (world.sessions, session);
