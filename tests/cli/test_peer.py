@@ -19,17 +19,15 @@ import time
 import unittest
 import urllib.request
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../lib'))
+from ports import free_port  # noqa: E402
+
 BUILD = os.environ.get('PPSP_BUILD', 'build')
 PEER = os.path.join(BUILD, 'peer/cli/ppsp-peer')
 ORIGIN = os.path.join(BUILD, 'peer/origin/ppsp-origin')
 PATIENCE = 60  # seconds
 LENGTH = 12_345_678
-
-
-def free_port(kind):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def wait_until(what, condition):
@@ -85,8 +83,8 @@ class World:
         self.film = os.path.join(self.folder, 'film.bin')
         with open(self.film, 'wb') as file:
             file.write(random.Random(1).randbytes(LENGTH))
-        self.http = free_port(socket.SOCK_STREAM)
-        self.address = f'127.0.0.1:{free_port(socket.SOCK_DGRAM)}'
+        self.http = free_port()
+        self.address = f'127.0.0.1:{free_port()}'
         self.log = open(os.path.join(self.folder, 'origin.log'), 'wb')
         self.words = (
             [ORIGIN, '--http', f'127.0.0.1:{self.http}', '--peer', self.address, '--state',
@@ -202,7 +200,7 @@ class TestPeer(unittest.TestCase):
     def test_what_is_whole_needs_no_peer(self):
         path = self.target('whole')
         self.assertEqual(self.peer(self.world.film_link, '--output', path).returncode, 0)
-        nobody = f'127.0.0.1:{free_port(socket.SOCK_DGRAM)}'
+        nobody = f'127.0.0.1:{free_port()}'
         done = subprocess.run([PEER, self.world.film_link, '--peers', nobody, '--output', path],
                               capture_output=True, timeout=PATIENCE, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -222,7 +220,7 @@ class TestPeer(unittest.TestCase):
 
     def test_seeding_peer_gives_to_another(self):
         path = self.target('seeder')
-        port = free_port(socket.SOCK_DGRAM)
+        port = free_port()
         seeder = self.start(self.world.film_link, '--output', path, '--seed', '--peer',
                             f'127.0.0.1:{port}')
         end = re.compile(r'all is here')
@@ -238,7 +236,7 @@ class TestPeer(unittest.TestCase):
         self.assertEqual(seeder.wait(PATIENCE), 0)
 
     def test_metrics(self):
-        port = free_port(socket.SOCK_STREAM)
+        port = free_port()
         self.start(self.world.film_link, '--output', self.target('counted'), '--seed', '--metrics',
                    f'127.0.0.1:{port}')
         wait_until('it is there', lambda: get(port, '/healthz') == (200, 'ok\n'))
@@ -258,7 +256,7 @@ class TestPeer(unittest.TestCase):
         self.assertRegex(busy.stderr.decode(), r'\Appsp-peer: --metrics: .*127.0.0.1:\d+: .*\n\Z')
 
     def test_stopped_early_is_an_error(self):
-        nobody = f'127.0.0.1:{free_port(socket.SOCK_DGRAM)}'
+        nobody = f'127.0.0.1:{free_port()}'
         process = subprocess.Popen([PEER, self.world.film_link, '--peers', nobody, '--output',
                                     self.target('early')], stderr=subprocess.PIPE)
         wait_until('it runs', lambda: os.path.exists(self.target('early')))
@@ -338,7 +336,7 @@ class TestBroadcast(unittest.TestCase):
     def setUp(self):
         self.world = World('--until', 'late=manual')
         self.addCleanup(self.world.close)
-        self.port = free_port(socket.SOCK_DGRAM)
+        self.port = free_port()
         self.path = os.path.join(self.world.folder, 'kept.ts')
 
     def end_it(self):
@@ -441,7 +439,7 @@ class TestBroadcast(unittest.TestCase):
         self.assertRegex(said, r'ppsp-peer: \S*kept.ts: what came could not be kept\n\Z')
 
     def test_the_clock_ends_it(self):
-        port = free_port(socket.SOCK_STREAM)
+        port = free_port()
         until = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() + 2))
         origin = subprocess.Popen(
             [ORIGIN, '--http', f'127.0.0.1:{port}', '--peer', '127.0.0.1:0', '--state',
@@ -503,7 +501,7 @@ class TestCache(unittest.TestCase):
         with open(self.world.film, 'rb') as file:
             self.film = file.read()
         self.folder = os.path.join(self.world.folder, 'cache')
-        self.port = free_port(socket.SOCK_DGRAM)
+        self.port = free_port()
 
     def start(self, *words, **options):
         log = open(os.path.join(self.world.folder, 'said'), 'ab')
@@ -560,7 +558,7 @@ class TestCache(unittest.TestCase):
 
     def test_it_keeps_its_quota(self):
         quota = 6 << 20
-        metrics = free_port(socket.SOCK_STREAM)
+        metrics = free_port()
         self.cache('--quota', '6M', self.world.film_link, '--metrics', f'127.0.0.1:{metrics}')
         wait_until('it has begun', lambda: os.path.isdir(self.folder))
         viewer, got, most = self.viewer(), bytearray(self.film[:100_000]), 0

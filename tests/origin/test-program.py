@@ -4,7 +4,7 @@
 
     test-program.py ORIGIN TRACKER PEER
 
-Every port is one that the kernel gave, every wait has an end, and only what was started here is
+Every port is one that nobody has, every wait has an end, and only what was started here is
 stopped."""
 
 import hashlib
@@ -25,15 +25,13 @@ import unittest
 import urllib.error
 import urllib.request
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../lib'))
+from ports import free_port  # noqa: E402
+
 ORIGIN, TRACKER, PEER = (os.path.abspath(p) for p in sys.argv[1:4])
 PACKET = 188
 PATIENCE = 60  # s: ends a test that has failed, and decides nothing else
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
 
 
 def wait_for(what, condition, seconds=PATIENCE):
@@ -487,7 +485,7 @@ class Swarm(World):
         key file says after SIGHUP."""
         with open(self.path('film'), 'wb') as file:
             file.write(random.Random(8).randbytes(100_000))
-        udp = free_port(socket.SOCK_DGRAM)
+        udp = free_port()
         self.origin('--file', f'film,{self.path("film")}', '--announce', f'127.0.0.1:{udp}',
                     '--access-link', 'wired', '--power', 'battery', '--peer',
                     f'127.0.0.1:{udp}')

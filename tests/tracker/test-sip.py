@@ -21,22 +21,14 @@ import time
 import unittest
 import urllib.request
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../lib'))
+from ports import free_port  # noqa: E402
+
 TRACKER, ORIGIN, PEER = (os.path.abspath(sys.argv.pop(1)) for _ in range(3))
 SCENARIOS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'sipp')
 PATIENCE = 120  # s: ends a test that has failed, and decides nothing else
 TOOLS = ('sipp', 'openssl')
-
-
-def free_port():
-    """TCP and UDP both, as far as can be known; the moment between is ours alone to lose."""
-    while True:
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-            stream.bind(('127.0.0.1', 0))
-            try:
-                datagrams.bind(stream.getsockname())
-            except OSError:
-                continue
-            return stream.getsockname()[1]
 
 
 def account(hashes=('md5', 'sha256'), user='ann', password='right', realm='ppsp'):

@@ -5,7 +5,6 @@ real programs: a file that outlives kill -9; two trackers that share one Redis s
 killed, and the server too."""
 import json
 import os
-import random
 import re
 import select
 import shutil
@@ -20,23 +19,15 @@ import unittest
 import urllib.error
 import urllib.request
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../lib'))
+from ports import free_port  # noqa: E402
+
 PROGRAM = sys.argv.pop(1)
 SHARED = sys.argv.pop(1)  # what it was built from is shared.c
 HAS_REDIS = SHARED != 'none'
 PATIENCE = 60  # s: ends a test that has failed, and decides nothing else
 SWARM = 'ab' * 20
-
-
-def free_port():
-    """Below those that the system gives to who does not ask for one: it stays free, also while the
-    server there is away."""
-    while True:
-        port = random.randrange(16384, 32768)
-        try:
-            with socket.create_server(('127.0.0.1', port)):
-                return port
-        except OSError:
-            continue
 
 
 def until(what, true):
