@@ -611,7 +611,7 @@ in_dialog (NetSipCall *call, NetSipDialog *dialog, const TrackerRequest *request
 }
 
 static bool
-certificates_wanted (const NetSipCall *call, const NetSipDialog *dialog)
+certificates_wanted (const NetSipCall *call)
 {
   TrackerMode mode;
   bool wanted = false;
@@ -624,7 +624,7 @@ find_peers (NetSipCall *call, NetSipDialog *dialog)
 {
   g_autoptr (TrackerRequest) request = request_new (call, TRACKER_REQUEST_FIND, dialog->peer);
   TrackerSwarm *swarm = tracker_request_add_swarm (request, dialog->swarm_id);
-  request->certificates = certificates_wanted (call, dialog);
+  request->certificates = certificates_wanted (call);
   if (read_peer_num (call, &request->peer_num) && read_chunks (call, swarm))
     in_dialog (call, dialog, request);
   else
@@ -638,7 +638,7 @@ report (NetSipCall *call, NetSipDialog *dialog)
       request_new (call, TRACKER_REQUEST_STAT_REPORT, dialog->peer);
   const char *text = net_sip_header (call->sip, TRACKER_HEADER_STAT);
   TrackerSwarm *swarm = tracker_request_add_swarm (request, dialog->swarm_id);
-  request->certificates = certificates_wanted (call, dialog);
+  request->certificates = certificates_wanted (call);
   if (text != NULL && tracker_headers_read_stat (text, swarm) && read_chunks (call, swarm) &&
       read_condition (call, &request->condition))
     in_dialog (call, dialog, request);
