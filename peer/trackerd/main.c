@@ -280,10 +280,13 @@ reload (Tracker *self, GError **error)
     return false;
   g_autoptr (TrackerdAccess) access = load_access (self, error);
   g_autoptr (TrackerPlaces) places = NULL;
-  /* late, since SIP keeps a copy of the key on the disk until it is set */
+  /* the certificate late, since SIP keeps a copy of the key on the disk until it is set */
   if (access == NULL || !trackerd_server_read_places (self->server, &places, error) ||
-      (certificate != NULL && !trackerd_server_load_certificate (self->server, error)) ||
-      !load_users (self, error))
+      (certificate != NULL && !trackerd_server_load_certificate (self->server, error)))
+    return false;
+  g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED =
+      g_rec_mutex_locker_new (trackerd_server_lock (self->server));
+  if (!load_users (self, error))
     return false;
   if (certificate != NULL)
     trackerd_server_set_certificate (self->server, certificate);
@@ -306,9 +309,10 @@ on_reload (gpointer data)
       g_string_append_printf (names, "%s%s", names->len > 0 ? ", " : "", files[i]);
   if (names->len == 0)
     return G_SOURCE_CONTINUE;
+  bool good = reload (self, &error);
   g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED =
       g_rec_mutex_locker_new (trackerd_server_lock (self->server));
-  if (reload (self, &error))
+  if (good)
     trackerd_events_note (events, TRACKERD_EVENT_RELOADED, g_get_real_time (), "loaded again: %s",
                           names->str);
   else

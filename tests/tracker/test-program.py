@@ -222,6 +222,19 @@ class Program(unittest.TestCase):
         os.truncate(huge, (256 << 20) + 1)
         self.refuse(1, 'more than 256 MiB', '--places', huge)
 
+    if '--threads' in ALWAYS:  # one has enough to do meanwhile
+        def test_other_threads_answer_while_a_table_is_read(self):
+            table = self.path('places', '127.1.0.0/16 here\n127.3.0.0/16 here\n')
+            process, port = self.start('--listen', '127.0.0.1:0', '--management', '', '--places', table)
+            os.remove(table)
+            os.mkfifo(table)
+            process.send_signal(signal.SIGHUP)
+            with open(table, 'w', encoding='utf-8') as file:  # now it reads, to an end that is ours
+                self.assertGreaterEqual(self.near(port), 8)
+                file.write('127.2.0.0/16 there\n127.3.0.0/16 there\n')
+            self.assertIn('loaded again', self.line(process))
+            self.assertLessEqual(self.near(port), 2)
+
     def test_all_is_read_again_or_nothing(self):
         table = self.path('places', '127.1.0.0/16 here\n127.3.0.0/16 here\n')
         access = self.path('access', '[tracker]\nswarms=open\n')
