@@ -240,15 +240,6 @@ peer_swarm_sound_out (PeerSwarm *self, PeerChannel *channel)
   }
 }
 
-static bool
-is_asked (const PeerSwarm *self, uint64_t chunk)
-{
-  for (guint i = 0; i < self->channels->len; i++)
-    if (peer_channel_has_ask (g_ptr_array_index (self->channels, i), chunk))
-      return true;
-  return false;
-}
-
 /* Asks that were not answered in time go to somebody else, or are said again: the REQUEST may have
  * been lost. Who answers nothing at all is slow, and is left alone for a while (12.6.2, HAVE.1). */
 static void
@@ -256,17 +247,18 @@ expire_asks (PeerSwarm *self, PeerChannel *channel)
 {
   PeerCore *core = self->core;
   uint64_t chunk;
-  bool any = false;
+  g_autoptr (PeerChunks) expired = NULL;
   int64_t now = may_be_gone (self, channel) ? PEER_NEVER : core->now;
   while (peer_channel_expired_ask (channel, now, &chunk)) {
     PeerRange run = {chunk, chunk + 1};
-    if (!is_asked (self, chunk)) /* it may have been asked for twice */
-      peer_chunks_remove (self->requested, run);
+    if (expired == NULL)
+      expired = peer_chunks_new (0);
+    peer_chunks_add (expired, run);
     g_array_append_val (channel->to_cancel, run);
-    any = true;
   }
-  if (!any)
+  if (expired == NULL)
     return;
+  peer_swarm_give_up (self, expired);
   self->pick = true;
   peer_core_ready (core, channel);
   peer_channel_missed (channel, core->now);

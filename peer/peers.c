@@ -518,13 +518,41 @@ peer_swarm_opened (PeerSwarm *self, PeerChannel *channel)
 }
 
 void
+peer_swarm_give_up (PeerSwarm *self, PeerChunks *chunks)
+{
+  for (guint i = 0; i < self->channels->len && !peer_chunks_is_empty (chunks); i++) {
+    const PeerChannel *channel = g_ptr_array_index (self->channels, i);
+    for (guint j = channel->asks_first; j < channel->asks->len; j++) {
+      uint64_t chunk = g_array_index (channel->asks, PeerAsk, j).chunk;
+      peer_chunks_remove (chunks, (PeerRange){chunk, chunk + 1});
+    }
+  }
+  for (size_t i = 0; i < peer_chunks_n_runs (chunks); i++)
+    peer_chunks_remove (self->requested, peer_chunks_run (chunks, i));
+}
+
+void
 peer_swarm_forget_asks (PeerSwarm *self, PeerChannel *channel)
 {
+  g_autoptr (PeerChunks) asked = peer_chunks_new (0);
   for (guint i = channel->asks_first; i < channel->asks->len; i++) {
     uint64_t chunk = g_array_index (channel->asks, PeerAsk, i).chunk;
-    peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
+    peer_chunks_add (asked, (PeerRange){chunk, chunk + 1});
   }
   peer_channel_forget_asks (channel);
+  peer_swarm_give_up (self, asked);
+}
+
+/* What came and waited for its hashes goes with the channel, and must be asked of another. */
+static void
+give_up_held (PeerSwarm *self, const PeerChannel *channel)
+{
+  g_autoptr (PeerChunks) held = peer_chunks_new (0);
+  for (guint i = 0; i < peer_held_count (&channel->held); i++) {
+    uint64_t chunk = peer_held_get (&channel->held, i)->chunk;
+    peer_chunks_add (held, (PeerRange){chunk, chunk + 1});
+  }
+  peer_swarm_give_up (self, held);
 }
 
 void
@@ -543,11 +571,7 @@ peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye)
     core->counters.channels_closed++;
   channel->state = PEER_CHANNEL_CLOSED;
   peer_swarm_forget_asks (self, channel);
-  /* what came and waited for its hashes goes with the channel, and must be asked of another */
-  for (guint i = 0; i < peer_held_count (&channel->held); i++) {
-    uint64_t chunk = peer_held_get (&channel->held, i)->chunk;
-    peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
-  }
+  give_up_held (self, channel);
   self->pick = true;
   self->reap = true;
   self->connect_at = core->now;

@@ -26,7 +26,10 @@ void peer_swarm_accepted (PeerSwarm *self, PeerChannel *channel, uint32_t remote
  * them, and have the rest of the others. */
 bool peer_swarm_is_crowded (const PeerSwarm *self);
 void peer_swarm_opened (PeerSwarm *self, PeerChannel *channel);
-/* It will bring nothing of what it was asked for. */
+/* One who was asked for these will not bring them: they are free to be asked for again, but for what
+ * another was asked for too, which is taken out of them. */
+void peer_swarm_give_up (PeerSwarm *self, PeerChunks *chunks);
+/* This channel will bring nothing of what it was asked for. */
 void peer_swarm_forget_asks (PeerSwarm *self, PeerChannel *channel);
 void peer_swarm_close (PeerSwarm *self, PeerChannel *channel, bool say_goodbye);
 void peer_swarm_ban (PeerSwarm *self, PeerChannel *channel);

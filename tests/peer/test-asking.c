@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is asked of a second peer while the first may still bring it, and what is cancelled for that
  * (RFC 7574, 3.8): a viewer between a source and one who has it all. */
+#include "peer/peers.h"
+#include "peer/swarm-state.h"
 #include "tests/peer/engines.h"
 
 #include <string.h>
@@ -187,6 +189,38 @@ test_gone (void)
   end (&net, key);
 }
 
+/* 3.9, 3.11: who chokes us or goes will not bring what it was asked for; who was asked for it too may. */
+static void
+test_given_up (void)
+{
+  Net net;
+  PeerKey *key = begin (&net);
+  add_relay (&net);
+  net_run (&net, net.now + 2 * SECOND);
+  PeerSwarm *self = seen.viewer;
+  g_assert_cmpuint (self->channels->len, ==, 2);
+  for (unsigned goes = 0; goes < 2; goes++) {
+    PeerChannel *one = g_ptr_array_index (self->channels, 0);
+    PeerChannel *other = g_ptr_array_index (self->channels, 1);
+    PeerRange asked = {100, 110}, too = {103, 105};
+    peer_channel_ask (one, net.now, asked);
+    peer_channel_ask (other, net.now, too);
+    for (uint64_t chunk = 104; goes && chunk < 111; chunk += 6) /* they wait for their hashes */
+      peer_held_add (&one->held, net.now, chunk, 0, (const uint8_t *)"", 1);
+    peer_chunks_add (self->requested, (PeerRange){asked.first, asked.end + goes});
+    if (goes)
+      peer_swarm_close (self, one, false);
+    else
+      peer_swarm_forget_asks (self, one);
+    g_assert_cmpuint (peer_channel_n_asks (one), ==, 0);
+    g_assert_cmpuint (peer_chunks_count (self->requested), ==, peer_range_size (too));
+    g_assert_true (peer_chunks_has_all (self->requested, too));
+    peer_swarm_forget_asks (self, other);
+    g_assert_true (peer_chunks_is_empty (self->requested));
+  }
+  end (&net, key);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -195,5 +229,6 @@ main (int argc, char **argv)
   ADD ("one-in-fifty-is-asked-for-twice", test_doubles);
   ADD ("what-waits-long-is-moved", test_moved);
   ADD ("who-may-be-gone-is-not-asked", test_gone);
+  ADD ("what-another-may-bring-is-not-free", test_given_up);
   return g_test_run ();
 }
