@@ -384,12 +384,6 @@ tracker_digest_load (TrackerDigest *self, const char *text, GError **error)
   return true;
 }
 
-uint32_t
-tracker_digest_accounts (const TrackerDigest *self)
-{
-  return g_hash_table_size (self->accounts);
-}
-
 /* --- nonces ------------------------------------------------------------------------------------ */
 
 static void

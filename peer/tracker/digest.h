@@ -36,7 +36,6 @@ void tracker_digest_free (TrackerDigest *self);
  * MD5, 64 for SHA-256; one user may have both. Lines of other realms, empty ones and those that begin
  * with '#' are passed over. On failure nothing has changed; the error names the line. */
 bool tracker_digest_load (TrackerDigest *self, const char *text, GError **error);
-uint32_t tracker_digest_accounts (const TrackerDigest *self); /* users */
 
 /* The value of a WWW-Authenticate, one for each algorithm for which there is an account; NULL = none. from: what
  * the nonce is bound to, such as the text of the client's IP. The caller frees. */

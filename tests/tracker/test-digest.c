@@ -358,11 +358,12 @@ test_bad_account_files (void)
   World w;
   world_init (&w, "ppsp", "ann", "right");
   load (&w, "ppsp", "ann", "right", true, true);
+  challenge (&w, false);
   for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (GError) error = NULL;
     g_assert_false (tracker_digest_load (w.server, rows[i].text, &error));
     g_assert_nonnull (strstr (error->message, rows[i].message));
-    g_assert_cmpuint (tracker_digest_accounts (w.server), ==, 1);
+    g_assert_cmpint (answer (&w), ==, TRACKER_DIGEST_OK);
   }
   for (int n = 128; n <= 129; n++) {
     g_autofree char *text = g_strdup_printf ("%0*d:ppsp:00112233445566778899aabbccddeeff\n", n, 0);
@@ -370,8 +371,6 @@ test_bad_account_files (void)
         &(TrackerDigestOptions){.realm = "ppsp", .random = random_bytes, .random_data = &w.state});
     g_assert_true (tracker_digest_load (other, text, NULL) == (n == 128));
   }
-  challenge (&w, false);
-  g_assert_cmpint (answer (&w), ==, TRACKER_DIGEST_OK);
   world_clear (&w);
 
   TrackerDigestOptions options = {.random = random_bytes, .random_data = &w.state};
