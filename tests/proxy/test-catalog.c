@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/catalog.h"
+#include "tests/lib/clock.h"
 #include "tests/proxy/scratch.h"
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -383,6 +384,7 @@ test_stopped (void)
   g_assert_cmpint (proxy_catalog_lookup (catalog, id)->stopped, ==, 100);
   g_assert_cmpint (stopped_on_disk (path), ==, 1);
   g_assert_cmpuint (proxy_catalog_generation (catalog), ==, generation + 1);
+  clock_advance (60 * G_USEC_PER_SEC);
   g_assert_true (flush (catalog));
   g_assert_cmpint (stopped_on_disk (path), ==, 100);
   g_assert_cmpuint (proxy_catalog_generation (catalog), ==, generation + 2);
