@@ -514,12 +514,71 @@ test_guide (void)
   world_clear (&world);
 }
 
+/* The whole of an answer to a client that knows no chunks. */
+static char *
+ask_old (World *self, const char *path)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GOutputStream) out = g_memory_output_stream_new_resizable ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autofree char *request =
+      g_strdup_printf ("GET %s HTTP/1.0\r\nHost: 127.0.0.1:%u\r\n\r\n", path, self->port);
+  g_socket_client_set_enable_proxy (client, FALSE);
+  g_autoptr (GSocketConnection) connection =
+      g_socket_client_connect_to_host (client, "127.0.0.1", (guint16)self->port, NULL, &error);
+  g_assert_no_error (error);
+  GIOStream *stream = G_IO_STREAM (connection);
+  g_assert_true (g_output_stream_write_all (g_io_stream_get_output_stream (stream), request,
+                                            strlen (request), NULL, NULL, &error));
+  g_output_stream_splice_async (out, g_io_stream_get_input_stream (stream),
+                                G_OUTPUT_STREAM_SPLICE_NONE, 0, NULL, on_answer, &result);
+  while (!result)
+    g_main_context_iteration (NULL, TRUE);
+  g_output_stream_splice_finish (out, result, &error);
+  g_assert_no_error (error);
+  GMemoryOutputStream *memory = G_MEMORY_OUTPUT_STREAM (out);
+  return g_strndup (g_memory_output_stream_get_data (memory),
+                    g_memory_output_stream_get_data_size (memory));
+}
+
+static void
+test_old_guide (void)
+{
+  World world;
+  world_init (&world);
+  add_channel (&world, 7, "A", NULL, true);
+  ask (&world, "GET", "/guide.xml", NULL, NULL);
+  g_autofree char *answer = ask_old (&world, "/guide.xml");
+  char *body = strstr (answer, "\r\n\r\n");
+  g_assert_nonnull (body);
+  *body = '\0';
+  g_assert_nonnull (strstr (answer, " 200 "));
+  g_assert_nonnull (strstr (answer, "\r\nConnection: close"));
+  g_assert_cmpstr (body + 4, ==, world.body);
+  world_clear (&world);
+}
+
+static void
+on_piece (SoupServerMessage *message, gpointer data)
+{
+  (*(unsigned *)data)++;
+}
+
+static void
+count_pieces (SoupServer *server, SoupServerMessage *message, gpointer data)
+{
+  g_signal_connect (message, "wrote-chunk", G_CALLBACK (on_piece), data);
+}
+
 /* A guide of many pieces, and what we wrote we read. */
 static void
 test_long_guide (void)
 {
   World world;
+  unsigned pieces = 0;
   world_init (&world);
+  g_signal_connect (world.server, "request-started", G_CALLBACK (count_pieces), &pieces);
   g_autofree char *logo = g_strdup_printf ("https://logo/%0600d", 0);
   g_autoptr (GString) guide = g_string_new ("<tv>");
   for (unsigned i = 1; i <= 500; i++) {
@@ -534,6 +593,7 @@ test_long_guide (void)
   read_guide (&world, guide->str);
   g_assert_cmpuint (ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 200);
   g_assert_cmpuint (strlen (world.body), >, 4 * 65536);
+  g_assert_cmpuint (pieces, >, 4);
   g_assert_true (g_str_has_suffix (world.body, "</tv>\n"));
   g_autofree char *body = g_steal_pointer (&world.body);
   proxy_tuner_free (world.tuner);
@@ -792,6 +852,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/web/names-stay-text", test_evil_names);
   g_test_add_func ("/proxy/web/playlist-for-players", test_playlist);
   g_test_add_func ("/proxy/web/guide-for-recorders", test_guide);
+  g_test_add_func ("/proxy/web/guide-for-http-1.0", test_old_guide);
   g_test_add_func ("/proxy/web/guide-of-any-length", test_long_guide);
   g_test_add_func ("/proxy/web/guide-outlives-its-writer", test_cut_guide);
   g_test_add_func ("/proxy/web/tuner-for-recorders", test_tuner);
