@@ -10,7 +10,7 @@
 #define WATCHED_SECONDS 20 /* since the last request; players ask each few seconds */
 #define WAIT_SECONDS 15    /* for the first segment; less than players wait for an answer */
 #define MAX_WAITING 32     /* answers, of one channel */
-#define MAX_FETCHES 4      /* segments of one channel that come from the disk; each is memory */
+#define MAX_FETCHES 4      /* answers from the disk, of one channel; each is memory */
 
 typedef struct {
   ProxyHls *hls;
@@ -33,16 +33,18 @@ struct ProxyHls {
   uint64_t n_segments, n_bytes;
 };
 
-/* A segment that is on its way from the disk, for a message that is paused. */
+/* A segment from the disk is memory until its message is finished, which is for the client to say. */
 typedef struct {
-  SoupServerMessage *message;
-  ProxySegmentReader reader;
+  Channel *channel;
+  SoupServerMessage *message; /* paused, as long as it waits for the disk */
+  ProxySegmentReader reader;  /* pieces: NULL = it is answered */
 } Fetch;
 
 static void
 fetch_free (gpointer data)
 {
   Fetch *fetch = data;
+  g_signal_handlers_disconnect_by_data (fetch->message, fetch);
   proxy_segment_reader_clear (&fetch->reader);
   g_object_unref (fetch->message);
   g_free (fetch);
@@ -74,26 +76,41 @@ refuse_segment (SoupServerMessage *message)
   proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such segment now");
 }
 
+/* false = it waits for the disk. */
+static bool
+try_segment (Channel *channel, SoupServerMessage *message, ProxySegmentReader *reader)
+{
+  switch (proxy_segments_read (channel->segments, reader)) {
+  case PROXY_SEGMENT_WAITS:
+    return false;
+  case PROXY_SEGMENT_WHOLE:
+    answer_segment (channel->hls, message, reader->pieces);
+    break;
+  case PROXY_SEGMENT_GONE:
+    refuse_segment (message);
+    break;
+  }
+  return true;
+}
+
 /* Those that can be answered now. */
 static void
 answer_fetches (Channel *channel)
 {
-  for (guint i = 0; i < channel->fetches->len;) {
+  for (guint i = channel->fetches->len; i-- > 0;) {
     Fetch *fetch = channel->fetches->pdata[i];
-    switch (proxy_segments_read (channel->segments, &fetch->reader)) {
-    case PROXY_SEGMENT_WAITS:
-      i++;
+    if (!fetch->reader.pieces || !try_segment (channel, fetch->message, &fetch->reader))
       continue;
-    case PROXY_SEGMENT_WHOLE:
-      answer_segment (channel->hls, fetch->message, fetch->reader.pieces);
-      break;
-    case PROXY_SEGMENT_GONE:
-      refuse_segment (fetch->message);
-      break;
-    }
+    proxy_segment_reader_clear (&fetch->reader);
     soup_server_message_unpause (fetch->message);
-    g_ptr_array_remove_index (channel->fetches, i);
   }
+}
+
+static void
+on_fetch_finished (SoupServerMessage *message, gpointer data)
+{
+  Fetch *fetch = data;
+  g_ptr_array_remove (fetch->channel->fetches, fetch);
 }
 
 static void
@@ -137,8 +154,10 @@ channel_free (gpointer data)
   Channel *channel = data;
   answer_waiting (channel, "the channel has ended");
   g_ptr_array_unref (channel->waiting);
-  for (guint i = 0; i < channel->fetches->len; i++) {
-    Fetch *fetch = channel->fetches->pdata[i];
+  for (guint i = channel->fetches->len; i-- > 0;) {
+    const Fetch *fetch = channel->fetches->pdata[i];
+    if (!fetch->reader.pieces)
+      continue;
     refuse_segment (fetch->message);
     soup_server_message_unpause (fetch->message);
   }
@@ -216,27 +235,25 @@ serve_segment (ProxyHls *self, const char *id, uint64_t number, SoupServerMessag
     return;
   }
   channel->asked = g_get_monotonic_time ();
-  g_auto (ProxySegmentReader) reader;
-  proxy_segment_reader_init (&reader, number);
-  switch (proxy_segments_read (channel->segments, &reader)) {
-  case PROXY_SEGMENT_WHOLE:
-    answer_segment (self, message, reader.pieces);
-    return;
-  case PROXY_SEGMENT_GONE:
-    refuse_segment (message);
-    return;
-  case PROXY_SEGMENT_WAITS:
-    break;
-  }
-  if (channel->fetches->len >= MAX_FETCHES) {
+  bool past = proxy_segments_is_past (channel->segments, number);
+  if (past && channel->fetches->len >= MAX_FETCHES) {
     proxy_respond_error (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "too many read the past of it");
     return;
   }
+  g_auto (ProxySegmentReader) reader;
+  proxy_segment_reader_init (&reader, number);
+  bool answered = try_segment (channel, message, &reader);
+  if (answered && !past)
+    return;
   Fetch *fetch = g_new0 (Fetch, 1);
+  fetch->channel = channel;
   fetch->message = g_object_ref (message);
+  g_signal_connect (message, "finished", G_CALLBACK (on_fetch_finished), fetch);
+  g_ptr_array_add (channel->fetches, fetch);
+  if (answered)
+    return;
   fetch->reader = reader;
   reader = (ProxySegmentReader){0};
-  g_ptr_array_add (channel->fetches, fetch);
   soup_server_message_pause (message);
 }
 

@@ -264,6 +264,21 @@ proxy_segments_count (const ProxySegments *self)
   return self->segments->len - (open_segment (self) != NULL);
 }
 
+static const Segment *
+find_segment (const ProxySegments *self, uint64_t number)
+{
+  if (number < self->first || number - self->first >= proxy_segments_count (self))
+    return NULL;
+  return at (self, (guint)(number - self->first));
+}
+
+bool
+proxy_segments_is_past (const ProxySegments *self, uint64_t number)
+{
+  const Segment *segment = find_segment (self, number);
+  return segment && segment->begin.chunk < proxy_ring_oldest_in_memory (self->ring);
+}
+
 static void
 append_segment (GString *out, const Segment *segment, const char *id, uint64_t number, bool first)
 {
@@ -354,9 +369,9 @@ ProxySegmentResult
 proxy_segments_read (ProxySegments *self, ProxySegmentReader *reader)
 {
   forget (self);
-  if (reader->number < self->first || reader->number - self->first >= proxy_segments_count (self))
+  const Segment *segment = find_segment (self, reader->number);
+  if (!segment)
     return PROXY_SEGMENT_GONE;
-  const Segment *segment = at (self, (guint)(reader->number - self->first));
   if (reader->pieces->len == 0) {
     g_ptr_array_add (reader->pieces, g_bytes_ref (segment->tables));
     reader->place = segment->begin;

@@ -24,6 +24,8 @@ void proxy_segments_free (ProxySegments *self);
 void proxy_segments_update (ProxySegments *self, int64_t wall);
 /* That are complete and in the ring. */
 guint proxy_segments_count (const ProxySegments *self);
+/* Of those, is it one that memory has let go of, at least in part? */
+bool proxy_segments_is_past (const ProxySegments *self, uint64_t number);
 /* The media playlist (section 4.3.3); the segments' addresses are ID/NUMBER.ts. */
 GString *proxy_segments_playlist (ProxySegments *self, const char *id);
 void proxy_segments_told (const ProxySegments *self, ProxySegmentsTold *out);
