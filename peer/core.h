@@ -29,7 +29,7 @@ typedef struct {
   bool wall_trusted;
   uint32_t max_channels;
   int64_t dead_time;       /* us */
-  uint32_t max_per_ip;     /* inbound channels of one public address, in a swarm */
+  uint32_t max_per_ip;     /* inbound channels of one public IP or /64, in a swarm */
   uint32_t n_unproven;     /* channels that answer an address not proven yet */
   PeerStatus status;       /* ours */
   PeerLimit upload;        /* of all datagrams: what the owner allows */

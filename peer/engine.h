@@ -34,7 +34,7 @@ typedef struct {
   bool wall_trusted;   /* the wall clock is right: munros may be refused for their age */
   uint32_t max_swarms; /* past these limits a newcomer is refused */
   uint32_t max_channels;
-  uint32_t max_per_ip;     /* inbound channels of one public address, in a swarm; 0 = 32 */
+  uint32_t max_per_ip;     /* inbound channels of one public IP or /64, in a swarm; 0 = 32 */
   bool benign;             /* the network is trusted: peers name each other without certificates
                         * (RFC 7574, 3.10); private addresses always do among themselves */
   bool no_exchange;        /* no peer address exchange at all (3.10: it is optional) */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/exchange.h"
 
-#include <string.h>
-
 #define MIN_PORT 1024
 
 static bool
@@ -41,9 +39,7 @@ peer_exchange_source (const PeerAddress *address)
   if (peer_address_is_loopback (address))
     return source;
   source.port = 0;
-  if (!peer_address_is_v4 (address) && !peer_address_is_private (address))
-    memset (source.ip + 8, 0, 8);
-  return source;
+  return peer_address_is_private (address) ? source : peer_address_subscriber (address);
 }
 
 void

@@ -368,18 +368,20 @@ static bool
 has_room_for (PeerSwarm *self, const PeerAddress *from)
 {
   PeerCore *core = self->core;
-  unsigned same_ip = 0, inbound = 0;
+  PeerAddress who = peer_exchange_source (from);
+  unsigned same = 0, inbound = 0;
   if (is_banned (self, from) ||
       g_hash_table_size (core->channels) + self->max_peers / 2 >= core->max_channels)
     return false;
   for (guint i = 0; i < self->channels->len; i++) {
     PeerChannel *channel = g_ptr_array_index (self->channels, i);
-    same_ip += memcmp (channel->address.ip, from->ip, sizeof from->ip) == 0;
+    PeerAddress other = peer_exchange_source (&channel->address);
+    same += memcmp (other.ip, who.ip, sizeof who.ip) == 0;
     inbound += !channel->initiator && channel->state == PEER_CHANNEL_OPEN;
   }
   unsigned limit = peer_address_is_private (from) ? MAX (MAX_PER_PRIVATE_IP, core->max_per_ip)
                                                   : core->max_per_ip;
-  return same_ip < limit && inbound < 4 * self->max_peers;
+  return same < limit && inbound < 4 * self->max_peers;
 }
 
 /* First datagrams can be spoofed for nothing: the oldest that nobody took up makes room, so that they

@@ -455,6 +455,31 @@ test_one_address_has_so_many_channels (void)
   scene_clear (&self);
 }
 
+/* One subscriber has all addresses of a /64 of the Internet, and one household those of its own. */
+static void
+test_one_subscriber_has_so_many_channels (void)
+{
+  static const struct {
+    const char *format;
+    unsigned most;
+  } rows[] = {
+      {"[2001:db8:0:1::%x]:7574", 3}, {"[2001:db8:0:%x::1]:7574", 10}, {"[fd00::%x]:7574", 10}};
+  for (unsigned k = 0; k < G_N_ELEMENTS (rows); k++) {
+    Scene self;
+    unsigned taken = 0;
+    scene_init (&self, &(SceneSetting){.max_per_ip = 3});
+    for (unsigned i = 1; i <= 10; i++) {
+      GString *where = g_string_new (rows[k].format);
+      g_autofree char *part = g_strdup_printf ("%x", i);
+      g_string_replace (where, "%x", part, 1);
+      taken += scene_call (&self, where->str, NULL).remote != 0;
+      g_string_free (where, TRUE);
+    }
+    g_assert_cmpuint (taken, ==, rows[k].most);
+    scene_clear (&self);
+  }
+}
+
 /* --- certificates --- */
 
 static void
@@ -752,6 +777,7 @@ main (int argc, char **argv)
   ADD ("inbound-peers-cannot-fill-our-slots", test_inbound_peers_cannot_fill_our_slots);
   ADD ("the-tracker-is-asked-when-all-is-hearsay", test_the_tracker_is_asked_when_all_is_hearsay);
   ADD ("one-address-has-so-many-channels", test_one_address_has_so_many_channels);
+  ADD ("one-subscriber-has-so-many-channels", test_one_subscriber_has_so_many_channels);
   ADD ("ours-is-shown-to-all", test_ours_is_shown_to_all);
   ADD ("a-private-one-is-not-shown-to-the-world", test_a_private_one_is_not_shown_to_the_world);
   ADD ("a-wrong-one-of-ours-is-not-taken", test_a_wrong_one_of_ours_is_not_taken);
