@@ -413,12 +413,12 @@ refuse_range (SoupServerMessage *message, int64_t size)
 static void
 tell_place (Viewer *viewer, int64_t size)
 {
-  int64_t first = viewer->place.time / 1000, all = viewer->item->duration / 1000;
-  g_autofree char *text =
-      g_strdup_printf ("npt=%" G_GINT64_FORMAT ".%03d-%" G_GINT64_FORMAT ".%03d/%" G_GINT64_FORMAT
-                       ".%03d bytes=%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT,
-                       first / 1000, (int)(first % 1000), all / 1000, (int)(all % 1000), all / 1000,
-                       (int)(all % 1000), viewer->range.first, viewer->range.end - 1, size);
+  int64_t all = viewer->item->duration / 1000;
+  g_autofree char *range = npt_range (viewer->place.time, viewer->item->duration);
+  g_autofree char *text = g_strdup_printf ("%s/%" G_GINT64_FORMAT ".%03d bytes=%" G_GINT64_FORMAT
+                                           "-%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT,
+                                           range, all / 1000, (int)(all % 1000),
+                                           viewer->range.first, viewer->range.end - 1, size);
 
   soup_message_headers_replace (soup_server_message_get_response_headers (viewer->message),
                                 TIME_SEEK, text);
