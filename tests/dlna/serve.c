@@ -81,8 +81,11 @@ typedef struct {
 static void
 fill (FakeLibrary *library)
 {
+  DlnaItem *film = fake_library_film ("film", "A film", 1000000);
+
   fake_library_add (library, fake_library_folder ("live", "Live & \"kicking\""));
-  fake_library_add (library, fake_library_film ("film", "A film", 1000000));
+  film->duration = INT64_C (3600) * G_USEC_PER_SEC;
+  fake_library_add (library, film);
   for (int i = 1; i <= 1000; i++) {
     g_autofree char *id = g_strdup_printf ("channel-%d", i);
     g_autofree char *title = g_strdup_printf ("Channel & %d", 1001 - i);

@@ -459,8 +459,9 @@ class Home(unittest.TestCase):
         def bookmark(item, position):
             self.point.call(CDS, 'X_SetBookmark', {'CategoryType': 0, 'RID': 0, 'ObjectID': item,
                                                    'PosSecond': position})
-        bookmark('film', 754)
-        self.assertEqual(self.serve.ask('told'), 'film at 754000000\n')
+        for said, seconds in ((3600, 3600), (754, 754), (754000, 754)):  # the last one counts milliseconds
+            bookmark('film', said)
+            self.assertEqual(self.serve.ask('told'), f'film at {seconds}000000\n')
         for item, position, code in (('no-such', 1, 701), ('film', 'x', 402), ('film', -1, 402)):
             with self.assertRaises(Fault) as caught:
                 bookmark(item, position)
