@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/report.h"
+#include "peer/address.h"
 #include "proxy/api.h"
 #include "proxy/interfaces.h"
 #include <string.h>
@@ -10,13 +11,17 @@ seconds_since (int64_t then)
   return (g_get_monotonic_time () - then) / G_USEC_PER_SEC;
 }
 
-/* A word that others wrote, without what may be secret in it: a link names a swarm, and a URI may have a
- * password in front of its host and a token behind it. */
+/* A word that others wrote, without what may be secret in it: a link names a swarm, a URI may have a
+ * password in front of its host and a token behind it, and an address that the Internet routes tells whose
+ * home this is. */
 static void
 append_word (GString *out, const char *word)
 {
   const char *link = strstr (word, "ppsp:"), *scheme = strstr (word, "://");
-  if (link && (!scheme || link < scheme)) {
+  PeerAddress address;
+  if (peer_address_parse_ip (word, 1, &address) && !peer_address_is_private (&address))
+    g_string_append (out, "(Internet address)");
+  else if (link && (!scheme || link < scheme)) {
     g_string_append_len (out, word, link - word);
     g_string_append (out, "ppsp:...");
   } else if (scheme) {
@@ -77,10 +82,9 @@ write_interfaces (const ProxyParts *with, GString *out)
   g_string_append_printf (out, "\nInterfaces: %u addresses\n", all->len);
   for (guint i = 0; i < all->len; i++) {
     const ProxyInterface *interface = all->pdata[i];
-    bool shown = interface->loopback || interface->private || interface->link_local;
-    g_string_append_printf (out, "  %s %s%s\n", interface->name,
-                            shown ? interface->ip : "of the Internet",
-                            interface->default_route ? ", default route" : "");
+    g_string_append_printf (out, "  %s ", interface->name);
+    append_word (out, interface->ip);
+    g_string_append_printf (out, "%s\n", interface->default_route ? ", default route" : "");
   }
   if (!with->media_server || !with->media_server (&stats, with->data))
     return;
@@ -174,7 +178,9 @@ write_renderers (const ProxyParts *with, GString *out)
   for (unsigned i = 0; i < n; i++) {
     DlnaRendererStatus status;
     dlna_renderers_status (with->renderers, i, &status);
-    g_string_append_printf (out, "  %s ", status.ip);
+    g_string_append (out, "  ");
+    append_word (out, status.ip);
+    g_string_append_c (out, ' ');
     append_public (out, status.name);
     if (status.model) {
       g_string_append (out, ", ");
@@ -191,7 +197,9 @@ static void
 write_client (GString *out, const DlnaClient *client)
 {
   g_autofree char *quirk = dlna_quirk_text (client->quirk);
-  g_string_append_printf (out, "  %s ", client->address);
+  g_string_append (out, "  ");
+  append_word (out, client->address);
+  g_string_append_c (out, ' ');
   append_public (out, client->agent[0] ? client->agent : "(no User-Agent)");
   if (client->info[0]) {
     g_string_append (out, "; ");

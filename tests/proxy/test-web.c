@@ -766,9 +766,24 @@ test_metrics (void)
   world_clear (&world);
 }
 
+/* A television of the home may have an address that the Internet routes (linked with --wrap). */
+const char *__real_soup_server_message_get_remote_host (SoupServerMessage *message);
+const char *__wrap_soup_server_message_get_remote_host (SoupServerMessage *message);
+
+const char *
+__wrap_soup_server_message_get_remote_host (SoupServerMessage *message)
+{
+  const char *agent = soup_message_headers_get_one (
+      soup_server_message_get_request_headers (message), "User-Agent");
+  return g_strcmp0 (agent, "SEC_HHP_TV") == 0
+             ? "2001:db8::7"
+             : __real_soup_server_message_get_remote_host (message);
+}
+
 static void
 add_warning (GPtrArray *out, gpointer data)
 {
+  g_ptr_array_add (out, g_strdup ("not 203.0.113.9 but 192.168.1.9"));
   g_ptr_array_add (out, g_strdup ("see https://me:pass/word@host.example/list, and " LINK));
   g_ptr_array_add (out, g_strdup ("not http://user:hidden5@host.example/x?token=hidden6&l=" LINK));
   g_ptr_array_add (out, g_strdup ("nor (" LINK "#http://user:hidden7@host.example/hidden8)"));
@@ -810,13 +825,16 @@ test_report (void)
                                      "\n  see https:///... and ppsp:...\n",
                                      "\n  not http://host.example/...\n",
                                      "\n  nor (ppsp:...\n",
+                                     "\n  not (Internet address) but 192.168.1.9\n",
+                                     "\n  (Internet address) SEC_HHP_TV\n",
                                      "\n    quirk: Samsung, live-flags=01700000\n",
                                      "\n    asked 1, refused 1, streams 0\n",
                                      ": 404 GET /nothing\n"};
   for (size_t i = 0; i < G_N_ELEMENTS (told); i++)
     if (!strstr (world.body, told[i]))
       g_error ("no \"%s\" in %s", told[i], world.body);
-  static const char *const hidden[] = {"hidden", "user", "pass", "word", "e8ca11c4", "tracker.ex"};
+  static const char *const hidden[] = {"hidden",   "user",       "pass",  "word",
+                                       "e8ca11c4", "tracker.ex", "203.0", "2001:"};
   for (size_t i = 0; i < G_N_ELEMENTS (hidden); i++)
     if (strstr (world.body, hidden[i]))
       g_error ("\"%s\" in %s", hidden[i], world.body);
