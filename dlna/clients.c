@@ -163,7 +163,7 @@ tell_error (GString *out, SoupServerMessage *message)
     g_string_append_printf (out, ", error %s", code);
 }
 
-/* Without the query: there is none in any address of ours that matters. */
+/* Without the query: what is told goes to strangers, and ours has one only to begin behind live. */
 static char *
 describe (SoupServerMessage *message, const char *more)
 {
