@@ -475,9 +475,9 @@ test_full_line (void)
   line_clear (&line);
 }
 
-/* While our line is full, those who are there share it, and not those who were. */
-static void
-test_full_shares (void)
+/* The pace of one of those who are there, of many of whom so many are gone, while our line is full. */
+static PeerLimit
+pace_while_full (unsigned gone)
 {
   Line line;
   uint64_t seed = 7;
@@ -490,18 +490,29 @@ test_full_shares (void)
   line.swarm.bitrate = 100000;
   line.swarm.channels = g_ptr_array_new ();
   for (unsigned i = 0; i < N_LINE; i++) {
-    bool gone = i >= N_LINE - 3;
     line.channels[i]->state = PEER_CHANNEL_OPEN;
-    line.channels[i]->last_received = line.core.now - (gone ? 5 * SECOND : 0);
+    line.channels[i]->last_received = line.core.now - (i >= N_LINE - gone ? 5 * SECOND : 0);
     line.channels[i]->unanswered = 5;
     g_ptr_array_add (line.swarm.channels, line.channels[i]);
   }
   peer_uploads_asked (&line.swarm, line.channels[0]);
   peer_uploads_tick (&line.swarm);
   peer_uploads_begin (&line.swarm, line.channels[0], &room);
-  g_assert_cmpuint (line.channels[0]->upload.pace.rate, ==, 100000 * 3 / 2 * 4 / (N_LINE - 3));
+  PeerLimit pace = line.channels[0]->upload.pace;
   g_ptr_array_unref (line.swarm.channels);
   line_clear (&line);
+  return pace;
+}
+
+/* While our line is full, those who are there share it, and not those who were; four take nothing from
+ * each other. */
+static void
+test_full_shares (void)
+{
+  PeerLimit five = pace_while_full (N_LINE - 5), four = pace_while_full (N_LINE - 4);
+  g_assert_cmpuint (five.rate, ==, 100000 * 3 / 2 * 4 / 5);
+  g_assert_cmpuint (four.rate, ==, 100000 * 3 / 2);
+  g_assert_cmpfloat (five.burst, <, four.burst);
 }
 
 /* Half is left of the window, if it is our line that loses. */
@@ -524,10 +535,12 @@ test_lost_in_our_line (void)
   line_clear (&line);
 }
 
-/* Of the channels so many lose 30 of 100 datagrams, the others 5, or all of them if they are gone. */
-static void
+/* Of the channels so many lose 30 of 100 datagrams, the others 5, or all of them if they are gone. Returns
+ * how often the window of all was cut in this second. */
+static unsigned
 send_on_all (Line *line, unsigned lossy, bool gone)
 {
+  unsigned cuts = 0;
   line->core.now += 2 * SECOND;
   for (unsigned i = 0; i < 1000; i++) {
     line->core.now += 1000;
@@ -539,7 +552,9 @@ send_on_all (Line *line, unsigned lossy, bool gone)
       channel->flight_bytes = PEER_DATAGRAM_MAX;
       if (lost || (gone && k < lossy)) {
         peer_ledbat_on_loss (&channel->ledbat, line->core.now, line->core.now, PEER_DATAGRAM_MAX);
+        size_t before = peer_ledbat_window (&line->core.all);
         peer_uploads_lost (channel);
+        cuts += peer_ledbat_window (&line->core.all) < before;
       } else {
         peer_ledbat_on_ack (&channel->ledbat, line->core.now, 7, 50000, PEER_DATAGRAM_MAX,
                             2 * PEER_DATAGRAM_MAX);
@@ -549,6 +564,7 @@ send_on_all (Line *line, unsigned lossy, bool gone)
         channel->last_received = line->core.now;
     }
   }
+  return cuts;
 }
 
 /* A line that drops what it cannot hold is as full as one with a queue; who does not acknowledge, or is
@@ -561,13 +577,25 @@ test_lossy_line (void)
   line.core.all.cwnd = 500000;
   for (unsigned i = 0; i < N_LINE; i++)
     peer_channel_open (line.channels[i], line.core.now, true);
-  send_on_all (&line, N_LINE / 2, false);
-  send_on_all (&line, N_LINE - 1, true);
+  g_assert_cmpuint (send_on_all (&line, N_LINE / 2, false), ==, 0);
+  g_assert_cmpuint (send_on_all (&line, N_LINE - 1, true), ==, 0);
   g_assert_cmpint (line.core.full, ==, 0);
   g_assert_cmpuint (peer_ledbat_window (&line.core.all), >=, 400000);
-  send_on_all (&line, N_LINE, false);
+  g_assert_cmpuint (send_on_all (&line, N_LINE, false), ==, 1);
   g_assert_cmpint (line.core.full, >=, line.core.now - SECOND);
   g_assert_cmpuint (peer_ledbat_window (&line.core.all), <=, 200000);
+  for (unsigned k = 0; k < N_LINE; k++) {
+    line.channels[k]->flight_bytes = 0;
+    peer_uploads_flown (line.channels[k]);
+  }
+  line.core.full = line.core.lossy = 0;
+  for (unsigned i = 0; i < 10; i++) { /* what is not in use says nothing of our line */
+    line.channels[0]->flight_bytes = PEER_DATAGRAM_MAX;
+    peer_uploads_flown (line.channels[0]);
+    line.channels[0]->flight_bytes = 0;
+    peer_uploads_lost (line.channels[0]);
+  }
+  g_assert_cmpint (line.core.full, ==, 0);
   line_clear (&line);
 }
 
