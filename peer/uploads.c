@@ -128,7 +128,8 @@ peer_uploads_lost (PeerChannel *channel)
   PeerCore *core = channel->swarm->core;
   size_t before = channel->upload.counted;
   size_t lost = before > channel->flight_bytes ? before - channel->flight_bytes : 0;
-  bool lossy = lost > 0 && core->lossy + LOSSY_TIME <= core->now && is_line_lossy (core);
+  bool lossy = lost > 0 && peer_ledbat_is_lossy (&channel->ledbat) &&
+               core->lossy + LOSSY_TIME <= core->now && is_line_lossy (core);
   if (lossy)
     core->full = core->lossy = core->now;
   if (lost > 0 && (channel->ledbat.queuing >= LOSS_QUEUE || lossy))
