@@ -8,12 +8,16 @@
 #include <unistd.h>
 
 enum { CHUNK = 1000, PER_SLAB = 64, SLAB = CHUNK * PER_SLAB };
+/* A record: number of the slab, sizes of its chunks and their bytes, in whole units of 512. */
+enum { HEAD = 8 + PER_SLAB * 2, RECORD = (HEAD + SLAB + 511) / 512 * 512 };
 
-/* Linked with --wrap: disks that are full, fail, or are never done. */
+/* Linked with --wrap: disks that are full, fail, are never done, or give back something else. */
 static int refuse_write, refuse_read, refuse_room, free_blocks = -1; /* errno */
 static gint stuck;                                                   /* atomic */
-static gint writes;                                                  /* atomic: calls */
-static gint closed_by_main;                                          /* atomic: files of ours */
+static size_t damaged;      /* the byte of what is read that is another; 0 = none */
+static gint foreign;        /* atomic: bytes that were written of chunks that are absent */
+static gint writes;         /* atomic: calls */
+static gint closed_by_main; /* atomic: files of ours */
 static GThread *main_thread;
 
 ssize_t __real_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
@@ -27,9 +31,22 @@ int __wrap_fallocate64 (int fd, int mode, off_t offset, off_t n);
 int __real_close (int fd);
 int __wrap_close (int fd);
 
+static void
+look_for_foreign_bytes (const uint8_t *record)
+{
+  uint16_t sizes[PER_SLAB];
+  memcpy (sizes, record + 8, sizeof sizes);
+  for (unsigned i = 0; i < PER_SLAB; i++)
+    for (unsigned b = sizes[i]; b < CHUNK; b++)
+      if (record[HEAD + i * CHUNK + b] != 0)
+        g_atomic_int_inc (&foreign);
+}
+
 ssize_t
 __wrap_pwrite64 (int fd, const void *bytes, size_t n, off_t offset)
 {
+  for (size_t at = 0; at + RECORD <= n; at += RECORD)
+    look_for_foreign_bytes ((const uint8_t *)bytes + at);
   while (g_atomic_int_get (&stuck))
     g_usleep (1000);
   g_atomic_int_inc (&writes);
@@ -41,7 +58,10 @@ ssize_t
 __wrap_pread64 (int fd, void *out, size_t n, off_t offset)
 {
   errno = refuse_read;
-  return refuse_read ? -1 : __real_pread64 (fd, out, n, offset);
+  ssize_t got = refuse_read ? -1 : __real_pread64 (fd, out, n, offset);
+  if (damaged > 0)
+    ((uint8_t *)out)[damaged] ^= 0x80;
+  return got;
 }
 
 int
@@ -117,9 +137,8 @@ world_init (World *self, uint64_t slabs)
 {
   self->folder = scratch_new ();
   self->news = 0;
-  /* a record is a slab, the sizes of its chunks and its number, in whole units of 512 bytes */
   ProxyShiftOptions options = {.folder = self->folder,
-                               .quota = slabs * ((SLAB + PER_SLAB * 2 + 8 + 511) / 512 * 512),
+                               .quota = slabs * RECORD,
                                .chunk_size = CHUNK,
                                .per_slab = PER_SLAB,
                                .news = on_news,
@@ -184,6 +203,12 @@ all_written (gpointer data)
 {
   /* 16 of 64,000 bytes are a batch */
   return g_atomic_int_get (&writes) >= GPOINTER_TO_INT (data);
+}
+
+static bool
+is_written (gpointer data)
+{
+  return proxy_shift_unwritten (data) == 0;
 }
 
 /* But for a batch that is not whole yet. */
@@ -265,8 +290,38 @@ test_large_writes (void)
   GDir *dir = g_dir_open (world.folder, 0, NULL);
   g_assert_null (g_dir_read_name (dir));
   g_dir_close (dir);
+  g_assert_true (wait_until (is_written, world.shift));
   for (uint64_t number = 48; number-- > 0;)
     check (&world, number);
+  g_assert_cmpuint (proxy_shift_loaded (world.shift), ==,
+                    32 * SLAB); /* the others have gone again */
+  g_assert_cmpint (g_atomic_int_get (&foreign), ==, 0);
+  world_clear (&world);
+}
+
+/* A source that leaves numbers out again and again: what is known of them is bounded. */
+static void
+test_many_runs (void)
+{
+  enum { SIZE = 100, RUNS = 4096, MORE = 1000 };
+  World world;
+  world_init (&world, 1);
+  ProxyShiftOptions options = {.folder = world.folder,
+                               .quota = 16 << 20,
+                               .chunk_size = SIZE,
+                               .per_slab = 1,
+                               .news = on_news,
+                               .data = &world};
+  proxy_shift_free (world.shift);
+  world.shift = proxy_shift_new (&options);
+  for (uint64_t i = 0; i < RUNS + MORE; i++) {
+    g_autoptr (ProxySlab) slab = proxy_slab_new (2 * i, 1, SIZE);
+    proxy_shift_add (world.shift, slab);
+  }
+  uint64_t oldest;
+  g_assert_true (proxy_shift_oldest (world.shift, &oldest));
+  g_assert_cmpuint (oldest, ==, 2 * MORE);
+  g_assert_cmpuint (proxy_shift_bytes (world.shift), ==, RUNS * SIZE);
   world_clear (&world);
 }
 
@@ -320,6 +375,26 @@ test_fails (void)
   check_given_back (&world, "cannot read");
   refuse_read = 0;
   world_clear (&world);
+}
+
+/* What is read is another record, or none: no byte of it is believed. */
+static void
+test_damaged (void)
+{
+  static const size_t places[] = {5 /* of its number */, 8 + 3 * 2 + 1 /* of a chunk's size */};
+  for (size_t i = 0; i < G_N_ELEMENTS (places); i++) {
+    World world;
+    world_init (&world, 64);
+    add (&world, 0, 48);
+    g_assert_true (wait_until (is_written, world.shift));
+    damaged = places[i];
+    int64_t end = 0;
+    while (!proxy_shift_failure (world.shift) && wait_turn (&end))
+      g_assert_null (proxy_shift_find (world.shift, 0));
+    check_given_back (&world, "cannot read");
+    damaged = 0;
+    world_clear (&world);
+  }
 }
 
 /* No megabytes left but those that are others'; and no folder. */
@@ -402,6 +477,8 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/shift/numbers-that-are-left-out", test_jumps);
   g_test_add_func ("/proxy/shift/writes-a-megabyte-to-no-name", test_large_writes);
   g_test_add_func ("/proxy/shift/disk-that-fails-turns-it-off", test_fails);
+  g_test_add_func ("/proxy/shift/record-that-is-damaged-turns-it-off", test_damaged);
+  g_test_add_func ("/proxy/shift/runs-are-bounded", test_many_runs);
   g_test_add_func ("/proxy/shift/disk-that-is-full-turns-it-off", test_full);
   g_test_add_func ("/proxy/shift/disk-that-is-slow-turns-it-off", test_slow);
   g_test_add_func ("/proxy/shift/cleans-up", test_cleans);
