@@ -673,7 +673,7 @@ bad_records_are_refused (void)
   g_autofree guint8 *multicast = g_memdup2 (record->data, record->len);
   g_assert_cmpuint (multicast[4 + 12], ==, 10);
   multicast[4 + 12] = 224;
-  g_assert_false (tracker_registry_apply (b.registry, b.now, multicast, record->len, 0));
+  g_assert_false (tracker_registry_apply (a.registry, a.now, multicast, record->len, 0));
   g_assert_true (tracker_registry_apply (a.registry, a.now, record->data, record->len, 0));
   world_clear (&a);
   world_clear (&b);
