@@ -411,7 +411,7 @@ test_challenge (void)
 static void
 test_who_may_join (void)
 {
-  static const char *const users[] = {"ann", NULL};
+  static const char *const users[] = {"ann", "eve", NULL};
   static const char contact[] = "Contact: <sip:a@127.0.0.1:@P>\n";
   g_autofree char *accounts = accounts_of (users, true, false);
   SipWire wire;
@@ -429,6 +429,15 @@ test_who_may_join (void)
   g_free (sip_wire_ask (&wire, "200", registration));
   g_autofree char *joining = sip_wire_request ("INVITE", SIP_TARGET, "p1", "", "d2", 1, contact);
   g_free (sip_wire_ask (&wire, "200", joining));
+  /* What is shown by that way, too, is looked at. */
+  g_autoptr (TrackerDigestClient) eve =
+      tracker_digest_client_new ("eve", "right", some_bytes, NULL);
+  g_autofree char *used = credentials (&wire, eve, challenge, "INVITE", SIP_TARGET);
+  g_autofree char *old = sip_wire_request ("INVITE", SIP_TARGET, "p1", "", "d4", 1, used);
+  g_autofree char *stale = sip_wire_ask (&wire, "401", old);
+  g_autofree char *theirs = credentials (&wire, eve, stale, "INVITE", SIP_TARGET);
+  g_autofree char *taken = sip_wire_request ("INVITE", SIP_TARGET, "p1", "", "d5", 1, theirs);
+  g_free (sip_wire_ask (&wire, "403", taken));
   /* From the same IP, but another port: somebody else behind the same router may do that. */
   sip_wire_connect (&wire);
   g_autofree char *stranger = sip_wire_request ("INVITE", SIP_TARGET, "p1", "", "d3", 1, contact);
