@@ -193,6 +193,12 @@ test_condition (void)
   request = ask (&w, 0);
   g_assert_true (request->condition.said && !request->condition.mobile);
   g_assert_cmpuint (request->condition.battery, ==, TRACKER_BATTERY_UNSAID);
+  answer (&w);
+  /* Who leaves serves nobody any more. */
+  tracker_session_leave (w.session, w.now);
+  request = ask (&w, 0);
+  g_assert_cmpint (swarm_of (request)->action, ==, TRACKER_ACTION_LEAVE);
+  g_assert_false (request->condition.said);
   world_clear (&w);
 }
 
