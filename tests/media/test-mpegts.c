@@ -164,6 +164,8 @@ feed (MediaTs *ts, Maker *maker, MediaTsPacket *last, size_t *at)
 {
   unsigned n = 0;
 
+  *last = (MediaTsPacket){0};
+  *at = SIZE_MAX; /* of none */
   for (size_t i = 0; i < maker->bytes->len / MEDIA_TS_PACKET; i++) {
     MediaTsPacket told;
     unsigned behind;
@@ -340,7 +342,7 @@ test_cut_anywhere (void)
     g_autoptr (MediaTs) ts = media_ts_new ();
     g_autoptr (GByteArray) unit = pes (90000, idr, sizeof idr);
     MediaTsPacket last;
-    size_t at = 0;
+    size_t at;
     Maker maker;
 
     begin (ts, &maker);
