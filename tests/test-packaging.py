@@ -203,13 +203,13 @@ class Systemd(unittest.TestCase):
 
 
 class Counter(unittest.TestCase):
-    def count(self, records, broken=0, **environment):
+    def count(self, records, *others, **environment):
         with tempfile.NamedTemporaryFile('w', suffix='.json') as file:
             file.write('\n'.join(records))
             file.flush()
             clean = {k: v for k, v in os.environ.items() if k != 'CI'}
             done = subprocess.run([sys.executable, os.path.join(ROOT, 'tests', 'count.py'),
-                                   str(broken), file.name], capture_output=True, text=True,
+                                   file.name, *others], capture_output=True, text=True,
                                   env={**clean, **environment}, timeout=20, check=False)
         return done.stdout.splitlines()[-1], done.returncode
 
@@ -226,7 +226,7 @@ class Counter(unittest.TestCase):
         self.assertEqual(self.count([plain], CI='true'), ('1 passed, 0 failed, 0 skipped', 0))
         self.assertEqual(self.count([plain, bad, late, skip]),
                          ('2 passed, 2 failed, 1 skipped', 1))
-        self.assertEqual(self.count([plain], broken=1), ('1 passed, 1 failed, 0 skipped', 1))
+        self.assertEqual(self.count([plain], '/nowhere/sim.json'), ('1 passed, 1 failed, 0 skipped', 1))
         self.assertEqual(self.count([]), ('0 passed, 1 failed, 0 skipped', 1))
 
 
