@@ -682,6 +682,75 @@ test_crowd_busy (void)
   assert_steps (&(Outcome){.waiting = 2}, "11111111");
 }
 
+/* A unit is told at once to one, or to one of each 32. */
+static void
+test_crowd_first (void)
+{
+  static const unsigned rows[][2] = {{63, 1}, {64, 2}, {96, 3}};
+  for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
+    Crowd crowd;
+    crowd_init (&crowd, rows[i][0]);
+    peer_swarm_announce_first (crowd.source, crowd.unit);
+    g_assert_cmpuint (count_told (&crowd), ==, rows[i][1]);
+    crowd_clear (&crowd);
+  }
+}
+
+/* Who passes on half as much is told seldom, though it has less to do; and where nobody does, one is told. */
+static void
+test_crowd_passes (void)
+{
+  const unsigned units = 100;
+  uint64_t worse = 0;
+  Crowd crowd;
+  crowd_init (&crowd, VIEWERS);
+  for (unsigned i = 0; i < VIEWERS; i++) {
+    PeerChannel *channel = g_ptr_array_index (crowd.source->channels, i);
+    channel->passes = i % 2 == 0 ? 1 : 0.4;
+    peer_chunks_add (channel->waiting, (PeerRange){8192, i % 2 == 0 ? 8200 : 8192});
+  }
+  peer_swarm_announce_first (crowd.source, (PeerRange){0, units * MUNRO});
+  for (unsigned i = 1; i < VIEWERS; i += 2) {
+    const PeerChannel *channel = g_ptr_array_index (crowd.source->channels, i);
+    worse += peer_chunks_count (channel->announce) / MUNRO;
+  }
+  g_test_message ("%" G_GUINT64_FORMAT " of %u", worse, units);
+  g_assert_cmpuint (worse, >, 0);
+  g_assert_cmpuint (worse, <=, units * 15 / 100);
+  for (unsigned i = 0; i < VIEWERS; i++) {
+    PeerChannel *channel = g_ptr_array_index (crowd.source->channels, i);
+    channel->passes = 0;
+  }
+  crowd.unit = (PeerRange){units * MUNRO, (units + 1) * MUNRO};
+  peer_swarm_announce_first (crowd.source, crowd.unit);
+  g_assert_cmpuint (count_told (&crowd), ==, 1);
+  crowd_clear (&crowd);
+}
+
+/* 12.6.2, HAVE.1: nobody can have what is not made, or has not left us; what we have forgotten, anybody may. */
+static void
+test_crowd_boasts (void)
+{
+  static const struct {
+    uint64_t edge, chunk;
+    bool boasts;
+  } rows[] = {{0, 0, false},
+              {0, MUNRO - 1, true},
+              {0, MUNRO, true},
+              {0, PEER_COPIES, true},
+              {2 * PEER_COPIES, 1, false}};
+  Crowd crowd;
+  crowd_init (&crowd, G_N_ELEMENTS (rows));
+  crowd.source->copies[0] = 1;
+  for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
+    PeerChannel *channel = g_ptr_array_index (crowd.source->channels, i);
+    crowd.source->edge = (PeerRange){rows[i].edge, rows[i].edge + MUNRO};
+    peer_swarm_on_boast (crowd.source, channel, (PeerRange){rows[i].chunk, rows[i].chunk + 1});
+    g_assert_cmpint (channel->boasts, ==, rows[i].boasts);
+  }
+  crowd_clear (&crowd);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -702,5 +771,8 @@ main (int argc, char **argv)
   ADD ("all-but-a-crowd-are-told", test_no_crowd);
   ADD ("a-crowd-that-is-served-is-left-alone", test_crowd_served);
   ADD ("a-busy-source-leaves-it-to-its-crowd", test_crowd_busy);
+  ADD ("a-large-crowd-is-told-by-several", test_crowd_first);
+  ADD ("who-passes-on-little-is-told-seldom", test_crowd_passes);
+  ADD ("who-has-what-is-not-made-boasts", test_crowd_boasts);
   return g_test_run ();
 }
