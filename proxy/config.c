@@ -46,9 +46,8 @@ static const Option options[] = {
      "what certain televisions want otherwise than most; see the manual page"},
     {"cache", SIZE, AT (cache), "SIZE", "for content on demand (1G)"},
     {"memory", SIZE, AT (memory), "SIZE",
-     "the most for each live channel, which takes 12M, or 10 seconds where that is more (128M, or "
-     "an "
-     "eighth of the machine's)"},
+     "the most for each live channel, which takes 12M, or 10 seconds where that is more "
+     "(128M, or an eighth of the machine's)"},
     {"timeshift", SIZE, AT (timeshift), "SIZE",
      "on disk, for each live channel that is watched: to pause it and to step back (0: none)"},
     {"linger", SECONDS, AT (linger), "SECONDS", "a channel stays on after its last viewer (30)"},

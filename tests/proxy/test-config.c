@@ -2,6 +2,21 @@
 #include "proxy/config.h"
 #include "tests/proxy/scratch.h"
 #include <string.h>
+#include <unistd.h>
+
+/* Linked with --wrap: how much memory the machine has; 0 = as it is. */
+static uint64_t machine;
+
+long __real_sysconf (int name);
+long __wrap_sysconf (int name);
+
+long
+__wrap_sysconf (int name)
+{
+  if (name == _SC_PHYS_PAGES && machine > 0)
+    return (long)(machine / (uint64_t)__real_sysconf (_SC_PAGESIZE));
+  return __real_sysconf (name);
+}
 
 #define READ(config, error, ...)                                                                   \
   read_config (config, error, (const char *[]){"ppsp-proxy", __VA_ARGS__, NULL})
@@ -37,6 +52,23 @@ test_defaults (void)
   g_assert_false (config.allow_plain_tracker);
   g_assert_false (config.hdhomerun);
   g_assert_true (config.verbose);
+}
+
+/* A channel's memory follows the machine's. */
+static void
+test_memory_of_the_machine (void)
+{
+  static const struct {
+    uint64_t machine, memory; /* MiB */
+  } rows[] = {{64, 12}, {128, 16}, {512, 64}, {16384, 128}};
+  for (size_t i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_auto (ProxyConfig) config = {0};
+    g_autoptr (GError) error = NULL;
+    machine = rows[i].machine << 20;
+    g_assert_cmpint (READ (&config, &error, "--verbose"), ==, PROXY_CONFIG_RUN);
+    g_assert_cmpuint (config.memory, ==, rows[i].memory << 20);
+  }
+  machine = 0;
 }
 
 static void
@@ -169,6 +201,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/config/defaults-are-the-contract", test_defaults);
+  g_test_add_func ("/proxy/config/memory-is-that-of-the-machine", test_memory_of_the_machine);
   g_test_add_func ("/proxy/config/reads-all-options", test_options);
   g_test_add_func ("/proxy/config/command-line-wins-over-file", test_file);
   g_test_add_func ("/proxy/config/trackers-by-http-and-sip", test_trackers);
