@@ -4,9 +4,9 @@
  * each tick of its session, so a viewer at the live edge gets what a tick brought, and one that is
  * behind gets whole slabs.
  *
- * A channel that is on already begins with its newest key frame, or one further back; one that this viewer wakes begins
- * with the first that comes, and the rest of what was fetched behind it is a start for the player's
- * buffer. A stream that shows no key frame for 4 s (periodic intra refresh) begins anywhere. */
+ * A channel that is on already begins with its newest key frame, or one further back; one that this
+ * viewer wakes begins with the first that comes, and the rest of what was fetched behind it is a start for
+ * the player's buffer. A stream that shows no key frame for 4 s (periodic intra refresh) begins anywhere. */
 #include "proxy/stream.h"
 #include "proxy/ring-read.h"
 

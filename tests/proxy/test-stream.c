@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/stream.h"
+#include "tests/lib/wait.h"
+#include "tests/proxy/scratch.h"
 #include "tests/proxy/ts.h"
 #include <string.h>
 
@@ -96,13 +98,19 @@ on_released (gpointer data)
 }
 
 static void
-viewer_open (Viewer *self, ProxyRing *ring, int64_t timeout)
+viewer_open_back (Viewer *self, ProxyRing *ring, int64_t timeout, int64_t back)
 {
   memset (self, 0, sizeof *self);
   self->out = g_byte_array_new ();
   self->cancellable = g_cancellable_new ();
-  self->stream = proxy_stream_new_live (ring, 0, on_released, self);
+  self->stream = proxy_stream_new_live (ring, back, on_released, self);
   proxy_stream_ready_async (self->stream, timeout, self->cancellable, on_ready, self);
+}
+
+static void
+viewer_open (Viewer *self, ProxyRing *ring, int64_t timeout)
+{
+  viewer_open_back (self, ring, timeout, 0);
 }
 
 static void
@@ -270,6 +278,43 @@ test_pieces_are_large (void)
   world_clear (&world);
 }
 
+static bool
+is_written (gpointer ring)
+{
+  ProxyRingStats stats;
+  proxy_ring_stats (ring, &stats);
+  return stats.unwritten < 1 << 20; /* less is no batch */
+}
+
+static bool
+has_ended (gpointer viewer)
+{
+  return ((const Viewer *)viewer)->ended;
+}
+
+/* Who is behind is given what is on the disk still, also when no more will come. */
+static void
+test_end_in_the_past (void)
+{
+  World world;
+  Viewer viewer;
+  g_autofree char *folder = scratch_new ();
+  world_init (&world);
+  world.maker.step = 3600;
+  proxy_ring_shift (world.ring, folder, 64 << 20);
+  for (unsigned i = 0; i < 120; i++)
+    second (&world);
+  g_assert_true (wait_until (is_written, world.ring));
+  proxy_ring_end (world.ring);
+  viewer_open_back (&viewer, world.ring, 0, INT64_MAX / 2);
+  g_assert_true (wait_until (has_ended, &viewer));
+  g_assert_no_error (viewer.error);
+  check_tail (&viewer, &world, 2 * 188, 2 * 188);
+  viewer_close (&viewer);
+  world_clear (&world);
+  scratch_free (g_steal_pointer (&folder));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -278,6 +323,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/stream/nobody-stops-another", test_nobody_stops_another);
   g_test_add_func ("/proxy/stream/who-falls-out-jumps-to-a-key-frame", test_falls_out);
   g_test_add_func ("/proxy/stream/times-out-and-ends", test_timeout_and_end);
+  g_test_add_func ("/proxy/stream/ends-behind-what-is-on-the-disk", test_end_in_the_past);
   g_test_add_func ("/proxy/stream/hands-on-large-pieces", test_pieces_are_large);
   return g_test_run ();
 }
