@@ -591,6 +591,38 @@ survives_without_descriptors (void)
   teardown (&f);
 }
 
+/* Two at one address, here in one thread: who is about to serve one leaves the next to the other. */
+static void
+sharers_take_turns (void)
+{
+  Fixture f = {0};
+  g_autoptr (GError) error = NULL;
+  NetListenerOptions options = {.max_connections = 2};
+  setup_with (&f, &options);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_main_context_push_thread_default (context);
+  SoupServer *server = soup_server_new (NULL, NULL);
+  NetListener *other = net_listener_new (server, &(NetListenerOptions){0});
+  g_assert_true (net_listener_share (other, f.listener, &error));
+  g_main_context_pop_thread_default (context);
+  GSocket *sockets[] = {dial (f.port), dial (f.port), dial (f.port)};
+  while (stats_of (&f).accepted == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (stats_of (&f).accepted, ==, 1);
+  while (stats_of (&f).accepted == 1)
+    g_main_context_iteration (context, TRUE);
+  g_assert_cmpuint (stats_of (&f).accepted, ==, 2);
+  while (stats_of (&f).refused == 0) /* the limit is of both */
+    g_main_context_iteration (context, TRUE);
+  g_assert_cmpuint (stats_of (&f).connections, ==, 2);
+  for (unsigned i = 0; i < G_N_ELEMENTS (sockets); i++)
+    g_object_unref (sockets[i]);
+  net_listener_free (other);
+  soup_server_disconnect (server);
+  g_object_unref (server);
+  teardown (&f);
+}
+
 static void
 errors_say_what_to_do (void)
 {
@@ -713,6 +745,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/listener/who-is-not-admitted-is-hung-up-on",
                    who_is_not_admitted_is_hung_up_on);
   g_test_add_func ("/net/listener/survives-without-descriptors", survives_without_descriptors);
+  g_test_add_func ("/net/listener/sharers-take-turns", sharers_take_turns);
   g_test_add_func ("/net/listener/errors-say-what-to-do", errors_say_what_to_do);
   g_test_add_func ("/net/listener/addresses-come-and-go", addresses_come_and_go);
   g_test_add_func ("/net/listener/takes-over-a-listening-server", takes_over_a_listening_server);
