@@ -355,6 +355,17 @@ stopped_on_disk (const char *path)
   return stopped;
 }
 
+/* Behind the catalog's back. */
+static void
+stop_on_disk (const char *path, int64_t time)
+{
+  sqlite3 *db = NULL;
+  g_autofree char *text = g_strdup_printf ("UPDATE channel SET stopped = %" G_GINT64_FORMAT, time);
+  g_assert_cmpint (sqlite3_open (path, &db), ==, SQLITE_OK);
+  g_assert_cmpint (sqlite3_exec (db, text, NULL, NULL, NULL), ==, SQLITE_OK);
+  sqlite3_close (db);
+}
+
 /* As if its minute were over; false = there is none. */
 static bool
 flush (ProxyCatalog *catalog)
@@ -399,6 +410,10 @@ test_stopped (void)
   g_assert_cmpint (stopped_on_disk (path), ==, 100);
   catalog = proxy_catalog_open (path);
   g_assert_cmpint (proxy_catalog_lookup (catalog, id)->stopped, ==, 100);
+  stop_on_disk (path, 77);
+  proxy_catalog_close (catalog); /* what has not changed is not written */
+  g_assert_cmpint (stopped_on_disk (path), ==, 77);
+  catalog = proxy_catalog_open (path);
   proxy_catalog_set_stopped (catalog, id, 0);
   proxy_catalog_set_stopped (catalog, "no-such", 7);
   proxy_catalog_close (catalog);
