@@ -11,6 +11,10 @@
   "ppsp:e8ca11c4afab862f75f8ba6a8ad1a76cf12fee4c07e9763f0c5f5e510af070c9"                          \
   "?tr=https%3A%2F%2Ftracker.example%2F&cl=1000"
 
+#define LIVE_LINK                                                                                  \
+  "ppsp:0d1a88c88615d437fbb8bf9e1942a1929f28562706ae6c2bd399e7b1bfb6d1e9e75b92b4aa429"             \
+  "17ae1c61b701ef035c3fe7be3009cbafe5a2f71316c902dcf0d00?ci=3&ca=4&cs=1128&ns=64"
+
 typedef struct {
   SoupServer *server;
   NetListener *listener;
@@ -286,10 +290,7 @@ test_limit (void)
 {
   World world;
   world_init (&world);
-  static const char body[] =
-      "{\"link\":\"ppsp:"
-      "0d1a88c88615d437fbb8bf9e1942a1929f28562706ae6c2bd399e7b1bfb6d1e9e75b92b4aa429"
-      "17ae1c61b701ef035c3fe7be3009cbafe5a2f71316c902dcf0d00?ci=3&ca=4&cs=1128&ns=64\"}";
+  static const char body[] = "{\"link\":\"" LIVE_LINK "\"}";
   g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, body), ==, 201);
   const ProxyChannel *channel = proxy_catalog_list (world.catalog)->pdata[0];
   g_autoptr (GError) error = NULL;
@@ -789,6 +790,31 @@ add_warning (GPtrArray *out, gpointer data)
   g_ptr_array_add (out, g_strdup ("nor (" LINK "#http://user:hidden7@host.example/hidden8)"));
 }
 
+/* One that plays, though its tracker may not be asked, and one that cannot. */
+static ProxySession *
+play_two (World *self)
+{
+  static const char *const links[] = {
+      LIVE_LINK "&tr=http%3A%2F%2Fuser%3Ahidden9%40198.51.100.1%2Fhidden0", "ppsp:zz?hidden"};
+  ProxySession *plays = NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS (links); i++) {
+    g_autoptr (GError) error = NULL;
+    ProxyDraft draft = {.swarm_id = i == 0 ? "one" : "two",
+                        .link = links[i],
+                        .name = i == 0 ? "One" : "Two",
+                        .source = "",
+                        .mime = "video/mp2t",
+                        .live = true,
+                        .length = -1};
+    proxy_catalog_put (self->catalog, &draft, NULL);
+    const ProxyChannel *channel = proxy_catalog_lookup_swarm (self->catalog, draft.swarm_id);
+    ProxySession *session = proxy_sessions_use (self->sessions, channel, &error);
+    g_assert_true ((session != NULL) == (i == 0));
+    plays = plays ? plays : session;
+  }
+  return plays;
+}
+
 /* Whoever gets the report learns what is wrong, and nothing that opens a door. */
 static void
 test_report (void)
@@ -810,6 +836,7 @@ test_report (void)
                       .warnings = add_warning};
   world.web = proxy_web_new (&parts);
   dlna_clients_watch (clients, world.server);
+  ProxySession *session = play_two (&world);
   ask (&world, "POST", "/api/v1/channels", ours, "{\"link\": \"" LINK "\", \"name\": \"A\"}");
   const char *const television[] = {"User-Agent: SEC_HHP_TV", NULL};
   ask (&world, "GET", "/nothing?hidden4", television, NULL);
@@ -817,24 +844,27 @@ test_report (void)
     g_assert_cmpuint (ask (&world, "GET", "/api/v1/report.txt", NULL, NULL), ==, 200);
   while (!strstr (world.body, "SEC_HHP_TV"));
   g_assert_cmpstr (world.type, ==, "text/plain; charset=utf-8");
-  static const char *const told[] = {"ppsp-proxy " PPSP_VERSION ", up ",
-                                     "\n  lo 127.0.0.1\n",
-                                     "\n  MediaServer: announced on 2,",
-                                     "\nChannels: 1 known, 0 in play",
-                                     "\n  http://127.0.0.1:1/... 0 channels",
-                                     "\n  see https:///... and ppsp:...\n",
-                                     "\n  not http://host.example/...\n",
-                                     "\n  nor (ppsp:...\n",
-                                     "\n  not (Internet address) but 192.168.1.9\n",
-                                     "\n  (Internet address) SEC_HHP_TV\n",
-                                     "\n    quirk: Samsung, live-flags=01700000\n",
-                                     "\n    asked 1, refused 1, streams 0\n",
-                                     ": 404 GET /nothing\n"};
+  static const char *const told[] = {
+      "ppsp-proxy " PPSP_VERSION ", up ",
+      "\n  lo 127.0.0.1\n",
+      "\n  MediaServer: announced on 2,",
+      "\nChannels: 3 known, 1 in play, 1 failed\n  one: joining for ",
+      " fall-back; tracker 'http://198.51.100.1/... plain HTTP to a public address is refused;",
+      "\n  two: failed; the swarm ID of the link, behind \"ppsp:... must be ",
+      "\n  http://127.0.0.1:1/... 0 channels",
+      "\n  see https:///... and ppsp:...\n",
+      "\n  not http://host.example/...\n",
+      "\n  nor (ppsp:...\n",
+      "\n  not (Internet address) but 192.168.1.9\n",
+      "\n  (Internet address) SEC_HHP_TV\n",
+      "\n    quirk: Samsung, live-flags=01700000\n",
+      "\n    asked 1, refused 1, streams 0\n",
+      ": 404 GET /nothing\n"};
   for (size_t i = 0; i < G_N_ELEMENTS (told); i++)
     if (!strstr (world.body, told[i]))
       g_error ("no \"%s\" in %s", told[i], world.body);
-  static const char *const hidden[] = {"hidden",   "user",       "pass",  "word",
-                                       "e8ca11c4", "tracker.ex", "203.0", "2001:"};
+  static const char *const hidden[] = {"hidden",   "user",       "pass",  "word", "e8ca11c4",
+                                       "0d1a88c8", "tracker.ex", "203.0", "2001:"};
   for (size_t i = 0; i < G_N_ELEMENTS (hidden); i++)
     if (strstr (world.body, hidden[i]))
       g_error ("\"%s\" in %s", hidden[i], world.body);
@@ -851,6 +881,7 @@ test_report (void)
                    ==, 404);
   g_assert_cmpuint (ask (&world, "POST", "/api/v1/report.txt", ours, "{}"), ==, 405);
   g_assert_cmpuint (ask (&world, "POST", "/api/v1/clients", ours, "{}"), ==, 405);
+  proxy_sessions_release (world.sessions, session);
   world_clear (&world);
   dlna_clients_free (clients);
   proxy_guide_free (guide);
