@@ -178,8 +178,9 @@ say_munros (Signer *self, Net *net, unsigned from, unsigned to, unsigned n)
   net_run (net, net->now + 2 * DELAY);
 }
 
-/* 12.6.5, INTEGRITY.1: one peer makes us check a hundred signatures a second and all together five
- * hundred, even if each is good; who said more is not banned, since the source has signed them. */
+/* 12.6.5, INTEGRITY.1: one peer makes us check a hundred signatures a second of chunks that do
+ * not come, and all together five hundred, even if each is good; who said more is not banned, since
+ * the source has signed them. */
 static void
 test_signatures_are_rationed (void)
 {
@@ -217,6 +218,38 @@ test_signatures_are_rationed (void)
   net_clear (&net);
 }
 
+/* As many as the chunks need that come with them: otherwise a bitrate would be the limit. */
+static void
+test_a_stream_has_its_signatures (void)
+{
+  const unsigned per_second = 200, n = 5 * per_second * PAIR;
+  Net net;
+  PeerContent content;
+  uint8_t bytes[CHUNK];
+  net_init (&net, 2);
+  PeerKey *key = make_live (&content);
+  content.chunks_per_signature = PAIR;
+  PeerSwarm *source = go_live (&net, 0, &content, n);
+  PeerSwarm *viewer = leech (&net, 1, &content, n);
+  want (&net, 1, viewer, (PeerRange){0, n});
+  net_run (&net, net.now + 1000000);
+  for (uint64_t chunk = 0; chunk < n; chunk += PAIR) {
+    for (uint64_t i = chunk; i < chunk + PAIR; i++) {
+      chunk_bytes (i, bytes);
+      g_assert_cmpuint (peer_engine_append (net.engines[0], source, bytes, sizeof bytes), ==, i);
+    }
+    g_assert_true (peer_engine_sign (net.engines[0], source, key, net.now));
+    net_run (&net, net.now + 1000000 / per_second);
+  }
+  net_run (&net, net.now + 1000000);
+  const PeerCounters *counters = peer_engine_counters (net.engines[1]);
+  g_assert_cmpuint (counters->signatures_limited, ==, 0);
+  g_assert_cmpuint (counters->signatures_checked, ==, n / PAIR);
+  g_assert_cmpuint (counters->chunks_received, ==, n);
+  peer_key_free (key);
+  net_clear (&net);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -225,5 +258,6 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/defence/polluter-is-banned-twice-as-long-each-time", test_ban_doubles);
   g_test_add_func ("/peer/defence/who-pushes-too-much-is-left", test_pusher_is_left);
   g_test_add_func ("/peer/defence/signatures-are-rationed", test_signatures_are_rationed);
+  g_test_add_func ("/peer/defence/stream-has-its-signatures", test_a_stream_has_its_signatures);
   return g_test_run ();
 }
