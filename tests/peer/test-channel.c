@@ -316,6 +316,27 @@ test_next_request_can_be_seen (void)
   g_assert_cmpuint (peer_channel_backlog (self), ==, 1);
 }
 
+/* RFC7574.md, D15: 16 chunks may be given again, and 2 % of what is sent, 64 at most. What is lost was
+ * not given. */
+static void
+test_little_is_given_again (void)
+{
+  g_autoptr (PeerChannel) self = open_channel (true);
+  self->given = peer_chunks_new (0);
+  self->ledbat.srtt = 10 * MS;
+  g_assert_cmpfloat (self->again, ==, 16);
+  for (uint64_t chunk = 0; chunk < 100; chunk++)
+    peer_channel_sent (self, START, chunk, BYTES, one (chunk));
+  g_assert_cmpfloat_with_epsilon (self->again, 18, 0.001);
+  g_assert_true (peer_chunks_has_all (self->given, (PeerRange){0, 100}));
+  g_assert_true (peer_channel_not_arrived (self, START + S, 3));
+  g_assert_false (peer_chunks_has (self->given, 3));
+  g_assert_cmpuint (peer_chunks_count (self->given), ==, 99);
+  for (uint64_t chunk = 100; chunk < 4000; chunk++)
+    peer_channel_sent (self, START, chunk, BYTES, one (chunk));
+  g_assert_cmpfloat (self->again, ==, 64);
+}
+
 static void
 test_what_is_asked_again_did_not_arrive (void)
 {
@@ -536,6 +557,7 @@ main (int argc, char **argv)
   ADD ("old-asks-are-found", test_old_asks_are_found);
   ADD ("next-request-can-be-seen", test_next_request_can_be_seen);
   ADD ("what-is-asked-again-did-not-arrive", test_what_is_asked_again_did_not_arrive);
+  ADD ("little-is-given-again", test_little_is_given_again);
   ADD ("quota-grows-with-answers-and-gives-way-to-a-queue",
        test_quota_grows_with_answers_and_gives_way_to_a_queue);
   ADD ("quota-follows-a-queue-that-grows", test_quota_follows_a_queue_that_grows);

@@ -751,6 +751,35 @@ test_crowd_boasts (void)
   crowd_clear (&crowd);
 }
 
+/* D15: of what was given little is given again; what was lost on its way is, and what was not given yet. */
+static void
+test_crowd_owed (void)
+{
+  static const PeerRange may[] = {{0, 10}, {12, 14}}, owed[] = {{0, 2}, {6, 7}, {12, 14}};
+  Crowd crowd;
+  uint8_t bytes[64];
+  PeerWriter writer = {bytes, 0, sizeof bytes};
+  PeerMessage request = {.type = PEER_MESSAGE_REQUEST, .chunks = {0, MUNRO}};
+  crowd_init (&crowd, VIEWERS);
+  PeerWireFormat wire = peer_wire_format (&crowd.source->content);
+  PeerChannel *channel = g_ptr_array_index (crowd.source->channels, 0);
+  peer_chunks_add (crowd.source->have, crowd.unit);
+  for (unsigned i = 0; i < G_N_ELEMENTS (may); i++)
+    peer_chunks_add (channel->told, may[i]);
+  peer_chunks_add (channel->given, may[0]);
+  channel->ledbat.srtt = SECOND / 10;
+  peer_channel_sent (channel, crowd.net.now - 10 * SECOND, 6, CHUNK, (PeerRange){6, 7});
+  channel->again = 2;
+  peer_writer_u32 (&writer, channel->local);
+  g_assert_true (peer_wire_write (&writer, &wire, &request));
+  peer_engine_receive (crowd.net.engines[0], crowd.net.now, &channel->address, bytes, writer.used);
+  g_assert_cmpuint (peer_chunks_n_runs (channel->waiting), ==, G_N_ELEMENTS (owed));
+  for (unsigned i = 0; i < G_N_ELEMENTS (owed); i++)
+    g_assert_true (peer_chunks_has_all (channel->waiting, owed[i]));
+  g_assert_cmpuint (peer_chunks_count (channel->waiting), ==, 2 + 1 + 2);
+  crowd_clear (&crowd);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -774,5 +803,6 @@ main (int argc, char **argv)
   ADD ("a-large-crowd-is-told-by-several", test_crowd_first);
   ADD ("who-passes-on-little-is-told-seldom", test_crowd_passes);
   ADD ("who-has-what-is-not-made-boasts", test_crowd_boasts);
+  ADD ("what-was-lost-is-owed", test_crowd_owed);
   return g_test_run ();
 }
