@@ -160,13 +160,11 @@ peer_munros_grow (PeerMunros *self, uint64_t max_chunks)
     if (!slot)
       continue;
     Slot **place = &slots[slot->number % n];
-    /* one that was left of the window would be in it again; of two, one is not signed yet */
-    if (is_left (self, slot->number) || (*place && !slot->is_signed)) {
+    /* one that was left of the window would be in it again; those in it have a place each */
+    if (is_left (self, slot->number) || *place)
       g_free (slot);
-    } else {
-      g_free (*place);
+    else
       *place = slot;
-    }
   }
   g_free (self->slots);
   self->slots = slots;
