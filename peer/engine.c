@@ -215,7 +215,11 @@ void
 peer_engine_set_status (PeerEngine *self, const PeerStatus *status)
 {
   PeerCore *core = &self->core;
+  const PeerStatus before = core->status;
   core->status = *status;
+  if (before.access_link == status->access_link && before.power == status->power &&
+      before.load == status->load)
+    return;
   for (guint i = 0; i < self->swarms->len; i++) {
     PeerSwarm *swarm = g_ptr_array_index (self->swarms, i);
     for (guint k = 0; k < swarm->channels->len; k++) {

@@ -65,7 +65,8 @@ typedef struct {
 PeerSwarm *peer_engine_join (PeerEngine *self, const PeerJoin *join, GError **error);
 /* Sends closing handshakes with the next peer_engine_send()s; swarm is gone at once. */
 void peer_engine_leave (PeerEngine *self, PeerSwarm *swarm);
-/* Tells it to all peers that want to know (peer/STATUS.md), and to those that come. */
+/* Tells it to all peers that want to know (peer/STATUS.md), and to those that come; again only when it is
+ * something else. */
 void peer_engine_set_status (PeerEngine *self, const PeerStatus *status);
 const PeerStatus *peer_engine_status (const PeerEngine *self); /* as it was set */
 /* What the peers of all swarms told of themselves. */

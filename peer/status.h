@@ -24,7 +24,8 @@ typedef enum {
 /* A value; all zero is: nothing to tell. Values that are not known read as unknown. */
 typedef struct {
   uint8_t access_link, power;
-  uint8_t load; /* percent of the upload that is in use; 0 = none, or not known */
+  uint8_t load;    /* percent of the upload that is in use; 0 = none, or not known */
+  uint8_t battery; /* percent that is left, for trackers alone; 0 = on mains, or not known */
 } PeerStatus;
 
 /* What it told says that others had better be asked for what they have too. */

@@ -127,15 +127,14 @@ add_limit (NetPeering *self, const char *text, GError **error)
 static bool
 parse_status (const NetPeeringSaid *said, NetPeeringStatus *out, GError **error)
 {
-  out->power = PEER_POWER_MAINS;
-  out->power_auto = g_strcmp0 (said->power, "auto") == 0;
+  out->power_auto = said->power == NULL || strcmp (said->power, "auto") == 0;
   if (said->access_link != NULL && !peer_access_link_parse (said->access_link, &out->access_link)) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                  "--access-link %s: expected wired, wireless, cellular or unknown",
                  said->access_link);
     return false;
   }
-  if (said->power != NULL && !out->power_auto && !peer_power_parse (said->power, &out->power)) {
+  if (!out->power_auto && !peer_power_parse (said->power, &out->power)) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                  "--power %s: expected mains, battery, low, unknown or auto", said->power);
     return false;
@@ -264,5 +263,5 @@ net_peering_keep_set (NetPeering *self, const NetPeering *before)
 void
 net_peering_status (const NetPeering *self, NetPeeringStatus *out)
 {
-  *out = self != NULL ? self->status : (NetPeeringStatus){.power = PEER_POWER_MAINS};
+  *out = self != NULL ? self->status : (NetPeeringStatus){.power_auto = true};
 }

@@ -24,7 +24,7 @@ void net_peering_said_clear (NetPeeringSaid *self);
 #define NET_PEERING_ACCESS_LINK_HELP                                                               \
   "What peers are told of our line: wired, wireless, cellular (unknown)"
 #define NET_PEERING_POWER_HELP                                                                     \
-  "What peers are told of our power: mains, battery, low, unknown, or auto: look (mains)"
+  "What peers are told of our power: mains, battery, low, unknown, or auto: look (auto)"
 /* Rows for a table of GOptionEntry. */
 #define NET_PEERING_ENTRIES(said)                                                                    \
   {"upload",                                                                                         \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/net/report.h"
 
-/* Nobody measures how empty a battery is that is nearly so; percent. */
+/* What is said of a battery that is nearly empty, when nobody knows how empty; percent. */
 #define LOW_BATTERY 15
 /* What others have is known by reports that are up to a minute old: who was here then has gone on by so
  * much, at 8 Mbit/s. Bytes. */
@@ -11,9 +11,11 @@ static void
 tell_condition (TrackerSession *session, const PeerStatus *status)
 {
   bool mobile = status->access_link == PEER_LINK_CELLULAR, low = status->power == PEER_POWER_LOW;
-  TrackerCondition condition = {.said = mobile || low,
-                                .mobile = mobile,
-                                .battery = low ? LOW_BATTERY : TRACKER_BATTERY_UNSAID};
+  uint8_t battery = status->battery > 0 ? status->battery
+                    : low               ? LOW_BATTERY
+                                        : TRACKER_BATTERY_UNSAID;
+  TrackerCondition condition = {
+      .said = mobile || battery != TRACKER_BATTERY_UNSAID, .mobile = mobile, .battery = battery};
   TrackerConnection connection =
       status->access_link == PEER_LINK_UNKNOWN ? TRACKER_CONNECTION_UNSAID
       : status->access_link == PEER_LINK_WIRED ? TRACKER_CONNECTION_WIRED

@@ -7,6 +7,7 @@
 #define INTERVAL 10 /* s */
 #define POWER_SUPPLY "/sys/class/power_supply"
 #define LOW_CAPACITY 15 /* percent */
+#define UNTOLD 101      /* likewise: what may be more than all others have */
 
 struct NetStatus {
   NetUdp *udp;
@@ -26,7 +27,7 @@ read_word (const char *folder, const char *supply, const char *name)
   return g_strdup (g_strstrip (text));
 }
 
-/* A battery of the system that is being emptied: how full it is, percent; 100 = nobody says. -1 =
+/* A battery of the system that is being emptied: how full it is, percent; UNTOLD = nobody says. -1 =
  * nothing of the kind. */
 static int
 read_battery (const char *folder, const char *supply)
@@ -39,22 +40,21 @@ read_battery (const char *folder, const char *supply)
   if (strcmp (type, "Battery") != 0 || strcmp (scope, "Device") == 0 ||
       strcmp (status, "Discharging") != 0)
     return -1;
-  return g_ascii_string_to_unsigned (capacity, 10, 0, 100, &percent, NULL) ? (int)percent : 100;
+  return g_ascii_string_to_unsigned (capacity, 10, 0, 100, &percent, NULL) ? (int)percent : UNTOLD;
 }
 
-PeerPower
-net_status_read_power (const char *folder)
+void
+net_status_read_power (const char *folder, PeerStatus *out)
 {
   g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
   const char *supply;
   int fullest = -1;
-  if (dir == NULL)
-    return PEER_POWER_UNKNOWN;
-  while ((supply = g_dir_read_name (dir)) != NULL)
+  while (dir != NULL && (supply = g_dir_read_name (dir)) != NULL)
     fullest = MAX (fullest, read_battery (folder, supply));
-  if (fullest < 0)
-    return PEER_POWER_MAINS;
-  return fullest <= LOW_CAPACITY ? PEER_POWER_LOW : PEER_POWER_BATTERY;
+  out->power = fullest < 0               ? PEER_POWER_MAINS
+               : fullest <= LOW_CAPACITY ? PEER_POWER_LOW
+                                         : PEER_POWER_BATTERY;
+  out->battery = fullest < 0 || fullest == UNTOLD ? 0 : (uint8_t)MAX (fullest, 1);
 }
 
 static int64_t
@@ -71,16 +71,12 @@ void
 net_status_look (NetStatus *self)
 {
   PeerEngine *engine = net_udp_engine (self->udp);
-  const PeerStatus *before = peer_engine_status (engine);
   PeerStatus status = {.access_link = self->said.access_link, .power = self->said.power};
   if (self->said.power_auto)
-    status.power = net_status_read_power (POWER_SUPPLY);
+    net_status_read_power (POWER_SUPPLY, &status);
   status.load = peer_load_judge (&self->load, net_udp_now (self->udp),
                                  peer_engine_counters (engine)->bytes_sent,
                                  peer_engine_upload (engine), cpu_time ());
-  if (status.access_link == before->access_link && status.power == before->power &&
-      status.load == before->load)
-    return;
   peer_engine_set_status (engine, &status);
   net_udp_wake (self->udp);
 }

@@ -17,8 +17,8 @@ void net_status_set (NetStatus *self, const NetPeering *peering);
 /* Looks now. */
 void net_status_look (NetStatus *self);
 
-/* As /sys/class/power_supply tells it, or a folder like it: batteries of the system, not of devices
- * like a mouse. Unknown = there is no such folder. */
-PeerPower net_status_read_power (const char *folder);
+/* Power and battery of out, as /sys/class/power_supply tells them, or a folder like it: batteries of the
+ * system, not of devices like a mouse, and of several the fullest. Without any it is on mains. */
+void net_status_read_power (const char *folder, PeerStatus *out);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (NetStatus, net_status_free)

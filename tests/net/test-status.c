@@ -22,12 +22,21 @@ put (const char *folder, const char *supply, const char *name, const char *text)
 }
 
 static void
+assert_power (const char *folder, PeerPower power, unsigned battery)
+{
+  PeerStatus status = {.power = PEER_POWER_LOW, .battery = 7};
+  net_status_read_power (folder, &status);
+  g_assert_cmpuint (status.power, ==, power);
+  g_assert_cmpuint (status.battery, ==, battery);
+}
+
+static void
 test_power (void)
 {
   char *folder = scratch_new ();
   g_autofree char *nowhere = g_build_filename (folder, "nowhere", NULL);
-  g_assert_cmpint (net_status_read_power (nowhere), ==, PEER_POWER_UNKNOWN);
-  g_assert_cmpint (net_status_read_power (folder), ==, PEER_POWER_MAINS); /* no battery at all */
+  assert_power (nowhere, PEER_POWER_MAINS, 0);
+  assert_power (folder, PEER_POWER_MAINS, 0); /* no battery at all */
   put (folder, "AC", "type", "Mains\n");
   put (folder, "mouse", "type", "Battery\n");
   put (folder, "mouse", "scope", "Device\n");
@@ -36,16 +45,19 @@ test_power (void)
   put (folder, "BAT0", "type", "Battery\n");
   put (folder, "BAT0", "status", "Charging\n");
   put (folder, "BAT0", "capacity", "5\n");
-  g_assert_cmpint (net_status_read_power (folder), ==, PEER_POWER_MAINS);
+  assert_power (folder, PEER_POWER_MAINS, 0);
   put (folder, "BAT0", "status", "Discharging\n");
-  g_assert_cmpint (net_status_read_power (folder), ==, PEER_POWER_LOW);
+  assert_power (folder, PEER_POWER_LOW, 5);
   put (folder, "BAT0", "capacity", "much\n"); /* how full it is nobody knows */
-  g_assert_cmpint (net_status_read_power (folder), ==, PEER_POWER_BATTERY);
+  assert_power (folder, PEER_POWER_BATTERY, 0);
   put (folder, "BAT0", "capacity", "15\n");
   put (folder, "BAT1", "type", "Battery\n");
   put (folder, "BAT1", "status", "Discharging\n");
   put (folder, "BAT1", "capacity", "16\n"); /* the other will do for a while */
-  g_assert_cmpint (net_status_read_power (folder), ==, PEER_POWER_BATTERY);
+  assert_power (folder, PEER_POWER_BATTERY, 16);
+  put (folder, "BAT0", "capacity", "0\n");
+  put (folder, "BAT1", "capacity", "0\n"); /* 0 would say that nobody knows */
+  assert_power (folder, PEER_POWER_LOW, 1);
   scratch_free (folder);
 }
 
@@ -110,6 +122,7 @@ test_told (void)
   Pair pair = {.link = PEER_LINK_CELLULAR, .power = PEER_POWER_LOW};
   g_autoptr (NetPeering) before = peering ("cellular", "low");
   g_autoptr (NetPeering) after = peering ("wired", "battery");
+  g_autoptr (NetPeering) other = peering ("unknown", "mains");
   PeerContent content;
   peer_content_init_static (&content);
   content.length = (uint64_t)N_CHUNKS * CHUNK;
@@ -121,7 +134,7 @@ test_told (void)
     peer_engine_options_init (&options);
     pair.udps[i] = net_udp_new ("127.0.0.1:0", &options, NULL, NULL, &error);
     g_assert_no_error (error);
-    pair.status[i] = net_status_new (pair.udps[i], i == 0 ? before : NULL);
+    pair.status[i] = net_status_new (pair.udps[i], i == 0 ? before : other);
   }
   join (pair.udps[0], &content, NULL);
   join (pair.udps[1], &content, pair.udps[0]);

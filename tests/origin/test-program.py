@@ -505,7 +505,7 @@ class Swarm(World):
         wait_for('its power', lambda: heard('ppsp_peers_power{power="low"}'))
         self.assertTrue(heard('ppsp_peers_spared'))
         with open(config, 'w', encoding='utf-8') as file:
-            file.write('[peer]\naccess-link=wireless\nupload=20M\n')
+            file.write('[peer]\naccess-link=wireless\npower=mains\nupload=20M\n')
         peer.send_signal(signal.SIGHUP)
         wait_for('its new line', lambda: heard('ppsp_peers_access_link{link="wireless"}'))
         wait_for('its new power', lambda: heard('ppsp_peers_power{power="mains"}'))

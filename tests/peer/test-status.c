@@ -80,6 +80,10 @@ test_spared (gconstpointer data)
     g_assert_cmpuint (by_second * 2, <, by_first);
   }
   g_assert_cmpuint (peer_engine_counters (net.engines[1])->messages_unknown, ==, 0);
+  unsigned before = told; /* what only trackers are told is no news */
+  peer_engine_set_status (net.engines[2], &(PeerStatus){.power = PEER_POWER_LOW, .battery = 3});
+  net_run (&net, net.now + SECOND);
+  g_assert_cmpuint (told, ==, before);
   net_clear (&net);
 }
 
@@ -105,7 +109,8 @@ test_words (void)
 static void
 test_count (void)
 {
-  static const PeerStatus claims[] = {{1, 1, 89}, {3, 1, 0}, {2, 3, 95}, {9, 9, 101}, {0}};
+  static const PeerStatus claims[] = {
+      {1, 1, 89, 0}, {3, 1, 0, 0}, {2, 3, 95, 0}, {9, 9, 101, 0}, {0}};
   PeerStatusCounts counts = {0};
   for (size_t i = 0; i < G_N_ELEMENTS (claims); i++)
     peer_status_count (&claims[i], &counts);
