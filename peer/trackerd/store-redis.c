@@ -5,8 +5,10 @@
  *   ours --HSET--> {NAME}:peers (key -> record) --HSCAN, once--> theirs
  *   ours --XADD--> {NAME}:changes (a few thousand entries) --XREAD, always--> theirs
  *
- * In a cluster what stands in braces gives both the same slot, so they are at one node, whichever that is: MOVED
- * names it to who asks another. When a node is lost, the next of those that the URI names is asked.
+ * In a cluster what stands in braces gives both the same slot, so they are at one node, whichever that is:
+ * MOVED names it to who asks another, and ASK one that will have it, while the slot is on its way. There we
+ * stay if both have arrived: one that we made there would be in the way of the one that comes. When a node is
+ * lost, the next of those that the URI names is asked.
  *
  * A report of a peer that is only alive goes to the stream, not to the hash. Who is told to have left
  * goes at once; who is only not heard of any more ends where its timer runs out, and whoever sees that
@@ -69,10 +71,11 @@ typedef struct {
 
 struct Redis {
   TrackerdStore base;
-  char *uri, *password, *peers, *changes;
+  char *uri, *user, *password, *peers, *changes;
   GArray *nodes;       /* Node: of the URI */
   unsigned lost_nodes; /* after so many it is the turn of another */
   Node node;           /* where we are */
+  bool asking;         /* it does not have our slot yet: each command says that we know */
   char self[17];       /* whose entries of the stream are our own */
   char last[48];       /* entry of the stream that we have seen */
   Wire commands, stream;
@@ -160,28 +163,29 @@ on_reconnect (gpointer data)
 }
 
 static void
-move_to (Redis *self, const char *host, uint16_t port)
+move_to (Redis *self, const char *host, uint16_t port, bool asking)
 {
   char *copy = g_strdup (host);
   g_free (self->node.host);
   self->node = (Node){copy, port};
+  self->asking = asking;
   self->base.stats.connected = false;
   self->phase = PHASE_AWAY;
   self->reconnect = g_timeout_add_seconds (RECONNECT_SECONDS, on_reconnect, self);
 }
 
-/* "MOVED 3999 192.0.2.1:6381"; without a host it is the same. ASK, while the slot is on its way, is a failure like
- * others: when it has arrived there is MOVED. */
+/* "MOVED 3999 192.0.2.1:6381", or ASK; without a host it is the same. */
 static bool
 follow (Redis *self, const char *error)
 {
   guint64 port;
-  const char *at = g_str_has_prefix (error, "MOVED ") ? strrchr (error, ' ') + 1 : "";
+  bool asking = g_str_has_prefix (error, "ASK ");
+  const char *at = asking || g_str_has_prefix (error, "MOVED ") ? strrchr (error, ' ') + 1 : "";
   const char *colon = strrchr (at, ':');
   if (colon == NULL || !g_ascii_string_to_unsigned (colon + 1, 10, 1, UINT16_MAX, &port, NULL))
     return false;
   g_autofree char *host = g_strndup (at, (gsize)(colon - at));
-  move_to (self, *host != 0 ? host : self->node.host, (uint16_t)port);
+  move_to (self, *host != 0 ? host : self->node.host, (uint16_t)port, asking);
   return true;
 }
 
@@ -198,7 +202,7 @@ lose (Redis *self, const char *why)
                       self->uri, why != NULL && *why != 0 ? why : "it was closed");
   self->lost = true;
   const Node *node = &g_array_index (self->nodes, Node, ++self->lost_nodes % self->nodes->len);
-  move_to (self, node->host, node->port);
+  move_to (self, node->host, node->port, false);
 }
 
 /* hiredis frees the context after this. */
@@ -267,6 +271,8 @@ ask (Wire *self, redisCallbackFn *then, int n, const char **words, const size_t 
     return;
   if (self->unanswered++ == 0)
     self->heard = g_get_monotonic_time ();
+  if (self->redis->asking)
+    redisAsyncCommand (self->context, NULL, NULL, "ASKING");
   redisAsyncCommandArgv (self->context, then, self, n, words, lengths);
 }
 
@@ -421,9 +427,15 @@ connect_all (Redis *self)
     return;
   }
   if (self->password != NULL) {
-    const char *words[] = {"AUTH", self->password};
+    const char *words[] = {"AUTH", self->user, self->password};
+    if (self->user == NULL)
+      words[1] = self->password;
+    ask (&self->commands, on_done, self->user != NULL ? 3 : 2, words, NULL);
+    ask (&self->stream, on_done, self->user != NULL ? 3 : 2, words, NULL);
+  }
+  if (self->asking) { /* refused unless both are there */
+    const char *words[] = {"EXISTS", self->peers, self->changes};
     ask (&self->commands, on_done, G_N_ELEMENTS (words), words, NULL);
-    ask (&self->stream, on_done, G_N_ELEMENTS (words), words, NULL);
   }
   const char *words[] = {"XREVRANGE", self->changes, "+", "-", "COUNT", "1"};
   ask (&self->commands, on_newest, G_N_ELEMENTS (words), words, NULL);
@@ -543,6 +555,7 @@ redis_free (TrackerdStore *base)
   g_free (self->uri);
   g_free (self->node.host);
   g_array_unref (self->nodes);
+  g_free (self->user);
   g_free (self->password);
   g_free (self->peers);
   g_free (self->changes);
@@ -606,6 +619,8 @@ parse (Redis *self, const char *text, GError **error)
   const Node *first = &g_array_index (self->nodes, Node, 0);
   self->node = (Node){g_strdup (first->host), first->port};
   self->password = g_strdup (g_uri_get_password (uri));
+  const char *user = g_uri_get_user (uri);
+  self->user = user != NULL && *user != 0 ? g_strdup (user) : NULL;
   self->uri = g_strdup_printf ("redis://%s:%u%s/%s", first->host, first->port, others, name);
   self->peers = g_strdup_printf ("{%s}:peers", name);
   self->changes = g_strdup_printf ("{%s}:changes", name);

@@ -3,7 +3,8 @@
  *
  *   memory:                                   nowhere
  *   sqlite:FILE                               in a file, written each second
- *   redis://[:PASSWORD@]HOST[:PORT][/NAME]    with the other trackers that have the same NAME (ppsp);
+ *   redis://[[USER]:PASSWORD@]HOST[:PORT][/NAME]
+ *                                             with the other trackers that have the same NAME (ppsp);
  *                                             HOST:PORT,HOST:PORT are nodes of a cluster
  *
  * The registry in memory is the truth and answers all; no request waits for a store. */
