@@ -581,6 +581,10 @@ test_stopped (void)
   dlna_library_stopped (DLNA_LIBRARY (world.library), "film", 3599 * (int64_t)G_USEC_PER_SEC);
   g_assert_cmpint (stopped_at (&world), ==, 0);
   dlna_library_stopped (DLNA_LIBRARY (world.library), "no-such", 5);
+  start_live (&world);
+  add_channel (&world, &world.live_content, "one", "video/mp2t", false);
+  dlna_library_stopped (DLNA_LIBRARY (world.library), "one", 5);
+  g_assert_cmpint (proxy_catalog_lookup (world.catalog, "one")->stopped, ==, 0);
   world_clear (&world);
 }
 
