@@ -713,6 +713,10 @@ test_shift_fails (void)
   while (!proxy_ring_shift_failure (world.ring))
     g_assert_true (wait_turn (&end));
   g_assert_nonnull (strstr (proxy_ring_shift_failure (world.ring), path));
+  ProxyPlace first;
+  g_autoptr (GBytes) left = NULL;
+  g_assert_true (proxy_ring_start (world.ring, true, &first, &left));
+  g_assert_cmpuint (first.chunk, >=, proxy_ring_oldest_in_memory (world.ring));
   seconds (&world, 10);
   g_assert_cmpuint (proxy_ring_oldest (world.ring), ==, proxy_ring_oldest_in_memory (world.ring));
   g_autoptr (GByteArray) out = read_on (&world, &place, NULL, &jumped);
