@@ -10,6 +10,7 @@
 enum { CHUNK = 1000, PER_SLAB = 64, SLAB = CHUNK * PER_SLAB };
 /* A record: number of the slab, sizes of its chunks and their bytes, in whole units of 512. */
 enum { HEAD = 8 + PER_SLAB * 2, RECORD = (HEAD + SLAB + 511) / 512 * 512 };
+enum { BLOCK = 4096 }; /* of a disk */
 
 /* Linked with --wrap: disks that are full, fail, are never done, or give back something else. */
 static int refuse_write, refuse_read, refuse_room, free_blocks = -1; /* errno */
@@ -68,8 +69,10 @@ int
 __wrap_statvfs64 (const char *path, struct statvfs *out)
 {
   int result = __real_statvfs64 (path, out);
-  if (free_blocks >= 0)
+  if (free_blocks >= 0) {
     out->f_bavail = (fsblkcnt_t)free_blocks;
+    out->f_frsize = BLOCK;
+  }
   return result;
 }
 
@@ -432,6 +435,30 @@ test_full (void)
   world_clear (&world);
 }
 
+/* What a disk has, but for 64 MiB, is less than what was meant to be used. */
+static void
+test_small_disk (void)
+{
+  enum { ROOM = 16 << 20, KEPT = ROOM / RECORD };
+  World world;
+  uint64_t oldest;
+  free_blocks = (ROOM + (64 << 20)) / BLOCK;
+  world_init (&world, 1000);
+  add (&world, 0, KEPT + 2); /* before the file is open */
+  g_assert_true (wait_until (has_caught_up, world.shift));
+  g_assert_true (proxy_shift_oldest (world.shift, &oldest));
+  g_assert_cmpuint (oldest, ==, 2);
+  add (&world, KEPT + 2, KEPT + 40);
+  g_assert_true (wait_until (has_caught_up, world.shift));
+  g_assert_true (proxy_shift_oldest (world.shift, &oldest));
+  g_assert_cmpuint (oldest, ==, 40);
+  g_assert_cmpuint (proxy_shift_bytes (world.shift), ==, KEPT * SLAB);
+  for (uint64_t number = 40; number < KEPT + 40; number += 19)
+    check (&world, number);
+  free_blocks = -1;
+  world_clear (&world);
+}
+
 /* A disk that does not get on: so much is held for it, and no more. Nor does it hold the end up. */
 static void
 test_slow (void)
@@ -480,6 +507,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/shift/record-that-is-damaged-turns-it-off", test_damaged);
   g_test_add_func ("/proxy/shift/runs-are-bounded", test_many_runs);
   g_test_add_func ("/proxy/shift/disk-that-is-full-turns-it-off", test_full);
+  g_test_add_func ("/proxy/shift/disk-that-is-small-is-used-as-far-as-it-goes", test_small_disk);
   g_test_add_func ("/proxy/shift/disk-that-is-slow-turns-it-off", test_slow);
   g_test_add_func ("/proxy/shift/cleans-up", test_cleans);
   return g_test_run ();
