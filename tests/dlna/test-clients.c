@@ -53,18 +53,6 @@ on_answer (GObject *source, GAsyncResult *result, gpointer data)
   *(GAsyncResult **)data = g_object_ref (result);
 }
 
-/* Counts all that was noted. */
-static uint64_t
-asked (const Fixture *self)
-{
-  const GPtrArray *list = dlna_clients_list (self->clients);
-  uint64_t n = 0;
-
-  for (guint i = 0; i < list->len; i++)
-    n += ((const DlnaClient *)list->pdata[i])->asked;
-  return n;
-}
-
 /* From 127.0.0.HOST; the headers are name and value; body NULL = GET. Returns who was heard last. */
 static const DlnaClient *
 ask (Fixture *self, unsigned host, const char *agent, const char *path, const char *const *headers,
@@ -135,7 +123,7 @@ test_asked (Fixture *self, gconstpointer data)
   g_assert_cmpuint (client->asked, ==, 4);
   g_assert_cmpuint (client->refused, ==, 3);
   g_assert_cmpuint (client->streams, ==, 0);
-  g_assert_cmpuint (asked (self), ==, 4);
+  g_assert_cmpuint (dlna_clients_list (self->clients)->len, ==, 1);
 }
 
 /* What the quirks know apart is apart here too. */
