@@ -10,7 +10,6 @@ enum { CHUNK = 1128 };
 typedef struct {
   TsMaker maker;
   ProxyRing *ring;
-  PeerStore *store;
   uint64_t next;
 } World;
 
@@ -20,13 +19,11 @@ world_init (World *self)
   memset (self, 0, sizeof *self);
   ts_maker_init (&self->maker);
   self->ring = proxy_ring_new (CHUNK, 1 << 20, true);
-  self->store = proxy_ring_store (self->ring);
 }
 
 static void
 world_clear (World *self)
 {
-  peer_store_free (self->store);
   proxy_ring_unref (self->ring);
   ts_maker_clear (&self->maker);
 }
@@ -38,11 +35,7 @@ second (World *self)
   ts_tables (&self->maker);
   ts_picture (&self->maker, true, 61);
   ts_picture (&self->maker, false, 200);
-  PeerRange run = {self->next, self->maker.bytes->len / CHUNK};
-  for (uint64_t chunk = run.first; chunk < run.end; chunk++)
-    self->store->class->write (self->store, chunk, self->maker.bytes->data + chunk * CHUNK, CHUNK);
-  self->next = run.end;
-  proxy_ring_deliver (self->ring, run);
+  self->next = ts_deliver (&self->maker, self->ring, self->next);
 }
 
 /* A viewer as dlna/media is one: one call open at a time. */

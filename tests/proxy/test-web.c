@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The page and the API, asked over HTTP as browsers and attackers ask. */
-#include "proxy/tuner.h"
-#include "proxy/web.h"
 #include "tests/proxy/scratch.h"
-#include <json-glib/json-glib.h>
+#include "tests/proxy/web-world.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,197 +13,51 @@
   "ppsp:0d1a88c88615d437fbb8bf9e1942a1929f28562706ae6c2bd399e7b1bfb6d1e9e75b92b4aa429"             \
   "17ae1c61b701ef035c3fe7be3009cbafe5a2f71316c902dcf0d00?ci=3&ca=4&cs=1128&ns=64"
 
-typedef struct {
-  SoupServer *server;
-  NetListener *listener;
-  NetUdp *udp;
-  ProxyCatalog *catalog;
-  ProxySessionOptions options;
-  ProxySessions *sessions;
-  ProxyWeb *web;
-  ProxyProgrammes *programmes;
-  ProxyTuner *tuner;
-  SoupSession *session;
-  unsigned port;
-  /* of the last answer */
-  unsigned status;
-  char *body, *type, *csp, *etag;
-} World;
-
-static void
-no_event (const PeerEvent *event, gpointer data)
-{
-}
-
-static bool
-media_server (DlnaServerStats *out, gpointer data)
-{
-  *out = (DlnaServerStats){.bad_callbacks = 3, .interfaces = 2};
-  return true;
-}
-
-static ProxyTuner *
-new_tuner (const World *self, uint32_t device_id)
-{
-  ProxyTunerOptions options = {.server = self->server,
-                               .catalog = self->catalog,
-                               .programmes = self->programmes,
-                               .name = "Home \"1\"",
-                               .device_id = device_id};
-  return proxy_tuner_new (&options);
-}
-
-static void
-world_init (World *self)
-{
-  g_autoptr (GError) error = NULL;
-  PeerEngineOptions engine;
-  NetListenerOptions limits = {.check_host = true};
-  memset (self, 0, sizeof *self);
-  peer_engine_options_init (&engine);
-  self->udp = net_udp_new ("127.0.0.1:0", &engine, no_event, NULL, &error);
-  g_assert_no_error (error);
-  self->catalog = proxy_catalog_open (NULL);
-  self->options = (ProxySessionOptions){.udp = self->udp, .memory = 1 << 20};
-  self->options.peering = net_peering_new (&(NetPeeringSaid){0}, NULL);
-  self->sessions = proxy_sessions_new (&self->options, 0);
-  self->server = soup_server_new (NULL, NULL);
-  self->listener = net_listener_new (self->server, &limits);
-  self->port = net_listener_add (self->listener, "127.0.0.1:0", &error);
-  g_assert_no_error (error);
-  ProxyParts parts = {.media_server = media_server,
-                      .server = self->server,
-                      .name = "Home <script>",
-                      .catalog = self->catalog,
-                      .sessions = self->sessions,
-                      .listener = self->listener,
-                      .udp = self->udp};
-  self->web = proxy_web_new (&parts);
-  self->programmes = proxy_programmes_new (self->catalog, NULL, NULL);
-  self->tuner = new_tuner (self, 0);
-  self->session = soup_session_new_with_options ("proxy-resolver", NULL, NULL);
-}
-
-static void
-forget_answer (World *self)
-{
-  g_clear_pointer (&self->body, g_free);
-  g_clear_pointer (&self->type, g_free);
-  g_clear_pointer (&self->csp, g_free);
-  g_clear_pointer (&self->etag, g_free);
-}
-
-static void
-world_clear (World *self)
-{
-  forget_answer (self);
-  soup_session_abort (self->session);
-  g_object_unref (self->session);
-  proxy_web_free (self->web);
-  proxy_tuner_free (self->tuner);
-  proxy_programmes_free (self->programmes);
-  net_listener_free (self->listener);
-  g_object_unref (self->server);
-  proxy_sessions_unref (self->sessions);
-  net_peering_free (self->options.peering);
-  proxy_catalog_close (self->catalog);
-  net_udp_free (self->udp);
-}
-
-static void
-on_answer (GObject *source, GAsyncResult *result, gpointer data)
-{
-  *(GAsyncResult **)data = g_object_ref (result);
-}
-
-/* headers: "Name: value" lines, NULL-terminated, or NULL. body: NULL = none. */
-static unsigned
-ask (World *self, const char *method, const char *path, const char *const *headers,
-     const char *body)
-{
-  g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u%s", self->port, path);
-  g_autoptr (SoupMessage) message = soup_message_new (method, uri);
-  g_autoptr (GError) error = NULL;
-  GAsyncResult *result = NULL;
-  SoupMessageHeaders *request = soup_message_get_request_headers (message);
-  forget_answer (self);
-  if (body) {
-    g_autoptr (GBytes) bytes = g_bytes_new (body, strlen (body));
-    soup_message_set_request_body_from_bytes (message, NULL, bytes);
-  }
-  for (size_t i = 0; headers && headers[i]; i++) {
-    g_auto (GStrv) parts = g_strsplit (headers[i], ": ", 2);
-    soup_message_headers_replace (request, parts[0], parts[1]);
-  }
-  soup_session_send_and_read_async (self->session, message, 0, NULL, on_answer, &result);
-  while (!result)
-    g_main_context_iteration (NULL, TRUE);
-  g_autoptr (GBytes) bytes = soup_session_send_and_read_finish (self->session, result, &error);
-  g_object_unref (result);
-  g_assert_no_error (error);
-  SoupMessageHeaders *answer = soup_message_get_response_headers (message);
-  size_t n;
-  const char *text = g_bytes_get_data (bytes, &n);
-  self->body = g_strndup (text ? text : "", n);
-  self->type = g_strdup (soup_message_headers_get_one (answer, "Content-Type"));
-  self->csp = g_strdup (soup_message_headers_get_one (answer, "Content-Security-Policy"));
-  self->etag = g_strdup (soup_message_headers_get_one (answer, "ETag"));
-  self->status = soup_message_get_status (message);
-  return self->status;
-}
-
-static const char *const ours[] = {"X-PPSP: 1", "Content-Type: application/json", NULL};
-
-static JsonObject *
-parse (World *self, JsonParser *parser)
-{
-  g_autoptr (GError) error = NULL;
-  json_parser_load_from_data (parser, self->body, -1, &error);
-  g_assert_no_error (error);
-  return json_node_get_object (json_parser_get_root (parser));
-}
-
 static void
 test_page (void)
 {
   static const char *const paths[] = {"/", "/app.js", "/style.css", "/icon.svg"};
-  World world;
+  WebWorld world;
   size_t bytes = 0;
-  world_init (&world);
+  web_world_init (&world);
   for (size_t i = 0; i < G_N_ELEMENTS (paths); i++) {
-    g_assert_cmpuint (ask (&world, "GET", paths[i], NULL, NULL), ==, 200);
+    g_assert_cmpuint (web_ask (&world, "GET", paths[i], NULL, NULL), ==, 200);
     g_assert_nonnull (strstr (world.csp, "default-src 'self'"));
     g_assert_null (strstr (world.csp, "unsafe"));
     bytes += strlen (world.body);
     g_assert_null (strstr (world.body, "innerHTML"));
     g_autofree char *known = g_strconcat ("If-None-Match: ", world.etag, NULL);
-    g_assert_cmpuint (ask (&world, "GET", paths[i], (const char *[]){known, NULL}, NULL), ==, 304);
-    g_assert_cmpuint (ask (&world, "HEAD", paths[i], NULL, NULL), ==, 200);
+    g_assert_cmpuint (web_ask (&world, "GET", paths[i], (const char *[]){known, NULL}, NULL), ==,
+                      304);
+    g_assert_cmpuint (web_ask (&world, "HEAD", paths[i], NULL, NULL), ==, 200);
     g_assert_cmpstr (world.body, ==, "");
-    g_assert_cmpuint (ask (&world, "POST", paths[i], ours, "{}"), ==, 405);
+    g_assert_cmpuint (web_ask (&world, "POST", paths[i], web_ours, "{}"), ==, 405);
   }
   g_assert_cmpuint (bytes, <, 60000);
-  g_assert_cmpuint (ask (&world, "GET", "/nothing", NULL, NULL), ==, 404);
-  g_assert_cmpuint (ask (&world, "GET", "/api/v2/status", NULL, NULL), ==, 404);
-  world_clear (&world);
+  g_assert_cmpuint (web_ask (&world, "GET", "/nothing", NULL, NULL), ==, 404);
+  g_assert_cmpuint (web_ask (&world, "GET", "/api/v2/status", NULL, NULL), ==, 404);
+  web_world_clear (&world);
 }
 
 /* Names are what a foreign page can make point at us; every address refuses them. */
 static void
 test_hosts (void)
 {
-  static const char *const paths[] = {"/",        "/app.js",          "/channels.m3u",
-                                      "/healthz", "/metrics",         "/api/v1/status",
-                                      "/nothing", "/api/v1/channels", "/guide.xml"};
-  World world;
-  world_init (&world);
+  static const char *const paths[] = {
+      "/",          "/app.js",           "/channels.m3u", "/healthz",
+      "/metrics",   "/api/v1/status",    "/nothing",      "/api/v1/channels",
+      "/guide.xml", "/api/v1/recordings"};
+  WebWorld world;
+  web_world_init (&world);
   for (size_t i = 0; i < G_N_ELEMENTS (paths); i++) {
     g_assert_cmpuint (
-        ask (&world, "GET", paths[i], (const char *[]){"Host: evil.example", NULL}, NULL), ==, 421);
+        web_ask (&world, "GET", paths[i], (const char *[]){"Host: evil.example", NULL}, NULL), ==,
+        421);
     g_assert_cmpuint (
-        ask (&world, "GET", paths[i], (const char *[]){"Host: localhost", NULL}, NULL), !=, 421);
+        web_ask (&world, "GET", paths[i], (const char *[]){"Host: localhost", NULL}, NULL), !=,
+        421);
   }
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 static void
@@ -230,38 +82,39 @@ test_foreign_pages (void)
       {{"X-PPSP: 1", "Content-Type: application/json", "Sec-Fetch-Site: cross-site", NULL}, false},
       {{"X-PPSP: 1", "Content-Type: application/json", "Sec-Fetch-Site: same-site", NULL}, false},
   };
-  World world;
-  world_init (&world);
+  WebWorld world;
+  web_world_init (&world);
   for (size_t i = 0; i < G_N_ELEMENTS (cases); i++) {
     unsigned status =
-        ask (&world, "POST", "/api/v1/channels", cases[i].headers, "{\"link\":\"" LINK "\"}");
+        web_ask (&world, "POST", "/api/v1/channels", cases[i].headers, "{\"link\":\"" LINK "\"}");
     g_assert_cmpuint (status, ==, cases[i].taken ? 201 : 403);
     g_assert_cmpuint (proxy_catalog_list (world.catalog)->len, ==, cases[i].taken);
     if (!cases[i].taken)
       continue;
     const ProxyChannel *channel = proxy_catalog_list (world.catalog)->pdata[0];
     g_autofree char *path = g_strconcat ("/api/v1/channels/", channel->id, NULL);
-    g_assert_cmpuint (ask (&world, "DELETE", path, cases[9].headers, NULL), ==, 403);
-    g_assert_cmpuint (ask (&world, "DELETE", path, NULL, NULL), ==, 403);
-    g_assert_cmpuint (ask (&world, "DELETE", path, cases[i].headers, NULL), ==, 204);
+    g_assert_cmpuint (web_ask (&world, "DELETE", path, cases[9].headers, NULL), ==, 403);
+    g_assert_cmpuint (web_ask (&world, "DELETE", path, NULL, NULL), ==, 403);
+    g_assert_cmpuint (web_ask (&world, "DELETE", path, cases[i].headers, NULL), ==, 204);
     g_assert_cmpuint (proxy_catalog_list (world.catalog)->len, ==, 0);
   }
   g_autofree char *own = g_strdup_printf ("Origin: http://127.0.0.1:%u", world.port);
-  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels",
-                         (const char *[]){ours[0], ours[1], own, NULL}, "{\"link\":\"" LINK "\"}"),
+  g_assert_cmpuint (web_ask (&world, "POST", "/api/v1/channels",
+                             (const char *[]){web_ours[0], web_ours[1], own, NULL},
+                             "{\"link\":\"" LINK "\"}"),
                     ==, 201);
   /* what a browser asks before it would send them from elsewhere: no leave is given */
-  g_assert_cmpuint (ask (&world, "OPTIONS", "/api/v1/channels",
-                         (const char *[]){"Origin: http://evil.example", NULL}, NULL),
+  g_assert_cmpuint (web_ask (&world, "OPTIONS", "/api/v1/channels",
+                             (const char *[]){"Origin: http://evil.example", NULL}, NULL),
                     ==, 405);
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 static void
 test_favourite (void)
 {
-  World world;
-  world_init (&world);
+  WebWorld world;
+  web_world_init (&world);
   ProxyDraft draft = {.swarm_id = "00",
                       .link = "ppsp:00",
                       .name = "One",
@@ -271,27 +124,28 @@ test_favourite (void)
                       .length = -1};
   proxy_catalog_put (world.catalog, &draft, NULL);
   static const char path[] = "/api/v1/channels/one/favourite";
-  g_assert_cmpuint (ask (&world, "PUT", path, NULL, NULL), ==, 403);
-  g_assert_cmpuint (ask (&world, "GET", path, NULL, NULL), ==, 405);
-  g_assert_cmpuint (ask (&world, "PUT", "/api/v1/channels/two/favourite", ours, NULL), ==, 404);
+  g_assert_cmpuint (web_ask (&world, "PUT", path, NULL, NULL), ==, 403);
+  g_assert_cmpuint (web_ask (&world, "GET", path, NULL, NULL), ==, 405);
+  g_assert_cmpuint (web_ask (&world, "PUT", "/api/v1/channels/two/favourite", web_ours, NULL), ==,
+                    404);
   g_assert_false (proxy_catalog_lookup (world.catalog, "one")->favourite);
-  g_assert_cmpuint (ask (&world, "PUT", path, ours, NULL), ==, 204);
+  g_assert_cmpuint (web_ask (&world, "PUT", path, web_ours, NULL), ==, 204);
   g_assert_true (proxy_catalog_lookup (world.catalog, "one")->favourite);
-  g_assert_cmpuint (ask (&world, "GET", "/api/v1/channels", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "GET", "/api/v1/channels", NULL, NULL), ==, 200);
   g_assert_nonnull (strstr (world.body, "\"favourite\":true"));
-  g_assert_cmpuint (ask (&world, "DELETE", path, ours, NULL), ==, 204);
+  g_assert_cmpuint (web_ask (&world, "DELETE", path, web_ours, NULL), ==, 204);
   g_assert_false (proxy_catalog_lookup (world.catalog, "one")->favourite);
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 /* RFC 7574, 11.2.1: the limits of one swarm are set while it runs. */
 static void
 test_limit (void)
 {
-  World world;
-  world_init (&world);
+  WebWorld world;
+  web_world_init (&world);
   static const char body[] = "{\"link\":\"" LIVE_LINK "\"}";
-  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, body), ==, 201);
+  g_assert_cmpuint (web_ask (&world, "POST", "/api/v1/channels", web_ours, body), ==, 201);
   const ProxyChannel *channel = proxy_catalog_list (world.catalog)->pdata[0];
   g_autoptr (GError) error = NULL;
   ProxySession *session = proxy_sessions_use (world.sessions, channel, &error);
@@ -300,29 +154,30 @@ test_limit (void)
       g_strdup_printf ("/api/v1/channels/%s/limit?upload=1M&download=0", channel->id);
   g_autofree char *one = g_strdup_printf ("/api/v1/channels/%s/limit?download=4M", channel->id);
   g_autofree char *bad = g_strdup_printf ("/api/v1/channels/%s/limit?upload=x", channel->id);
-  g_assert_cmpuint (ask (&world, "GET", path, ours, NULL), ==, 405);
-  g_assert_cmpuint (ask (&world, "PUT", path, NULL, NULL), ==, 403);
-  g_assert_cmpuint (ask (&world, "PUT", bad, ours, NULL), ==, 400);
-  g_assert_cmpuint (ask (&world, "PUT", "/api/v1/channels/other/limit", ours, NULL), ==, 404);
+  g_assert_cmpuint (web_ask (&world, "GET", path, web_ours, NULL), ==, 405);
+  g_assert_cmpuint (web_ask (&world, "PUT", path, NULL, NULL), ==, 403);
+  g_assert_cmpuint (web_ask (&world, "PUT", bad, web_ours, NULL), ==, 400);
+  g_assert_cmpuint (web_ask (&world, "PUT", "/api/v1/channels/other/limit", web_ours, NULL), ==,
+                    404);
   ProxySessionStats stats;
   proxy_session_stats (session, &stats);
   g_assert_cmpuint (stats.swarm.upload_limit, ==, 0);
-  g_assert_cmpuint (ask (&world, "PUT", path, ours, NULL), ==, 204);
-  g_assert_cmpuint (ask (&world, "PUT", one, ours, NULL), ==, 204);
+  g_assert_cmpuint (web_ask (&world, "PUT", path, web_ours, NULL), ==, 204);
+  g_assert_cmpuint (web_ask (&world, "PUT", one, web_ours, NULL), ==, 204);
   proxy_session_stats (session, &stats);
   g_assert_cmpuint (stats.swarm.upload_limit, ==, 125000);
   g_assert_cmpuint (stats.swarm.download_limit, ==, 500000);
-  g_assert_cmpuint (ask (&world, "GET", "/api/v1/status", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "GET", "/api/v1/status", NULL, NULL), ==, 200);
   g_assert_nonnull (strstr (world.body, "\"up_limit\":125000"));
-  g_assert_cmpuint (ask (&world, "DELETE", path, NULL, NULL), ==, 403);
+  g_assert_cmpuint (web_ask (&world, "DELETE", path, NULL, NULL), ==, 403);
   proxy_session_stats (session, &stats);
   g_assert_cmpuint (stats.swarm.upload_limit, ==, 125000);
-  g_assert_cmpuint (ask (&world, "DELETE", path, ours, NULL), ==, 204);
+  g_assert_cmpuint (web_ask (&world, "DELETE", path, web_ours, NULL), ==, 204);
   proxy_session_stats (session, &stats);
   g_assert_cmpuint (stats.swarm.upload_limit, ==, 0);
   g_assert_cmpuint (stats.swarm.download_limit, ==, 0);
   proxy_sessions_release (world.sessions, session);
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 static void
@@ -345,19 +200,19 @@ test_bad_bodies (void)
       "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
       "{\"link\":\"x\",\"a\":{\"a\":{\"a\":{\"a\":{\"a\":1}}}}}",
   };
-  World world;
-  world_init (&world);
+  WebWorld world;
+  web_world_init (&world);
   for (size_t i = 0; i < G_N_ELEMENTS (bodies); i++) {
     g_autoptr (JsonParser) parser = json_parser_new ();
-    g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, bodies[i]), ==, 400);
-    g_assert_true (json_object_has_member (parse (&world, parser), "error"));
+    g_assert_cmpuint (web_ask (&world, "POST", "/api/v1/channels", web_ours, bodies[i]), ==, 400);
+    g_assert_true (json_object_has_member (web_parse (&world, parser), "error"));
   }
   g_autofree char *deep = g_strnfill (60000, '[');
-  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, deep), ==, 400);
+  g_assert_cmpuint (web_ask (&world, "POST", "/api/v1/channels", web_ours, deep), ==, 400);
   g_autofree char *large = g_strnfill (100000, ' ');
-  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, large), ==, 413);
+  g_assert_cmpuint (web_ask (&world, "POST", "/api/v1/channels", web_ours, large), ==, 413);
   g_assert_cmpuint (proxy_catalog_list (world.catalog)->len, ==, 0);
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 /* A name stays text on each way out. */
@@ -365,8 +220,8 @@ static void
 test_evil_names (void)
 {
   static const char evil[] = "\"><img src=x onerror=alert(1)>\\\" </script> & 'x'";
-  World world;
-  world_init (&world);
+  WebWorld world;
+  web_world_init (&world);
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   json_builder_begin_object (builder);
   json_builder_set_member_name (builder, "link");
@@ -376,24 +231,24 @@ test_evil_names (void)
   json_builder_end_object (builder);
   g_autoptr (JsonNode) root = json_builder_get_root (builder);
   g_autofree char *body = json_to_string (root, FALSE);
-  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, body), ==, 201);
-  g_assert_cmpuint (ask (&world, "POST", "/api/v1/channels", ours, body), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "POST", "/api/v1/channels", web_ours, body), ==, 201);
+  g_assert_cmpuint (web_ask (&world, "POST", "/api/v1/channels", web_ours, body), ==, 200);
   g_autoptr (JsonParser) parser = json_parser_new ();
-  g_assert_cmpuint (ask (&world, "GET", "/api/v1/channels", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "GET", "/api/v1/channels", NULL, NULL), ==, 200);
   g_assert_cmpstr (world.type, ==, "application/json");
-  JsonArray *channels = json_object_get_array_member (parse (&world, parser), "channels");
+  JsonArray *channels = json_object_get_array_member (web_parse (&world, parser), "channels");
   g_assert_cmpuint (json_array_get_length (channels), ==, 1);
   JsonObject *channel = json_array_get_object_element (channels, 0);
   g_assert_cmpstr (json_object_get_string_member (channel, "name"), ==, evil);
   g_assert_false (json_object_has_member (channel, "link"));
   g_autofree char *id = g_strdup (json_object_get_string_member (channel, "id"));
   g_autofree char *path = g_strconcat ("/api/v1/channels/", id, NULL);
-  g_assert_cmpuint (ask (&world, "GET", path, NULL, NULL), ==, 200);
-  g_assert_cmpstr (json_object_get_string_member (parse (&world, parser), "link"), ==, LINK);
-  g_assert_cmpuint (ask (&world, "GET", "/api/v1/status", NULL, NULL), ==, 200);
-  g_assert_cmpstr (json_object_get_string_member (parse (&world, parser), "name"), ==,
+  g_assert_cmpuint (web_ask (&world, "GET", path, NULL, NULL), ==, 200);
+  g_assert_cmpstr (json_object_get_string_member (web_parse (&world, parser), "link"), ==, LINK);
+  g_assert_cmpuint (web_ask (&world, "GET", "/api/v1/status", NULL, NULL), ==, 200);
+  g_assert_cmpstr (json_object_get_string_member (web_parse (&world, parser), "name"), ==,
                    "Home <script>");
-  g_assert_cmpuint (ask (&world, "GET", "/channels.m3u", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "GET", "/channels.m3u", NULL, NULL), ==, 200);
   g_auto (GStrv) lines = g_strsplit (world.body, "\n", -1);
   g_assert_cmpuint (g_strv_length (lines), ==, 4);
   g_autofree char *address = g_strdup_printf ("http://127.0.0.1:%u/media/%s.ts", world.port, id);
@@ -402,15 +257,15 @@ test_evil_names (void)
   const char *value = strstr (lines[1], "tvg-name=\"");
   g_assert_nonnull (value);
   g_assert_true (g_str_has_prefix (strchr (value + 10, '"'), "\",\""));
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 static void
 test_playlist (void)
 {
-  World world;
-  world_init (&world);
-  g_assert_cmpuint (ask (&world, "GET", "/channels.m3u", NULL, NULL), ==, 200);
+  WebWorld world;
+  web_world_init (&world);
+  g_assert_cmpuint (web_ask (&world, "GET", "/channels.m3u", NULL, NULL), ==, 200);
   g_autofree char *head =
       g_strdup_printf ("#EXTM3U x-tvg-url=\"http://127.0.0.1:%u/guide.xml\"\n", world.port);
   g_assert_cmpstr (world.body, ==, head);
@@ -427,7 +282,7 @@ test_playlist (void)
                         .group = "G"};
     proxy_catalog_put (world.catalog, &draft, NULL);
   }
-  ask (&world, "GET", "/channels.m3u?id=ch1", NULL, NULL);
+  web_ask (&world, "GET", "/channels.m3u?id=ch1", NULL, NULL);
   g_autofree char *expected =
       g_strdup_printf ("%s#EXTINF:-1 tvg-id=\"ch1\" tvg-name=\"ch1\" "
                        "tvg-logo=\"https://logo/x\" group-title=\"G\" tvg-chno=\"1\",ch1\n"
@@ -435,57 +290,33 @@ test_playlist (void)
                        head, world.port);
   g_assert_cmpstr (world.body, ==, expected);
   proxy_catalog_set_stopped (world.catalog, "ch1", 754 * G_USEC_PER_SEC);
-  ask (&world, "GET", "/channels.m3u?id=ch1", NULL, NULL);
+  web_ask (&world, "GET", "/channels.m3u?id=ch1", NULL, NULL);
   g_assert_cmpstr (world.body, ==, expected);
-  ask (&world, "GET", "/channels.m3u?id=ch1&resume=1", NULL, NULL);
+  web_ask (&world, "GET", "/channels.m3u?id=ch1&resume=1", NULL, NULL);
   g_assert_nonnull (strstr (world.body, ",ch1\n#EXTVLCOPT:start-time=754\nhttp://"));
-  ask (&world, "GET", "/channels.m3u?resume=1&id=ch2", NULL, NULL);
+  web_ask (&world, "GET", "/channels.m3u?resume=1&id=ch2", NULL, NULL);
   g_assert_null (strstr (world.body, "#EXTVLCOPT"));
-  ask (&world, "GET", "/api/v1/channels/ch1", NULL, NULL);
+  web_ask (&world, "GET", "/api/v1/channels/ch1", NULL, NULL);
   g_assert_nonnull (strstr (world.body, "\"stopped\":754,"));
-  g_assert_cmpuint (ask (&world, "GET", "/channels.m3u/ch1", NULL, NULL), ==, 404);
-  g_assert_cmpuint (ask (&world, "POST", "/channels.m3u", NULL, ""), ==, 405);
-  world_clear (&world);
-}
-
-static void
-add_channel (World *self, int number, const char *name, const char *logo, bool live)
-{
-  g_autofree char *swarm = g_strdup_printf ("swarm-%s", name);
-  ProxyDraft draft = {.swarm_id = swarm,
-                      .link = "ppsp:00",
-                      .name = name,
-                      .source = "",
-                      .mime = "video/mp2t",
-                      .number = number,
-                      .logo = logo,
-                      .live = live,
-                      .length = live ? -1 : 1000};
-  proxy_catalog_put (self->catalog, &draft, NULL);
-}
-
-static void
-read_guide (World *self, const char *text)
-{
-  ProxyGuideXml *reader = proxy_guide_xml_new (self->programmes, 0, G_MAXINT32);
-  g_assert_true (proxy_guide_xml_feed (reader, text, strlen (text)));
-  proxy_guide_xml_free (reader);
+  g_assert_cmpuint (web_ask (&world, "GET", "/channels.m3u/ch1", NULL, NULL), ==, 404);
+  g_assert_cmpuint (web_ask (&world, "POST", "/channels.m3u", NULL, ""), ==, 405);
+  web_world_clear (&world);
 }
 
 /* What is held is written: of live channels, by the names that the playlist has, in UTC. */
 static void
 test_guide (void)
 {
-  World world;
-  world_init (&world);
-  g_assert_cmpuint (ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 200);
+  WebWorld world;
+  web_world_init (&world);
+  g_assert_cmpuint (web_ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 200);
   g_assert_cmpstr (world.body, ==,
                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                    "<tv generator-info-name=\"ppsp-proxy\">\n</tv>\n");
-  add_channel (&world, 7, "A & <B>", "https://logo/x?a&\"b\"", true);
-  add_channel (&world, 0, "Late", NULL, true);
-  add_channel (&world, 9, "Film", NULL, false);
-  read_guide (
+  web_add_channel (&world, 7, "A & <B>", "https://logo/x?a&\"b\"", true);
+  web_add_channel (&world, 0, "Late", NULL, true);
+  web_add_channel (&world, 9, "Film", NULL, false);
+  web_read_guide (
       &world,
       "<tv><programme start=\"20261121130000 +0100\" stop=\"20261121134500 +0100\" "
       "channel=\"A &amp; &lt;B&gt;\"><title>Was &amp; ist</title><desc>x<![CDATA[<!-- \"]]></desc>"
@@ -494,7 +325,7 @@ test_guide (void)
       "1</desc></programme>"
       "<programme start=\"202611210000\" stop=\"202611210010\" channel=\"Film\">"
       "<title>Of no broadcast</title></programme></tv>");
-  g_assert_cmpuint (ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 200);
   g_assert_cmpstr (world.type, ==, "application/xml; charset=utf-8");
   g_assert_cmpstr (
       world.body, ==,
@@ -509,15 +340,15 @@ test_guide (void)
       "<programme start=\"20261121000000 +0000\" stop=\"20261121001000 +0000\" channel=\"late\">"
       "<title>]]&gt;&lt;/tv&gt;</title><desc>1</desc></programme>\n"
       "</tv>\n");
-  g_assert_cmpuint (ask (&world, "HEAD", "/guide.xml", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "HEAD", "/guide.xml", NULL, NULL), ==, 200);
   g_assert_cmpstr (world.body, ==, "");
-  g_assert_cmpuint (ask (&world, "POST", "/guide.xml", NULL, ""), ==, 405);
-  world_clear (&world);
+  g_assert_cmpuint (web_ask (&world, "POST", "/guide.xml", NULL, ""), ==, 405);
+  web_world_clear (&world);
 }
 
 /* The whole of an answer to a client that knows no chunks. */
 static char *
-ask_old (World *self, const char *path)
+ask_old (WebWorld *self, const char *path)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GSocketClient) client = g_socket_client_new ();
@@ -533,7 +364,7 @@ ask_old (World *self, const char *path)
   g_assert_true (g_output_stream_write_all (g_io_stream_get_output_stream (stream), request,
                                             strlen (request), NULL, NULL, &error));
   g_output_stream_splice_async (out, g_io_stream_get_input_stream (stream),
-                                G_OUTPUT_STREAM_SPLICE_NONE, 0, NULL, on_answer, &result);
+                                G_OUTPUT_STREAM_SPLICE_NONE, 0, NULL, web_on_answer, &result);
   while (!result)
     g_main_context_iteration (NULL, TRUE);
   g_output_stream_splice_finish (out, result, &error);
@@ -546,10 +377,10 @@ ask_old (World *self, const char *path)
 static void
 test_old_guide (void)
 {
-  World world;
-  world_init (&world);
-  add_channel (&world, 7, "A", NULL, true);
-  ask (&world, "GET", "/guide.xml", NULL, NULL);
+  WebWorld world;
+  web_world_init (&world);
+  web_add_channel (&world, 7, "A", NULL, true);
+  web_ask (&world, "GET", "/guide.xml", NULL, NULL);
   g_autofree char *answer = ask_old (&world, "/guide.xml");
   char *body = strstr (answer, "\r\n\r\n");
   g_assert_nonnull (body);
@@ -557,7 +388,7 @@ test_old_guide (void)
   g_assert_nonnull (strstr (answer, " 200 "));
   g_assert_nonnull (strstr (answer, "\r\nConnection: close"));
   g_assert_cmpstr (body + 4, ==, world.body);
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 static void
@@ -576,23 +407,23 @@ count_pieces (SoupServer *server, SoupServerMessage *message, gpointer data)
 static void
 test_long_guide (void)
 {
-  World world;
+  WebWorld world;
   unsigned pieces = 0;
-  world_init (&world);
+  web_world_init (&world);
   g_signal_connect (world.server, "request-started", G_CALLBACK (count_pieces), &pieces);
   g_autofree char *logo = g_strdup_printf ("https://logo/%0600d", 0);
   g_autoptr (GString) guide = g_string_new ("<tv>");
   for (unsigned i = 1; i <= 500; i++) {
     g_autofree char *name = g_strdup_printf ("ch%u", i);
-    add_channel (&world, (int)i, name, logo, true);
+    web_add_channel (&world, (int)i, name, logo, true);
     g_string_append_printf (guide,
                             "<programme start=\"202611210000\" stop=\"202611210010\" "
                             "channel=\"ch%u\"><title>Show %u</title></programme>",
                             i, i);
   }
   g_string_append (guide, "</tv>");
-  read_guide (&world, guide->str);
-  g_assert_cmpuint (ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 200);
+  web_read_guide (&world, guide->str);
+  g_assert_cmpuint (web_ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 200);
   g_assert_cmpuint (strlen (world.body), >, 4 * 65536);
   g_assert_cmpuint (pieces, >, 4);
   g_assert_true (g_str_has_suffix (world.body, "</tv>\n"));
@@ -600,8 +431,8 @@ test_long_guide (void)
   proxy_tuner_free (world.tuner);
   proxy_programmes_free (world.programmes);
   world.programmes = proxy_programmes_new (world.catalog, NULL, NULL);
-  world.tuner = new_tuner (&world, 0);
-  read_guide (&world, body);
+  world.tuner = web_new_tuner (&world, 0);
+  web_read_guide (&world, body);
   for (unsigned i = 1; i <= 500; i++) {
     g_autofree char *id = g_strdup_printf ("ch%u", i), *title = g_strdup_printf ("Show %u", i);
     const GPtrArray *all = proxy_programmes_of (world.programmes, id);
@@ -609,7 +440,7 @@ test_long_guide (void)
     g_assert_cmpuint (all->len, ==, 1);
     g_assert_cmpstr (((const ProxyProgramme *)all->pdata[0])->title, ==, title);
   }
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 static void
@@ -622,12 +453,12 @@ on_done (GObject *source, GAsyncResult *result, gpointer data)
 static void
 test_cut_guide (void)
 {
-  World world;
-  world_init (&world);
+  WebWorld world;
+  web_world_init (&world);
   g_autofree char *logo = g_strdup_printf ("https://logo/%04000d", 0);
   for (unsigned i = 1; i <= 4000; i++) {
     g_autofree char *name = g_strdup_printf ("ch%u", i);
-    add_channel (&world, (int)i, name, logo, true);
+    web_add_channel (&world, (int)i, name, logo, true);
   }
   g_autofree char *uri = g_strdup_printf ("http://127.0.0.1:%u/guide.xml", world.port);
   g_autoptr (SoupMessage) message = soup_message_new ("GET", uri);
@@ -637,8 +468,8 @@ test_cut_guide (void)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpuint (soup_message_get_status (message), ==, 200);
   g_clear_pointer (&world.tuner, proxy_tuner_free);
-  g_assert_cmpuint (ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 404);
-  world_clear (&world);
+  g_assert_cmpuint (web_ask (&world, "GET", "/guide.xml", NULL, NULL), ==, 404);
+  web_world_clear (&world);
 }
 
 /* As a tuner: what programs ask of one, on the address by which they ask. */
@@ -646,18 +477,18 @@ static void
 test_tuner (void)
 {
   static const char *const paths[] = {"/discover.json", "/lineup.json", "/lineup_status.json"};
-  World world;
-  world_init (&world);
+  WebWorld world;
+  web_world_init (&world);
   for (size_t i = 0; i < G_N_ELEMENTS (paths); i++)
-    g_assert_cmpuint (ask (&world, "GET", paths[i], NULL, NULL), ==, 404);
+    g_assert_cmpuint (web_ask (&world, "GET", paths[i], NULL, NULL), ==, 404);
   proxy_tuner_free (world.tuner);
-  world.tuner = new_tuner (&world, 0xaa1b2c39);
+  world.tuner = web_new_tuner (&world, 0xaa1b2c39);
   for (size_t i = 0; i < G_N_ELEMENTS (paths); i++) {
     const char *const foreign[] = {"Host: evil.example", NULL};
-    g_assert_cmpuint (ask (&world, "GET", paths[i], foreign, NULL), ==, 421);
-    g_assert_cmpuint (ask (&world, "POST", paths[i], NULL, ""), ==, 405);
+    g_assert_cmpuint (web_ask (&world, "GET", paths[i], foreign, NULL), ==, 421);
+    g_assert_cmpuint (web_ask (&world, "POST", paths[i], NULL, ""), ==, 405);
   }
-  g_assert_cmpuint (ask (&world, "GET", "/discover.json", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "GET", "/discover.json", NULL, NULL), ==, 200);
   g_assert_cmpstr (world.type, ==, "application/json");
   g_autofree char *device = g_strdup_printf (
       "{\"FriendlyName\":\"Home \\\"1\\\"\",\"ModelNumber\":\"ppsp-proxy\",\"FirmwareName\":"
@@ -666,30 +497,30 @@ test_tuner (void)
       "\"http://127.0.0.1:%u/lineup.json\",\"TunerCount\":16}\n",
       world.port, world.port);
   g_assert_cmpstr (world.body, ==, device);
-  g_assert_cmpuint (ask (&world, "GET", "/lineup_status.json", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "GET", "/lineup_status.json", NULL, NULL), ==, 200);
   g_assert_cmpstr (world.body, ==,
                    "{\"ScanInProgress\":0,\"ScanPossible\":0,\"Source\":\"Cable\","
                    "\"SourceList\":[\"Cable\"]}\n");
-  g_assert_cmpuint (ask (&world, "GET", "/lineup.json", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "GET", "/lineup.json", NULL, NULL), ==, 200);
   g_assert_cmpstr (world.body, ==, "[]\n");
-  add_channel (&world, 7, "A \"B\"", NULL, true);
-  add_channel (&world, 9, "Film", NULL, false);
-  ask (&world, "GET", "/lineup.json", NULL, NULL);
+  web_add_channel (&world, 7, "A \"B\"", NULL, true);
+  web_add_channel (&world, 9, "Film", NULL, false);
+  web_ask (&world, "GET", "/lineup.json", NULL, NULL);
   g_autofree char *lineup =
       g_strdup_printf ("[{\"GuideNumber\":\"7\",\"GuideName\":\"A \\\"B\\\"\","
                        "\"URL\":\"http://127.0.0.1:%u/media/a-b.ts\"}]\n",
                        world.port);
   g_assert_cmpstr (world.body, ==, lineup);
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 /* The number under which the lineup has that channel, and the guide too. */
 static unsigned
-guide_number (World *self, const char *name)
+guide_number (WebWorld *self, const char *name)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
   const char *number = NULL;
-  g_assert_cmpuint (ask (self, "GET", "/lineup.json", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (self, "GET", "/lineup.json", NULL, NULL), ==, 200);
   g_assert_true (json_parser_load_from_data (parser, self->body, -1, NULL));
   JsonArray *lineup = json_node_get_array (json_parser_get_root (parser));
   for (guint i = 0; i < json_array_get_length (lineup) && !number; i++) {
@@ -700,7 +531,7 @@ guide_number (World *self, const char *name)
   g_assert_nonnull (number);
   g_autofree char *names = g_strdup_printf (
       "<display-name>%s</display-name><display-name>%s</display-name>", name, number);
-  g_assert_cmpuint (ask (self, "GET", "/guide.xml", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (self, "GET", "/guide.xml", NULL, NULL), ==, 200);
   g_assert_nonnull (strstr (self->body, names));
   return (unsigned)atoi (number);
 }
@@ -709,17 +540,17 @@ guide_number (World *self, const char *name)
 static void
 test_numbers (void)
 {
-  World world;
-  world_init (&world);
+  WebWorld world;
+  web_world_init (&world);
   proxy_tuner_free (world.tuner);
-  world.tuner = new_tuner (&world, 1);
-  add_channel (&world, 0, "M", NULL, true);
+  world.tuner = web_new_tuner (&world, 1);
+  web_add_channel (&world, 0, "M", NULL, true);
   unsigned number = guide_number (&world, "M");
   g_assert_cmpuint (number, >=, 100000);
-  add_channel (&world, 0, "A", NULL, true);
-  add_channel (&world, 5, "B", NULL, true);
-  add_channel (&world, 5, "C", NULL, true);
-  add_channel (&world, 99999, "Z", NULL, true);
+  web_add_channel (&world, 0, "A", NULL, true);
+  web_add_channel (&world, 5, "B", NULL, true);
+  web_add_channel (&world, 5, "C", NULL, true);
+  web_add_channel (&world, 99999, "Z", NULL, true);
   g_assert_cmpuint (guide_number (&world, "M"), ==, number);
   g_assert_cmpuint (guide_number (&world, "B"), ==, 5);
   g_assert_cmpuint (guide_number (&world, "Z"), ==, 99999);
@@ -729,7 +560,7 @@ test_numbers (void)
   static const char *const same_hash[] = {"ch1000", "ch11546", "ch1135133"};
   unsigned seen = 0;
   for (size_t i = 0; i < G_N_ELEMENTS (same_hash); i++)
-    add_channel (&world, 0, same_hash[i], NULL, true);
+    web_add_channel (&world, 0, same_hash[i], NULL, true);
   for (size_t i = 0; i < G_N_ELEMENTS (same_hash); i++) {
     unsigned of_it = guide_number (&world, same_hash[i]);
     g_assert_cmpuint (of_it, >=, 710769);
@@ -737,7 +568,7 @@ test_numbers (void)
     seen |= 1u << (of_it - 710769);
   }
   g_assert_cmphex (seen, ==, 7);
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 /* Every line is a comment or "name{labels} number", each family is announced once, and the end is
@@ -745,10 +576,10 @@ test_numbers (void)
 static void
 test_metrics (void)
 {
-  World world;
-  world_init (&world);
-  ask (&world, "GET", "/", (const char *[]){"Host: evil.example", NULL}, NULL);
-  g_assert_cmpuint (ask (&world, "GET", "/metrics", NULL, NULL), ==, 200);
+  WebWorld world;
+  web_world_init (&world);
+  web_ask (&world, "GET", "/", (const char *[]){"Host: evil.example", NULL}, NULL);
+  g_assert_cmpuint (web_ask (&world, "GET", "/metrics", NULL, NULL), ==, 200);
   g_assert_true (g_str_has_prefix (world.type, "application/openmetrics-text"));
   g_assert_true (g_str_has_suffix (world.body, "\n# EOF\n"));
   g_assert_nonnull (strstr (world.body, "\nppsp_http_wrong_host_total "));
@@ -767,9 +598,9 @@ test_metrics (void)
       g_assert_true (g_regex_match_simple (
           "^[a-z_]+(\\{[a-z]+=\"[^\"]*\"(,[a-z]+=\"[^\"]*\")*\\})? [0-9]+$", lines[i], 0, 0));
   }
-  g_assert_cmpuint (ask (&world, "GET", "/healthz", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "GET", "/healthz", NULL, NULL), ==, 200);
   g_assert_cmpstr (world.body, ==, "{\"status\":\"ok\"}\n");
-  world_clear (&world);
+  web_world_clear (&world);
 }
 
 /* A television of the home may have an address that the Internet routes (linked with --wrap). */
@@ -797,7 +628,7 @@ add_warning (GPtrArray *out, gpointer data)
 
 /* One that plays, though its tracker may not be asked, and one that cannot. */
 static ProxySession *
-play_two (World *self)
+play_two (WebWorld *self)
 {
   static const char *const links[] = {
       LIVE_LINK "&tr=http%3A%2F%2Fuser%3Ahidden9%40198.51.100.1%2Fhidden0", "ppsp:zz?hidden"};
@@ -826,27 +657,25 @@ test_report (void)
 {
   static const char *const lists[] = {"http://user:hidden1@127.0.0.1:1/hidden2.m3u?key=hidden3",
                                       NULL};
-  World world;
-  world_init (&world);
+  WebWorld world;
+  web_world_init (&world);
   proxy_web_free (world.web);
   ProxyGuide *guide = proxy_guide_new (world.catalog, lists);
   DlnaClients *clients = dlna_clients_new (NULL);
-  ProxyParts parts = {.media_server = media_server,
-                      .server = world.server,
-                      .name = "Home",
-                      .catalog = world.catalog,
-                      .sessions = world.sessions,
-                      .guide = guide,
-                      .clients = clients,
-                      .warnings = add_warning};
+  ProxyParts parts = world.parts;
+  parts.name = "Home";
+  parts.guide = guide;
+  parts.clients = clients;
+  parts.warnings = add_warning;
   world.web = proxy_web_new (&parts);
   dlna_clients_watch (clients, world.server);
   ProxySession *session = play_two (&world);
-  ask (&world, "POST", "/api/v1/channels", ours, "{\"link\": \"" LINK "\", \"name\": \"A\"}");
+  web_ask (&world, "POST", "/api/v1/channels", web_ours,
+           "{\"link\": \"" LINK "\", \"name\": \"A\"}");
   const char *const television[] = {"User-Agent: SEC_HHP_TV", NULL};
-  ask (&world, "GET", "/nothing?hidden4", television, NULL);
+  web_ask (&world, "GET", "/nothing?hidden4", television, NULL);
   do
-    g_assert_cmpuint (ask (&world, "GET", "/api/v1/report.txt", NULL, NULL), ==, 200);
+    g_assert_cmpuint (web_ask (&world, "GET", "/api/v1/report.txt", NULL, NULL), ==, 200);
   while (!strstr (world.body, "SEC_HHP_TV"));
   g_assert_cmpstr (world.type, ==, "text/plain; charset=utf-8");
   static const char *const told[] = {
@@ -874,9 +703,9 @@ test_report (void)
     if (strstr (world.body, hidden[i]))
       g_error ("\"%s\" in %s", hidden[i], world.body);
 
-  g_assert_cmpuint (ask (&world, "GET", "/api/v1/clients", NULL, NULL), ==, 200);
+  g_assert_cmpuint (web_ask (&world, "GET", "/api/v1/clients", NULL, NULL), ==, 200);
   g_autoptr (JsonParser) parser = json_parser_new ();
-  JsonArray *rows = json_object_get_array_member (parse (&world, parser), "clients");
+  JsonArray *rows = json_object_get_array_member (web_parse (&world, parser), "clients");
   g_assert_cmpuint (json_array_get_length (rows), ==, 2);
   JsonObject *tv = json_array_get_object_element (rows, 1); /* who was heard last stands first */
   g_assert_cmpstr (json_object_get_string_member (tv, "user_agent"), ==, "SEC_HHP_TV");
@@ -884,10 +713,10 @@ test_report (void)
   JsonArray *events = json_object_get_array_member (tv, "events");
   g_assert_cmpint (json_object_get_int_member (json_array_get_object_element (events, 0), "status"),
                    ==, 404);
-  g_assert_cmpuint (ask (&world, "POST", "/api/v1/report.txt", ours, "{}"), ==, 405);
-  g_assert_cmpuint (ask (&world, "POST", "/api/v1/clients", ours, "{}"), ==, 405);
+  g_assert_cmpuint (web_ask (&world, "POST", "/api/v1/report.txt", web_ours, "{}"), ==, 405);
+  g_assert_cmpuint (web_ask (&world, "POST", "/api/v1/clients", web_ours, "{}"), ==, 405);
   proxy_sessions_release (world.sessions, session);
-  world_clear (&world);
+  web_world_clear (&world);
   dlna_clients_free (clients);
   proxy_guide_free (guide);
 }
