@@ -348,6 +348,10 @@ proxy_api_channel (const ProxyParts *with, const char *id, SoupServerMessage *me
     respond_channel (message, SOUP_STATUS_OK, channel);
     return;
   }
+  if (with->recordings && proxy_recordings_remove (with->recordings, channel->swarm_id)) {
+    soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+    return;
+  }
   g_autofree char *kept = g_strdup (channel->id);
   proxy_sessions_stop (with->sessions, kept);
   proxy_catalog_remove (with->catalog, kept);
@@ -438,6 +442,174 @@ proxy_api_now (const ProxyParts *with, SoupServerMessage *message)
   }
   g_string_append (out, "}\n");
   proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
+}
+
+/* --- recordings --- */
+
+static void
+write_recording (const ProxyParts *with, GString *out, const ProxyRecording *recording)
+{
+  const ProxyChannel *from = proxy_catalog_lookup (with->catalog, recording->channel);
+  const ProxyChannel *as = proxy_catalog_lookup_swarm (with->catalog, recording->id);
+  g_autofree char *path = as ? proxy_library_path (as) : NULL;
+  proxy_json_key (out, NULL);
+  g_string_append_c (out, '{');
+  proxy_json_text (out, "id", recording->id);
+  proxy_json_text (out, "name", recording->name);
+  proxy_json_text (out, "channel", recording->channel);
+  proxy_json_text (out, "channel_name", from ? from->name : NULL);
+  proxy_json_number (out, "start", recording->start);
+  proxy_json_number (out, "stop", recording->stop);
+  proxy_json_text (out, "state", proxy_recording_state_name (recording->state));
+  proxy_json_number (out, "bytes", (int64_t)recording->bytes);
+  proxy_json_text (out, "error", recording->error);
+  proxy_json_text (out, "path", path);
+  g_string_append_c (out, '}');
+}
+
+static void
+respond_recording (const ProxyParts *with, SoupServerMessage *message, unsigned status,
+                   const ProxyRecording *recording)
+{
+  GString *out = g_string_new (NULL);
+  write_recording (with, out, recording);
+  g_string_append_c (out, '\n');
+  proxy_respond (message, status, "application/json", out);
+}
+
+static void
+list_recordings (const ProxyParts *with, SoupServerMessage *message)
+{
+  const GPtrArray *recordings = proxy_recordings_list (with->recordings);
+  GString *out = g_string_new ("{");
+  proxy_json_number (out, "used", (int64_t)proxy_recordings_used (with->recordings));
+  proxy_json_number (out, "quota", (int64_t)proxy_recordings_quota (with->recordings));
+  proxy_json_key (out, "recordings");
+  g_string_append_c (out, '[');
+  for (guint i = 0; i < recordings->len; i++)
+    write_recording (with, out, recordings->pdata[i]);
+  g_string_append (out, "]}\n");
+  proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
+}
+
+/* A whole number that is not negative; 0 = it is not there. */
+static bool
+read_time (JsonObject *object, const char *name, int64_t *out)
+{
+  JsonNode *node = json_object_get_member (object, name);
+  *out = 0;
+  if (!node)
+    return true;
+  if (!JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) != G_TYPE_INT64)
+    return false;
+  *out = json_node_get_int (node);
+  return *out >= 0;
+}
+
+/* That of the guide which begins then; NULL = there is none. */
+static const ProxyProgramme *
+find_programme (const ProxyParts *with, const char *channel, int64_t start)
+{
+  const GPtrArray *all =
+      with->programmes && channel ? proxy_programmes_of (with->programmes, channel) : NULL;
+  for (guint i = 0; all && i < all->len; i++)
+    if (((const ProxyProgramme *)all->pdata[i])->start == start)
+      return all->pdata[i];
+  return NULL;
+}
+
+static void
+add_recording (const ProxyParts *with, SoupServerMessage *message)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonObject *object =
+      read_body (message, parser, "{\"channel\": \"ID\", \"start\": 1234, \"stop\": 5678}");
+  if (!object)
+    return;
+  ProxyRecordingWish wish = {.channel = member (object, "channel")};
+  const char *name = member (object, "name");
+  int64_t begins;
+  if (!read_time (object, "start", &wish.start) || !read_time (object, "stop", &wish.stop) ||
+      !read_time (object, "programme", &begins)) {
+    proxy_respond_error (message, SOUP_STATUS_BAD_REQUEST,
+                         "\"start\", \"stop\" and \"programme\" are whole seconds of Unix time");
+    return;
+  }
+  const ProxyProgramme *programme = begins > 0 ? find_programme (with, wish.channel, begins) : NULL;
+  if (begins > 0 && !programme) {
+    proxy_respond_error (message, SOUP_STATUS_BAD_REQUEST,
+                         "the guide has no programme of that channel that begins then");
+    return;
+  }
+  if (programme) {
+    wish.start = programme->start;
+    wish.stop = programme->stop;
+    name = name ? name : programme->title;
+  }
+  g_autofree char *clean = name ? proxy_guide_clean_name (name) : NULL;
+  g_autoptr (GError) error = NULL;
+  wish.name = clean;
+  const ProxyRecording *recording = proxy_recordings_add (with->recordings, &wish, &error);
+  if (recording)
+    respond_recording (with, message, SOUP_STATUS_CREATED, recording);
+  else
+    proxy_respond_error (message,
+                         g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE)
+                             ? SOUP_STATUS_INSUFFICIENT_STORAGE
+                             : SOUP_STATUS_BAD_REQUEST,
+                         error->message);
+}
+
+static void
+serve_recording (const ProxyParts *with, const char *id, SoupServerMessage *message)
+{
+  bool removes = g_str_equal (soup_server_message_get_method (message), "DELETE");
+  if (removes ? !proxy_respond_may_change (message)
+              : !proxy_respond_reads_only (message, "GET, HEAD, DELETE"))
+    return;
+  const ProxyRecording *recording = proxy_recordings_find (with->recordings, id);
+  if (!recording)
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such recording");
+  else if (!removes)
+    respond_recording (with, message, SOUP_STATUS_OK, recording);
+  else if (proxy_recordings_remove (with->recordings, id))
+    soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+}
+
+static void
+stop_recording (const ProxyParts *with, const char *id, SoupServerMessage *message)
+{
+  if (!g_str_equal (soup_server_message_get_method (message), "POST"))
+    proxy_respond_not_allowed (message, "POST", "recordings are stopped by POST");
+  else if (!proxy_respond_may_change (message))
+    return;
+  else if (proxy_recordings_stop (with->recordings, id))
+    soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+  else
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND,
+                         "nothing is recorded under that name, or to be");
+}
+
+void
+proxy_api_recordings (const ProxyParts *with, const char *rest, SoupServerMessage *message)
+{
+  const char *slash = rest[0] == '/' ? strchr (rest + 1, '/') : NULL;
+  g_autofree char *id = slash ? g_strndup (rest + 1, (size_t)(slash - rest - 1)) : NULL;
+  if (!with->recordings)
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND,
+                         "nothing is recorded here: --recordings names a folder");
+  else if (rest[0] == '\0' && g_str_equal (soup_server_message_get_method (message), "POST")) {
+    if (proxy_respond_may_change (message))
+      add_recording (with, message);
+  } else if (rest[0] == '\0') {
+    if (proxy_respond_reads_only (message, "GET, HEAD, POST"))
+      list_recordings (with, message);
+  } else if (!slash)
+    serve_recording (with, rest + 1, message);
+  else if (g_str_equal (slash, "/stop"))
+    stop_recording (with, id, message);
+  else
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is nothing at this address");
 }
 
 /* --- televisions that can be told to play --- */

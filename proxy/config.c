@@ -50,6 +50,9 @@ static const Option options[] = {
      "(128M, or an eighth of the machine's)"},
     {"timeshift", SIZE, AT (timeshift), "SIZE",
      "on disk, for each live channel that is watched: to pause it and to step back (0: none)"},
+    {"recordings", TEXT, AT (recordings), "DIR", "record channels, into this folder (off)"},
+    {"recordings-quota", SIZE, AT (recordings_quota), "SIZE",
+     "the most that all recordings may take (0: as the disk has room)"},
     {"linger", SECONDS, AT (linger), "SECONDS", "a channel stays on after its last viewer (30)"},
     {"warm", CHANNELS, AT (warm), "N",
      "channels that are joined before they are watched (4, at most 8; 0 = none)"},
@@ -407,6 +410,7 @@ proxy_config_clear (ProxyConfig *self)
   g_clear_pointer (&self->state, g_free);
   g_clear_pointer (&self->name, g_free);
   g_clear_pointer (&self->renderers, g_free);
+  g_clear_pointer (&self->recordings, g_free);
   g_clear_pointer (&self->trackers, g_strfreev);
   g_clear_pointer (&self->credentials_file, g_free);
   g_clear_pointer (&self->credentials, net_credentials_unref);

@@ -36,6 +36,8 @@ typedef struct {
   char **allow_hosts;  /* names; NULL = none */
   unsigned max_per_ip; /* 0 = the engine's default */
   bool benign_network, no_peer_exchange;
+  char *recordings;          /* a folder; NULL = nothing is recorded */
+  uint64_t recordings_quota; /* bytes; 0 = as the disk has room */
   bool verbose;
   NetPeeringSaid said;
   NetPeering *peering;

@@ -309,8 +309,6 @@ on_ready (GObject *source, GAsyncResult *result, gpointer data)
     g_task_return_error (task, error);
 }
 
-static void look_into (ProxyLibrary *self, Share *share);
-
 /* Takes task and share over. */
 static void
 open_film (GTask *task, Share *share, int64_t first, int64_t end, GCancellable *cancellable)
@@ -326,7 +324,8 @@ open_film (GTask *task, Share *share, int64_t first, int64_t end, GCancellable *
     share_release (share);
     return;
   }
-  look_into (PROXY_LIBRARY (g_task_get_source_object (task)), share);
+  proxy_library_look_into (PROXY_LIBRARY (g_task_get_source_object (task)),
+                           proxy_session_id (share->session)); /* somebody watches it */
   ProxyStream *stream =
       proxy_stream_new_film (film, (uint64_t)first, (uint64_t)end, share_release, share);
   proxy_stream_ready_async (stream, OPEN_TIMEOUT, cancellable, on_ready, task);
@@ -453,11 +452,9 @@ on_looked (const ProxyProbeResult *result, gpointer data)
   g_hash_table_remove (self->looks, id);
 }
 
-/* Somebody watches it: finds out what it contains, if nobody has yet. */
-static void
-look_into (ProxyLibrary *self, Share *share)
+void
+proxy_library_look_into (ProxyLibrary *self, const char *id)
 {
-  const char *id = proxy_session_id (share->session);
   const ProxyChannel *channel = proxy_catalog_lookup (self->catalog, id);
   if (!channel || channel->media || g_strcmp0 (channel->mime, "video/mp2t") != 0 ||
       g_hash_table_contains (self->looks, id))
@@ -466,6 +463,10 @@ look_into (ProxyLibrary *self, Share *share)
   ProxySession *session = proxy_sessions_use (self->sessions, channel, &error);
   if (!session) {
     g_clear_error (&error); /* whoever watches it will hear */
+    return;
+  }
+  if (!proxy_session_film (session)) {
+    proxy_sessions_release (self->sessions, session);
     return;
   }
   Look *look = g_new0 (Look, 1);

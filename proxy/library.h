@@ -19,5 +19,8 @@ void proxy_library_changed (ProxyLibrary *self);
 /* Keeps what a session has learned of its content. */
 void proxy_library_learn (ProxyLibrary *self, ProxySession *session);
 
+/* Finds out what a film contains whose length is known, if nobody has yet. */
+void proxy_library_look_into (ProxyLibrary *self, const char *id);
+
 /* "/media/ID.ts", with the ending of its type. */
 char *proxy_library_path (const ProxyChannel *channel);

@@ -6,6 +6,7 @@
 #include "proxy/home.h"
 #include "proxy/library.h"
 #include "proxy/logos.h"
+#include "proxy/recordings.h"
 #include "proxy/shift.h"
 #include "proxy/tuner.h"
 #include "proxy/warm.h"
@@ -37,6 +38,7 @@ typedef struct {
   ProxySessions *sessions;
   ProxyWarm *warm;
   ProxyLibrary *library;
+  ProxyRecordings *recordings;
   SoupServer *server;
   DlnaQuirks *quirks;
   DlnaClients *clients;
@@ -70,6 +72,12 @@ static void
 on_session_end (ProxySession *session, gpointer data)
 {
   proxy_library_learn (((App *)data)->library, session);
+}
+
+static void
+on_recorded (const char *id, gpointer data)
+{
+  proxy_library_look_into (((App *)data)->library, id);
 }
 
 static void
@@ -164,6 +172,21 @@ prepare_state (App *app)
 }
 
 static bool
+make_recordings (App *app, GError **error)
+{
+  ProxyRecordingsOptions options = {
+      .folder = app->config.recordings,
+      .quota = app->config.recordings_quota,
+      .catalog = app->catalog,
+      .sessions = app->sessions,
+      .done = on_recorded,
+      .data = app,
+  };
+  app->recordings = proxy_recordings_new (&options, error);
+  return app->recordings || !app->config.recordings;
+}
+
+static bool
 make_core (App *app, GError **error)
 {
   PeerEngineOptions options;
@@ -191,6 +214,7 @@ make_core (App *app, GError **error)
       .memory = app->config.memory,
       .timeshift = app->state_trouble ? 0 : app->config.timeshift,
       .timeshift_folder = app->timeshift_folder,
+      .recordings = app->config.recordings,
       .trackers = (const char *const *)app->config.trackers,
       .allow_plain_tracker = app->config.allow_plain_tracker,
       .credentials = app->config.credentials,
@@ -201,7 +225,7 @@ make_core (App *app, GError **error)
   app->warm = proxy_warm_new (app->catalog, app->sessions, app->config.warm);
   proxy_sessions_set_func (app->sessions, on_session_end, app);
   proxy_catalog_set_func (app->catalog, on_catalog, app);
-  return true;
+  return make_recordings (app, error);
 }
 
 static bool
@@ -249,6 +273,7 @@ make_home (App *app, GError **error)
       .sessions = app->sessions,
       .guide = app->guide,
       .programmes = app->programmes,
+      .recordings = app->recordings,
       .media = app->media,
       .clients = app->clients,
       .renderers = proxy_home_renderers (app->home),
@@ -285,6 +310,7 @@ clear (App *app)
     soup_server_disconnect (app->server);
   g_clear_object (&app->server);
   g_clear_pointer (&app->warm, proxy_warm_free);
+  g_clear_pointer (&app->recordings, proxy_recordings_free);
   if (app->sessions) {
     proxy_sessions_close (app->sessions);
     net_tracker_flush (FLUSH_MS);

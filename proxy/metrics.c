@@ -164,6 +164,12 @@ proxy_metrics_write (const ProxyParts *with, int64_t started)
   if (with->cache)
     net_metrics_gauge (out, "ppsp_cache_bytes", "Content on demand on disk.",
                        net_cache_used (with->cache));
+  if (with->recordings) {
+    net_metrics_gauge (out, "ppsp_recordings", "Recordings, those to come included.",
+                       proxy_recordings_list (with->recordings)->len);
+    net_metrics_gauge (out, "ppsp_recordings_bytes", "Recordings on disk.",
+                       proxy_recordings_used (with->recordings));
+  }
   if (with->udp)
     net_metrics_udp (out, with->udp);
   if (with->listener)

@@ -12,6 +12,7 @@
 #include "proxy/guide.h"
 #include "proxy/hls.h"
 #include "proxy/programmes.h"
+#include "proxy/recordings.h"
 #include "proxy/sessions.h"
 
 /* All must outlive the web; those marked may be NULL. */
@@ -22,6 +23,7 @@ typedef struct {
   ProxySessions *sessions;
   ProxyGuide *guide;           /* or NULL */
   ProxyProgrammes *programmes; /* or NULL */
+  ProxyRecordings *recordings; /* or NULL */
   DlnaMedia *media;            /* or NULL */
   DlnaClients *clients;        /* or NULL */
   DlnaRenderers *renderers;    /* or NULL */

@@ -9,6 +9,7 @@
 #include "proxy/session.h"
 #include "peer/net/file.h"
 #include "peer/playout.h"
+#include "proxy/plain.h"
 #include <string.h>
 
 enum {
@@ -45,6 +46,8 @@ struct ProxySession {
   ProxyFilm *film;
   ProxyFallback *fallback; /* NULL = the link names none */
   bool cached;             /* holds its place in the cache */
+  PeerStore *recording;    /* or NULL */
+  PeerChunks *recorded;    /* all of it */
   PeerRange told[PROXY_FILM_MAX_WANTS];
   size_t n_told;
 };
@@ -275,22 +278,54 @@ join_first (ProxySession *self, GError **error)
   return join (self, peer_store_memory_new (content->chunk_size, PROBE_CHUNKS), NULL, 0, error);
 }
 
-ProxySession *
-proxy_session_new (const ProxySessionOptions *options, const char *id, const char *source,
-                   PeerLink *link, bool warm, GError **error)
+static ProxySession *
+new_session (const ProxySessionOptions *options, const char *id)
 {
   ProxySession *self = g_new0 (ProxySession, 1);
-  self->warm = warm && peer_content_is_live (&link->content);
   self->options = options;
   self->id = g_strdup (id);
-  self->source = g_strdup (source);
-  self->link = link;
-  self->swarm_id = peer_content_swarm_id_hex (&link->content);
   self->watches = proxy_watches_new ();
   self->since = g_get_monotonic_time ();
   self->timer = g_source_new (&timer_funcs, sizeof (Timer));
   ((Timer *)self->timer)->session = self;
   g_source_attach (self->timer, g_main_context_get_thread_default ());
+  return self;
+}
+
+ProxySession *
+proxy_session_new_recording (const ProxySessionOptions *options, const char *id, const char *name,
+                             GError **error)
+{
+  uint64_t length;
+  if (!options->recordings) {
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                         "recordings are off: --recordings names their folder");
+    return NULL;
+  }
+  g_autofree char *file = g_strconcat (name, PROXY_SESSION_RECORDING_END, NULL);
+  g_autofree char *path = g_build_filename (options->recordings, file, NULL);
+  PeerStore *store = proxy_plain_open (path, &length, error);
+  if (!store)
+    return NULL;
+  ProxySession *self = new_session (options, id);
+  self->recording = store;
+  self->recorded = peer_chunks_new (0);
+  store->class->chunks (store, self->recorded);
+  self->film = proxy_film_new (PROXY_PLAIN_CHUNK, length, 0, NULL, NULL);
+  proxy_film_attach (self->film, store, self->recorded);
+  self->last_bytes = self->since;
+  return self;
+}
+
+ProxySession *
+proxy_session_new (const ProxySessionOptions *options, const char *id, const char *source,
+                   PeerLink *link, bool warm, GError **error)
+{
+  ProxySession *self = new_session (options, id);
+  self->warm = warm && peer_content_is_live (&link->content);
+  self->source = g_strdup (source);
+  self->link = link;
+  self->swarm_id = peer_content_swarm_id_hex (&link->content);
   if (!join_first (self, error)) {
     proxy_session_free (self);
     return NULL;
@@ -341,6 +376,8 @@ proxy_session_free (ProxySession *self)
   if (self->cached)
     net_cache_release (self->options->cache, &self->link->content, self);
   g_clear_pointer (&self->film, proxy_film_unref);
+  g_clear_pointer (&self->recording, peer_store_free);
+  peer_chunks_free (self->recorded);
   g_clear_pointer (&self->ring, proxy_ring_unref);
   peer_playout_free (self->playout);
   peer_link_free (self->link);

@@ -17,6 +17,7 @@ typedef struct {
   uint64_t memory;    /* bytes, the most of a live channel's ring */
   uint64_t timeshift; /* bytes on disk, of a live channel; 0 = none */
   const char *timeshift_folder;
+  const char *recordings;      /* a folder; NULL = there are none */
   const char *const *trackers; /* for all swarms; NULL-terminated */
   bool allow_plain_tracker;
   NetCredentials *credentials; /* for the trackers; NULL = none */
@@ -25,10 +26,17 @@ typedef struct {
 
 typedef struct ProxySession ProxySession;
 
+/* What is not of a swarm, but a file of ours: "recording:NAME", in its folder as "NAME.ts". */
+#define PROXY_SESSION_RECORDING "recording:"
+#define PROXY_SESSION_RECORDING_END ".ts"
+
 /* Joins. options must outlive the session; link is taken over. source: the list that names it; "" =
  * somebody has pasted it. warm: nothing of a live channel is asked for until proxy_session_wake(). */
 ProxySession *proxy_session_new (const ProxySessionOptions *options, const char *id,
                                  const char *source, PeerLink *link, bool warm, GError **error);
+/* Plays that recording. */
+ProxySession *proxy_session_new_recording (const ProxySessionOptions *options, const char *id,
+                                           const char *name, GError **error);
 /* Leaves the swarm; ring and film end for those who still hold them. */
 void proxy_session_free (ProxySession *self);
 

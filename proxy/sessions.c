@@ -5,6 +5,7 @@
 #include "proxy/sessions.h"
 #include <gio/gio.h>
 #include <malloc.h>
+#include <string.h>
 
 enum {
   MAX_FAILURES = 1000,
@@ -115,16 +116,24 @@ make_room (ProxySessions *self)
   return true;
 }
 
-static Place *
-start (ProxySessions *self, const ProxyChannel *channel, bool warm, GError **error)
+static ProxySession *
+new_session (const ProxySessions *self, const ProxyChannel *channel, bool warm, GError **error)
 {
+  if (g_str_has_prefix (channel->link, PROXY_SESSION_RECORDING))
+    return proxy_session_new_recording (self->options, channel->id,
+                                        channel->link + strlen (PROXY_SESSION_RECORDING), error);
   PeerLink *link = peer_link_parse (channel->link, error);
   if (!link)
     return NULL;
   if (channel->length > 0 && link->content.length == 0 && !channel->live)
     link->content.length = (uint64_t)channel->length; /* learned when it was last in play */
-  ProxySession *session =
-      proxy_session_new (self->options, channel->id, channel->source, link, warm, error);
+  return proxy_session_new (self->options, channel->id, channel->source, link, warm, error);
+}
+
+static Place *
+start (ProxySessions *self, const ProxyChannel *channel, bool warm, GError **error)
+{
+  ProxySession *session = new_session (self, channel, warm, error);
   if (!session)
     return NULL;
   Place *place = g_new0 (Place, 1);

@@ -2,6 +2,7 @@
 /* All is made anew when the catalog's generation has risen (3 ms for 10,000 channels), which keeps it
  * true without any bookkeeping; a hash over what stands on a shelf says whether it has changed. */
 #include "proxy/shelves.h"
+#include "proxy/session.h"
 #include <string.h>
 
 /* Remembered of a shelf while it is made anew, or is away. */
@@ -103,12 +104,37 @@ group_id (const char *group)
   return g_strdup_printf ("group:%08x:", (unsigned)(hash ^ hash >> 32));
 }
 
+/* The shelf where it stands itself. */
+static const char *
+home_of (const ProxyChannel *channel)
+{
+  if (channel->live)
+    return "all:";
+  return g_str_has_prefix (channel->link, PROXY_SESSION_RECORDING) ? "recordings:" : "films:";
+}
+
+/* Of what is not live, what belongs on it. */
+static void
+add_films (ProxyShelves *self, const char *id, const char *title, ProxyShelf *root)
+{
+  const GPtrArray *channels = proxy_catalog_list (self->catalog);
+  ProxyShelf *shelf = NULL;
+  for (guint i = 0; i < channels->len; i++) {
+    ProxyChannel *channel = channels->pdata[i];
+    if (!g_str_equal (home_of (channel), id))
+      continue;
+    if (!shelf)
+      shelf = add_shelf (self, id, title, root);
+    g_ptr_array_add (shelf->channels, channel);
+  }
+}
+
 static void
 fill (ProxyShelves *self)
 {
   ProxyShelf *root = add_shelf (self, "0", "PPSP", NULL);
   ProxyShelf *all = add_shelf (self, "all:", "All channels", root);
-  ProxyShelf *favourites = NULL, *groups = NULL, *films = NULL;
+  ProxyShelf *favourites = NULL, *groups = NULL;
   const GPtrArray *channels = proxy_catalog_list (self->catalog);
   for (guint i = 0; i < channels->len; i++) {
     ProxyChannel *channel = channels->pdata[i];
@@ -137,14 +163,8 @@ fill (ProxyShelves *self)
     }
     g_ptr_array_add (group->channels, channel);
   }
-  for (guint i = 0; i < channels->len; i++) {
-    ProxyChannel *channel = channels->pdata[i];
-    if (channel->live)
-      continue;
-    if (!films)
-      films = add_shelf (self, "films:", "On demand", root);
-    g_ptr_array_add (films->channels, channel);
-  }
+  add_films (self, "recordings:", "Recordings", root);
+  add_films (self, "films:", "On demand", root);
 }
 
 static gboolean
@@ -204,9 +224,8 @@ proxy_shelves_channel (ProxyShelves *self, const char *id, const ProxyShelf **sh
   const ProxyChannel *channel = g_hash_table_lookup (self->channels, colon ? colon + 1 : id);
   if (!channel)
     return NULL;
-  g_autofree char *shelf_id = colon           ? g_strndup (id, (size_t)(colon + 1 - id))
-                              : channel->live ? g_strdup ("all:")
-                                              : g_strdup ("films:");
+  g_autofree char *shelf_id =
+      colon ? g_strndup (id, (size_t)(colon + 1 - id)) : g_strdup (home_of (channel));
   *shelf = g_hash_table_lookup (self->shelves, shelf_id);
   if (!*shelf || (*shelf)->references != (colon != NULL) ||
       !g_ptr_array_find ((*shelf)->channels, channel, NULL))

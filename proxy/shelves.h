@@ -6,9 +6,10 @@
  *   favourites:      Favourites    references, by the household's choice
  *   groups:          Groups        a folder for each group that the lists name
  *   group:HASH:                    references
+ *   recordings:      Recordings
  *   films:           On demand
  *
- * A channel has one place, "all:" or "films:", where its object has the channel's own ID; on the
+ * A channel has one place, "all:", "recordings:" or "films:", where its object has the channel's own ID; on the
  * other shelves it is a reference, whose ID is the shelf's with the channel's behind it. No channel's
  * ID has a colon. A shelf with nothing on it is not there, but for the first. */
 #pragma once

@@ -29,7 +29,6 @@ enum {
   MAX_RUNS = 4096,
 };
 
-#define SPARE (UINT64_C (64) << 20) /* bytes of the disk that are left to others */
 #define PREFIX "timeshift-"
 
 /* What the thread works with; it goes when nobody works with it any more. */
@@ -140,7 +139,7 @@ open_file (Job *job)
     return;
   }
   uint64_t spare = (uint64_t)disk.f_bavail * disk.f_frsize, room = file->quota;
-  room = MIN (room, spare > SPARE ? spare - SPARE : 0);
+  room = MIN (room, spare > PROXY_SHIFT_SPARE ? spare - PROXY_SHIFT_SPARE : 0);
   if (room < MIN (PROXY_SHIFT_LEAST, file->quota)) {
     fail_job (job, "no room", ENOSPC);
     return;

@@ -8,6 +8,8 @@
 
 #define PROXY_SHIFT_LEAST ((uint64_t)16 << 20) /* bytes: less is not worth a file */
 
+#define PROXY_SHIFT_SPARE ((uint64_t)64 << 20) /* bytes of the disk that are left to others */
+
 typedef struct {
   const char *folder; /* made if need be; the file has no name in it */
   uint64_t quota;     /* bytes on disk */

@@ -122,6 +122,12 @@ start_live (ProxyStream *self)
   return true;
 }
 
+bool
+proxy_stream_waits (const ProxyStream *self)
+{
+  return self->started && proxy_ring_waits (self->ring, &self->place);
+}
+
 /* At most max bytes; NULL = nothing now, or no more. */
 static GBytes *
 read_live (ProxyStream *self, size_t max, bool *ended)
@@ -132,8 +138,7 @@ read_live (ProxyStream *self, size_t max, bool *ended)
     bytes = self->tables ? g_steal_pointer (&self->tables)
                          : proxy_ring_read (self->ring, &self->place, max, &jumped);
   self->jumps += jumped;
-  *ended = !bytes && proxy_ring_has_ended (self->ring) &&
-           !(self->started && proxy_ring_waits (self->ring, &self->place));
+  *ended = !bytes && proxy_ring_has_ended (self->ring) && !proxy_stream_waits (self);
   return bytes;
 }
 

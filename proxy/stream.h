@@ -23,5 +23,8 @@ void proxy_stream_ready_async (ProxyStream *self, int64_t timeout, GCancellable 
                                GAsyncReadyCallback done, gpointer data);
 bool proxy_stream_ready_finish (ProxyStream *self, GAsyncResult *result, GError **error);
 
+/* Live: is its next byte on its way from the disk? */
+bool proxy_stream_waits (const ProxyStream *self);
+
 /* How often this viewer was too slow and had to jump. */
 unsigned proxy_stream_jumps (const ProxyStream *self);

@@ -70,7 +70,8 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
             gpointer data)
 {
   ProxyWeb *self = data;
-  static const char one[] = "/api/v1/channels/", tv[] = "/api/v1/renderers";
+  static const char one[] = "/api/v1/channels/", tv[] = "/api/v1/renderers",
+                    recordings[] = "/api/v1/recordings";
   for (size_t i = 0; i < G_N_ELEMENTS (files); i++)
     if (g_str_equal (path, files[i].path)) {
       serve_file (message, &files[i]);
@@ -94,6 +95,8 @@ on_request (SoupServer *server, SoupServerMessage *message, const char *path, GH
     proxy_api_now (&self->with, message);
   else if (g_str_equal (path, "/api/v1/channels"))
     proxy_api_channels (&self->with, message);
+  else if (g_str_equal (path, recordings) || g_str_has_prefix (path, "/api/v1/recordings/"))
+    proxy_api_recordings (&self->with, path + strlen (recordings), message);
   else if (g_str_equal (path, tv) || g_str_has_prefix (path, "/api/v1/renderers/"))
     proxy_api_renderers (&self->with, path + strlen (tv), message);
   else if (g_str_has_prefix (path, one))

@@ -47,6 +47,7 @@ test_defaults (void)
   g_assert_cmpuint (config.cache, ==, 1073741824);
   g_assert_cmpuint (config.memory, >=, 12 << 20);
   g_assert_cmpuint (config.memory, <=, 128 << 20);
+  g_assert_null (config.recordings);
   g_assert_cmpuint (config.timeshift, ==, 0);
   g_assert_cmpuint (config.linger, ==, 30);
   g_assert_false (config.allow_plain_tracker);
@@ -78,7 +79,8 @@ test_options (void)
   g_autoptr (GError) error = NULL;
   g_assert_cmpint (READ (&config, &error, "--listen", "127.0.0.1:80", "--listen=[::1]:81",
                          "--channels", "http://a/", "--channels", "file:///b", "--interface", "lo",
-                         "--memory", "8M", "--timeshift", "20G", "--cache", "1.5 GiB", "--linger=0",
+                         "--memory", "8M", "--timeshift", "20G", "--recordings", "/r",
+                         "--recordings-quota", "2G", "--cache", "1.5 GiB", "--linger=0",
                          "--allow-plain-tracker", "--allow-host", "tv.example", "--name", "A",
                          "--tracker", "http://10.0.0.1/", "--max-per-ip", "5", "--renderers",
                          "/etc/tv.conf", "--benign-network", "--no-peer-exchange", "--hdhomerun"),
@@ -89,6 +91,8 @@ test_options (void)
   g_assert_cmpstr (config.interfaces[0], ==, "lo");
   g_assert_cmpuint (config.memory, ==, 8 << 20);
   g_assert_cmpuint (config.timeshift, ==, UINT64_C (20) << 30);
+  g_assert_cmpstr (config.recordings, ==, "/r");
+  g_assert_cmpuint (config.recordings_quota, ==, UINT64_C (2) << 30);
   g_assert_cmpuint (config.cache, ==, 1610612736);
   g_assert_cmpuint (config.linger, ==, 0);
   g_assert_true (config.allow_plain_tracker);

@@ -3,11 +3,11 @@
 #include <string.h>
 
 static void
-put (ProxyCatalog *catalog, const char *name, const char *group, bool live)
+put_link (ProxyCatalog *catalog, const char *name, const char *group, bool live, const char *link)
 {
   g_autofree char *swarm = g_strdup_printf ("%s-swarm", name);
   ProxyDraft draft = {.swarm_id = swarm,
-                      .link = "ppsp:00",
+                      .link = link,
                       .name = name,
                       .group = group,
                       .source = "",
@@ -15,6 +15,12 @@ put (ProxyCatalog *catalog, const char *name, const char *group, bool live)
                       .live = live,
                       .length = -1};
   proxy_catalog_put (catalog, &draft, NULL);
+}
+
+static void
+put (ProxyCatalog *catalog, const char *name, const char *group, bool live)
+{
+  put_link (catalog, name, group, live, "ppsp:00");
 }
 
 /* "all:(one two) groups:(group:12345678:(one))" with the hash left out. */
@@ -76,17 +82,20 @@ test_objects (void)
   put (catalog, "one", "News", true);
   put (catalog, "two", NULL, true);
   put (catalog, "film", NULL, false);
+  put_link (catalog, "kept", NULL, false, "recording:rec-1");
   proxy_catalog_set_favourite (catalog, "two", true);
   g_assert_cmpstr (place (shelves, "one"), ==, "All channels");
   g_assert_cmpstr (place (shelves, "film"), ==, "On demand");
+  g_assert_cmpstr (place (shelves, "kept"), ==, "Recordings");
   g_assert_cmpstr (place (shelves, "favourites:two"), ==, "Favourites");
   const ProxyShelf *groups = proxy_shelves_find (shelves, "groups:");
   g_autofree char *in_group =
       g_strconcat (((ProxyShelf *)groups->below->pdata[0])->id, "one", NULL);
   g_assert_cmpstr (place (shelves, in_group), ==, "News");
-  static const char *const wrong[] = {"all:one",  "favourites:one", "films:film", "groups:one",
-                                      "nothing:", "favourites:",    ":one",       "one:",
-                                      "",         "group:0:one"};
+  static const char *const wrong[] = {
+      "all:one",    "favourites:one", "films:film",  "films:kept", "recordings:kept",
+      "groups:one", "nothing:",       "favourites:", ":one",       "one:",
+      "",           "group:0:one"};
   for (size_t i = 0; i < G_N_ELEMENTS (wrong); i++)
     g_assert_null (place (shelves, wrong[i]));
 }
