@@ -47,8 +47,8 @@ LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t n)
     ;
   const ProxyGuideCount *count = proxy_guide_reader_count (reader);
   const GPtrArray *list = proxy_catalog_list (catalog);
-  g_assert_cmpuint (count->channels, <=,
-                    list->len); /* what names no channel is no list, and changes none */
+  /* what names no channel is no list, and changes none */
+  g_assert_cmpuint (count->channels, <=, list->len);
   for (guint i = 0; i < list->len; i++)
     check_channel (catalog, g_ptr_array_index (list, i));
   return 0;

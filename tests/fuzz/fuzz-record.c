@@ -74,9 +74,8 @@ LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t n)
   check_limits (stored, now);
   if (request == NULL || (kind != TRACKER_RECORD_HERE && kind != TRACKER_RECORD_HEARD))
     return 0;
-  g_free (
-      request
-          ->transaction_id); /* each is another, or it would be answered as one that came again */
+  /* each is another, or it would be answered as one that came again */
+  g_free (request->transaction_id);
   request->transaction_id = g_strdup_printf ("%" G_GUINT64_FORMAT, (guint64)rounds++);
   check_told (told, now, request, ip);
   return 0;
