@@ -727,6 +727,26 @@ test_shift_fails (void)
   scratch_free (g_steal_pointer (&folder));
 }
 
+/* What nobody was told of is not written: a disk has no use for it. */
+static void
+test_not_delivered (void)
+{
+  static const uint8_t bytes[CHUNK];
+  World world;
+  ProxyRingStats stats;
+  g_autofree char *folder = scratch_new ();
+  world_init (&world, CHUNK, 1 << 20);
+  proxy_ring_shift (world.ring, folder, 64 << 20);
+  for (uint64_t chunk = 0; chunk < (4 << 20) / CHUNK; chunk++)
+    g_assert_cmpint (world.store->class->write (world.store, chunk, bytes, CHUNK), ==,
+                     PEER_STORE_OK);
+  proxy_ring_stats (world.ring, &stats);
+  g_assert_cmpuint (stats.bytes, ==, stats.room);
+  g_assert_cmpuint (stats.shift_bytes, ==, 0);
+  world_clear (&world);
+  scratch_free (g_steal_pointer (&folder));
+}
+
 /* Nothing but key frames, then a gap behind each: what is remembered of them is bounded. */
 static void
 test_shift_index (void)
@@ -865,6 +885,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/ring/falls-out-of-the-time-shift", test_falls_out);
   g_test_add_func ("/proxy/ring/gaps-in-the-time-shift", test_gap_in_shift);
   g_test_add_func ("/proxy/ring/time-shift-that-fails-costs-nothing", test_shift_fails);
+  g_test_add_func ("/proxy/ring/what-is-not-delivered-is-not-kept", test_not_delivered);
   g_test_add_func ("/proxy/ring/index-of-the-time-shift-is-bounded", test_shift_index);
   g_test_add_func ("/proxy/ring/reads-only-what-was-written", test_anything);
   g_test_add_func ("/proxy/ring/other-bytes-than-a-transport-stream", test_no_transport_stream);
