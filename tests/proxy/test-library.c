@@ -918,6 +918,10 @@ test_skipped (void)
       event.time += (int64_t)per_munro * 1000;
       proxy_session_event (session, &event);
     }
+    PeerEvent again = event; /* an older one on a longer way is no edge */
+    again.chunks = (PeerRange){per_munro, 2 * per_munro};
+    again.time -= 3600 * (int64_t)G_USEC_PER_SEC;
+    proxy_session_event (session, &again);
     event.chunks.first += rows[row].leap + per_munro;
     event.chunks.end += rows[row].leap + per_munro;
     event.time += rows[row].seconds * G_USEC_PER_SEC + (int64_t)per_munro * 1000;
