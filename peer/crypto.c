@@ -782,3 +782,17 @@ peer_certificate_read (const uint8_t *bytes, size_t n, PeerCertificate *out)
   ERR_clear_error ();
   return ok;
 }
+
+bool
+peer_certificate_fits (const char *certificate, const char *key)
+{
+  g_autoptr (BIO) certificate_bio = BIO_new_mem_buf (certificate, -1);
+  g_autoptr (BIO) key_bio = BIO_new_mem_buf (key, -1);
+  g_autoptr (X509) x509 = PEM_read_bio_X509 (certificate_bio, NULL, no_passphrase, NULL);
+  EVP_PKEY *pkey = PEM_read_bio_PrivateKey (key_bio, NULL, no_passphrase, NULL);
+  bool fits = x509 != NULL && pkey != NULL && X509_check_private_key (x509, pkey) == 1;
+
+  EVP_PKEY_free (pkey);
+  ERR_clear_error ();
+  return fits;
+}

@@ -64,6 +64,8 @@ bool peer_key_fingerprint (const PeerKey *self, uint8_t *out);
 /* What a certificate says. false = it is none that we take: X.509v3 with a P-256 key, UTCTime, and one
  * subjectAltName, critical, of one URI. */
 bool peer_certificate_read (const uint8_t *bytes, size_t n, PeerCertificate *out);
+/* Is this the private key of that certificate? Both PEM, of any kind that TLS takes. */
+bool peer_certificate_fits (const char *certificate, const char *key);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerHasher, peer_hasher_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PeerKey, peer_key_free)

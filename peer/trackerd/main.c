@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ppsp-tracker: options in, server up, until a signal. */
+#include "peer/crypto.h"
 #include "peer/net/log.h"
 #include "peer/net/options.h"
 #include "peer/net/random.h"
@@ -126,14 +127,27 @@ has_threads (const Tracker *self, GError **error)
   return false;
 }
 
+/* By a key of another no handshake would succeed, and GIO does not look. */
 static GTlsCertificate *
 load_certificate (const Tracker *self, GError **error)
 {
-  GTlsCertificate *certificate =
+  g_autofree char *pem = NULL;
+  char *key = NULL;
+  g_autoptr (GTlsCertificate) certificate =
       g_tls_certificate_new_from_files (self->tls_cert, self->tls_key, error);
-  if (certificate == NULL)
+  if (certificate == NULL) {
     g_prefix_error (error, "cannot use %s with %s: ", self->tls_cert, self->tls_key);
-  return certificate;
+    return NULL;
+  }
+  g_object_get (certificate, "certificate-pem", &pem, "private-key-pem", &key, NULL);
+  bool fits = key != NULL && peer_certificate_fits (pem, key);
+  peer_secret_free (key);
+  if (fits)
+    return g_steal_pointer (&certificate);
+  g_set_error (error, G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE,
+               "cannot use %s with %s: the key is not that of the certificate", self->tls_cert,
+               self->tls_key);
+  return NULL;
 }
 
 /* A swarm is closed where there are accounts and no file says otherwise. */

@@ -170,10 +170,13 @@ class Program(unittest.TestCase):
         self.assertNotEqual(stored(), first)
         self.assertEqual(shown().split(), stored().split())
         second = stored()
-        self.path('cert.pem', 'rubbish')
-        process.send_signal(signal.SIGHUP)
-        self.assertRegex(self.line(process), '^ppsp-tracker: warning: .*; what was loaded before stays$')
-        self.assertEqual(shown().split(), second.split())
+        for wrong in ('rubbish', first):  # of the first, there is no key any more
+            self.path('cert.pem', wrong)
+            process.send_signal(signal.SIGHUP)
+            self.assertRegex(self.line(process), '^ppsp-tracker: warning: .*; what was loaded before stays$')
+            self.assertEqual(shown().split(), second.split())
+        self.refuse(1, 'the key is not that of the certificate', '--listen', '127.0.0.1:0', '--management', '',
+                    '--tls-cert', cert, '--tls-key', key)
 
 
     def ask(self, port, ip, body):
