@@ -281,7 +281,7 @@ class Sip(unittest.TestCase):
             return self.numbers(management)[f'ppsp_tracker_sip_{what}']
 
         found = 'requests_total{method="INFO"}'
-        first = stored(pem)
+        first, first_key = stored(pem), stored(key)
         # Our peer trusts the second one from the start.
         fresh, fresh_key = self.certificate('fresh', 'DNS:localhost')
         second, second_key = stored(fresh), stored(fresh_key)
@@ -298,6 +298,11 @@ class Sip(unittest.TestCase):
         self.assertEqual(shown(), first.split())
 
         self.path('localhost.pem', second)
+        self.path('localhost.key', first_key)  # two halves, of two pairs
+        tracker.send_signal(signal.SIGHUP)
+        self.until(tracker, r'(?s)(what was loaded before stays.*){2}')
+        self.assertEqual(shown(), first.split())
+
         self.path('localhost.key', second_key)
         tracker.send_signal(signal.SIGHUP)
         self.until(tracker, 'loaded again')
