@@ -891,6 +891,12 @@ net_sip_server_use_certificate (NetSipServer *self)
   g_clear_pointer (&self->folder, net_sip_folder_free);
 }
 
+void
+net_sip_server_drop_certificate (NetSipServer *self)
+{
+  g_clear_pointer (&self->folder, net_sip_folder_free);
+}
+
 uint16_t
 net_sip_server_listen (NetSipServer *self, const char *address, bool secure, GError **error)
 {

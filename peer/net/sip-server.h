@@ -47,6 +47,8 @@ bool net_sip_server_load_certificate (NetSipServer *self, GError **error);
 /* What was loaded is shown from now on. sofia-sip knows no other way than to close and listen anew: connections by TLS
  * end; registrations and dialogs, which are not theirs, stay. */
 void net_sip_server_use_certificate (NetSipServer *self);
+/* What was loaded is not used after all: the copy of the key that waits on the disk is removed. */
+void net_sip_server_drop_certificate (NetSipServer *self);
 
 typedef struct {
   uint64_t registers, invites, infos, byes, options, others; /* requests */

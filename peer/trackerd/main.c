@@ -300,8 +300,10 @@ reload (Tracker *self, GError **error)
     return false;
   g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED =
       g_rec_mutex_locker_new (trackerd_server_lock (self->server));
-  if (!load_users (self, error))
+  if (!load_users (self, error)) {
+    trackerd_server_drop_certificate (self->server);
     return false;
+  }
   if (certificate != NULL)
     trackerd_server_set_certificate (self->server, certificate);
   if (places != NULL)

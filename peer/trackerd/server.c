@@ -503,6 +503,13 @@ trackerd_server_load_certificate (TrackerdServer *self, GError **error)
 }
 
 void
+trackerd_server_drop_certificate (TrackerdServer *self)
+{
+  if (self->sip != NULL)
+    trackerd_sip_drop_certificate (self->sip);
+}
+
+void
 trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access)
 {
   g_autoptr (GRecMutexLocker) locker G_GNUC_UNUSED = g_rec_mutex_locker_new (&self->lock);

@@ -34,8 +34,10 @@ void trackerd_server_free (TrackerdServer *self);
 
 /* For new connections; only where there was one before. */
 void trackerd_server_set_certificate (TrackerdServer *self, GTlsCertificate *certificate);
-/* Can SIP over TLS, if there is any, take the one that its files hold now? Then the call above makes it. */
+/* Can SIP over TLS, if there is any, take the one that its files hold now? Then the call above makes it, or the
+ * one below drops what it keeps of it. */
 bool trackerd_server_load_certificate (TrackerdServer *self, GError **error);
+void trackerd_server_drop_certificate (TrackerdServer *self);
 /* In place of the lists before, which are freed. Who is in a swarm and may not be is so no more; all
  * connections stay. access is taken. */
 void trackerd_server_set_access (TrackerdServer *self, TrackerdAccess *access);

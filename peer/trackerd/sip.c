@@ -102,6 +102,12 @@ trackerd_sip_use_certificate (TrackerdSip *self)
 }
 
 void
+trackerd_sip_drop_certificate (TrackerdSip *self)
+{
+  net_sip_server_drop_certificate (self->server);
+}
+
+void
 trackerd_sip_metrics (const TrackerdSip *self, GString *out)
 {
   NetSipServerStats stats;
@@ -175,6 +181,11 @@ trackerd_sip_load_certificate (TrackerdSip *self, GError **error)
 
 void
 trackerd_sip_use_certificate (TrackerdSip *self)
+{
+}
+
+void
+trackerd_sip_drop_certificate (TrackerdSip *self)
 {
 }
 

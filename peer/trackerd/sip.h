@@ -31,9 +31,10 @@ TrackerdSip *trackerd_sip_new (const TrackerdSipOptions *options, TrackerDigest 
                                const TrackerdSipFuncs *funcs, GError **error);
 void trackerd_sip_free (TrackerdSip *self);
 
-/* Of --sips, as net_sip_server_load_certificate() and net_sip_server_use_certificate(); nothing if there is none. */
+/* Of --sips, as those of net_sip_server; nothing if there is none. */
 bool trackerd_sip_load_certificate (TrackerdSip *self, GError **error);
 void trackerd_sip_use_certificate (TrackerdSip *self);
+void trackerd_sip_drop_certificate (TrackerdSip *self);
 
 /* The ports that were asked for as 0; 0 = there is no such address. */
 uint16_t trackerd_sip_port (const TrackerdSip *self);

@@ -267,8 +267,11 @@ class Sip(unittest.TestCase):
         pem, key = self.certificate('localhost', 'DNS:localhost')
         users = self.path('users', account(('sha256',)))
         credentials = self.path('credentials', '[localhost]\nuser=ann\npassword=right\n')
+        copies = self.trust['TMPDIR'] = self.path('copies')
+        os.mkdir(copies)
         tracker, port, management = self.tracker('--sips', '127.0.0.1:0', '--tls-cert', pem, '--tls-key', key,
                                                  '--users', users, port='sips')
+        del self.trust['TMPDIR']
 
         def stored(path):
             with open(path, encoding='ascii') as file:
@@ -304,6 +307,13 @@ class Sip(unittest.TestCase):
         self.assertEqual(shown(), first.split())
 
         self.path('localhost.key', second_key)
+        self.path('users', 'nobody')  # a pair, and what comes after it is none: no copy of the key is left
+        tracker.send_signal(signal.SIGHUP)
+        self.until(tracker, 'users: line 1: .*what was loaded before stays')
+        self.assertEqual(shown(), first.split())
+        self.assertEqual(os.listdir(copies), [])
+
+        self.path('users', account(('sha256',)))
         tracker.send_signal(signal.SIGHUP)
         self.until(tracker, 'loaded again')
         self.assertEqual(shown(), second.split())
