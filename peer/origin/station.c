@@ -8,10 +8,10 @@
 #include "peer/link.h"
 #include "peer/media/mpegts.h"
 #include "peer/membership.h"
+#include "peer/net/hashing.h"
 #include "peer/net/record.h"
 #include "peer/net/status.h"
 #include "peer/net/tracker.h"
-#include "peer/origin/hashing.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>
@@ -40,8 +40,8 @@ struct OriginContent {
   int64_t reserve_again;
   uint64_t encoders_refused;
   char *error, *source_error;
-  OriginHashing *hashing; /* NULL = not now */
-  PeerContent film;       /* FILE: chunk size, hash and addressing that it must have; else all 0 */
+  NetHashing *hashing; /* NULL = not now */
+  PeerContent film;    /* FILE: chunk size, hash and addressing that it must have; else all 0 */
 
   int64_t until; /* as in OriginEntry */
   guint until_timer;
@@ -62,7 +62,7 @@ struct OriginStation {
   PeerContent channel, file; /* the metadata of new ones */
   uint64_t window;
   GPtrArray *contents;
-  OriginHasher *hasher;
+  NetHasher *hasher;
   unsigned n_records;
 };
 
@@ -574,7 +574,7 @@ origin_content_end (OriginContent *self)
 /* --- files --- */
 
 static bool
-join_file (OriginContent *self, OriginHashed *hashed, GError **error)
+join_file (OriginContent *self, NetHashed *hashed, GError **error)
 {
   PeerJoin join = {.content = &self->content,
                    .store = g_steal_pointer (&hashed->store),
@@ -592,7 +592,7 @@ join_file (OriginContent *self, OriginHashed *hashed, GError **error)
 }
 
 static void
-on_hashed (OriginHashed *hashed, const GError *failure, gpointer data)
+on_hashed (NetHashed *hashed, const GError *failure, gpointer data)
 {
   OriginContent *self = data;
   g_autoptr (GError) error = failure != NULL ? g_error_copy (failure) : NULL;
@@ -623,8 +623,8 @@ add_file (OriginContent *self, GError **error)
     wanted.addressing = self->film.addressing;
   }
   hashes_path = origin_content_hashes_path (self);
-  self->hashing = origin_hasher_add (self->station->hasher, self->id, self->source, hashes_path,
-                                     &wanted, on_hashed, self);
+  self->hashing = net_hasher_add (self->station->hasher, self->id, self->source, hashes_path,
+                                  &wanted, on_hashed, self);
   return true;
 }
 
@@ -669,7 +669,7 @@ origin_station_new (const OriginStationOptions *options, OriginState *state, GEr
   self->file = options->file;
   self->window = options->window;
   self->contents = g_ptr_array_new_with_free_func (content_free);
-  self->hasher = origin_hasher_new ();
+  self->hasher = net_hasher_new ();
   peer_engine_options_init (&engine);
   engine.max_per_ip = options->max_per_ip;
   engine.loss_tolerance = options->loss_tolerance;
@@ -713,7 +713,7 @@ origin_station_free (OriginStation *self)
   wait_for_records (self);
   for (guint i = 0; i < self->contents->len; i++)
     sign_off (g_ptr_array_index (self->contents, i));
-  origin_hasher_free (self->hasher);
+  net_hasher_free (self->hasher);
   g_ptr_array_unref (self->contents);
   g_clear_pointer (&self->status, net_status_free);
   if (self->udp != NULL)
@@ -883,7 +883,7 @@ origin_content_stats (OriginContent *self, OriginContentStats *out)
     peer_swarm_stats (self->swarm, &out->swarm);
   out->encoders_refused = self->encoders_refused;
   if (self->hashing != NULL)
-    out->hashed = origin_hashing_progress (self->hashing);
+    out->hashed = net_hashing_progress (self->hashing);
   else
     out->hashed = self->kind == ORIGIN_FILE && self->swarm != NULL ? 1 : 0;
   out->error = self->error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "peer/origin/hashing.h"
+#include "peer/net/hashing.h"
 
 #include "peer/net/file.h"
 
@@ -7,28 +7,28 @@
 #include <stdio.h>
 #include <unistd.h>
 
-struct OriginHasher {
-  GQueue files; /* OriginHashing; the first is being hashed, and is its task's */
+struct NetHasher {
+  GQueue files; /* NetHashing; the first is being hashed, and is its task's */
 };
 
 /* hasher is the main loop's alone. */
-struct OriginHashing {
-  OriginHasher *hasher; /* NULL = it is gone */
+struct NetHashing {
+  NetHasher *hasher; /* NULL = it is gone */
   char *id, *path, *hashes_path;
-  OriginHashedFunc func;
+  NetHashedFunc func;
   gpointer data;
-  OriginHashed result;
+  NetHashed result;
   gint permille;
   int shown; /* per cent */
   bool tty;
 };
 
-static void start_next (OriginHasher *self);
+static void start_next (NetHasher *self);
 
 static void
 hashing_free (gpointer data)
 {
-  OriginHashing *self = data;
+  NetHashing *self = data;
 
   g_free (self->id);
   g_free (self->path);
@@ -43,7 +43,7 @@ hashing_free (gpointer data)
 static void
 on_progress (uint64_t done, uint64_t total, gpointer data)
 {
-  OriginHashing *self = data;
+  NetHashing *self = data;
   int permille = total == 0 ? 1000 : (int)(done * 1000.0 / total), step = self->tty ? 1 : 10;
 
   g_atomic_int_set (&self->permille, permille);
@@ -59,8 +59,8 @@ on_progress (uint64_t done, uint64_t total, gpointer data)
 static void
 hash_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  OriginHashing *self = data;
-  OriginHashed *result = &self->result;
+  NetHashing *self = data;
+  NetHashed *result = &self->result;
   GError *error = NULL;
 
   result->store = net_file_publish (self->path, self->hashes_path, &result->content,
@@ -74,22 +74,23 @@ hash_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cance
 static void
 on_hashed (GObject *source, GAsyncResult *result, gpointer data)
 {
-  OriginHashing *self = g_task_get_task_data (G_TASK (result));
-  OriginHasher *hasher = self->hasher;
+  NetHashing *self = g_task_get_task_data (G_TASK (result));
+  NetHasher *hasher = self->hasher;
   g_autoptr (GError) error = NULL;
 
   if (hasher == NULL)
     return;
   g_queue_pop_head (&hasher->files);
   g_task_propagate_boolean (G_TASK (result), &error);
-  self->func (&self->result, error, self->data);
+  if (self->func != NULL)
+    self->func (&self->result, error, self->data);
   start_next (hasher);
 }
 
 static void
-start_next (OriginHasher *self)
+start_next (NetHasher *self)
 {
-  OriginHashing *next = g_queue_peek_head (&self->files);
+  NetHashing *next = g_queue_peek_head (&self->files);
   g_autoptr (GTask) task = NULL;
 
   if (next == NULL)
@@ -99,16 +100,16 @@ start_next (OriginHasher *self)
   g_task_run_in_thread (task, hash_in_thread);
 }
 
-OriginHasher *
-origin_hasher_new (void)
+NetHasher *
+net_hasher_new (void)
 {
-  return g_new0 (OriginHasher, 1);
+  return g_new0 (NetHasher, 1);
 }
 
 void
-origin_hasher_free (OriginHasher *self)
+net_hasher_free (NetHasher *self)
 {
-  OriginHashing *first;
+  NetHashing *first;
 
   if (self == NULL)
     return;
@@ -119,11 +120,11 @@ origin_hasher_free (OriginHasher *self)
   g_free (self);
 }
 
-OriginHashing *
-origin_hasher_add (OriginHasher *self, const char *id, const char *path, const char *hashes_path,
-                   const PeerContent *content, OriginHashedFunc func, gpointer data)
+NetHashing *
+net_hasher_add (NetHasher *self, const char *id, const char *path, const char *hashes_path,
+                const PeerContent *content, NetHashedFunc func, gpointer data)
 {
-  OriginHashing *file = g_new0 (OriginHashing, 1);
+  NetHashing *file = g_new0 (NetHashing, 1);
 
   file->hasher = self;
   file->id = g_strdup (id);
@@ -139,8 +140,18 @@ origin_hasher_add (OriginHasher *self, const char *id, const char *path, const c
   return file;
 }
 
+void
+net_hasher_forget (NetHasher *self, NetHashing *file)
+{
+  file->func = NULL;
+  if (file == g_queue_peek_head (&self->files))
+    return;
+  g_queue_remove (&self->files, file);
+  hashing_free (file);
+}
+
 double
-origin_hashing_progress (const OriginHashing *self)
+net_hashing_progress (const NetHashing *self)
 {
   return g_atomic_int_get (&self->permille) / 1000.0;
 }
