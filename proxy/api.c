@@ -464,6 +464,17 @@ write_recording (const ProxyParts *with, GString *out, const ProxyRecording *rec
   proxy_json_number (out, "bytes", (int64_t)recording->bytes);
   proxy_json_text (out, "error", recording->error);
   proxy_json_text (out, "path", path);
+  proxy_json_bool (out, "shared", recording->shared);
+  ProxyShareStatus share;
+  if (proxy_recordings_share_status (with->recordings, recording->id, &share)) {
+    proxy_json_number (out, "hashed", (int64_t)(share.hashed * 100));
+    proxy_json_text (out, "link", share.link);
+    proxy_json_text (out, "share_error", share.error);
+    proxy_json_number (out, "peers", share.stats.swarm.channels);
+    proxy_json_number (out, "uploaded", (int64_t)share.stats.swarm.uploaded);
+    proxy_json_text (out, "tracker_error",
+                     share.stats.tracker_joined ? NULL : share.stats.tracker_error);
+  }
   g_string_append_c (out, '}');
 }
 
@@ -490,6 +501,14 @@ list_recordings (const ProxyParts *with, SoupServerMessage *message)
     write_recording (with, out, recordings->pdata[i]);
   g_string_append (out, "]}\n");
   proxy_respond (message, SOUP_STATUS_OK, "application/json", out);
+}
+
+static bool
+is_true (JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+  return node && JSON_NODE_HOLDS_VALUE (node) &&
+         json_node_get_value_type (node) == G_TYPE_BOOLEAN && json_node_get_boolean (node);
 }
 
 /* A whole number that is not negative; 0 = it is not there. */
@@ -526,7 +545,8 @@ add_recording (const ProxyParts *with, SoupServerMessage *message)
       read_body (message, parser, "{\"channel\": \"ID\", \"start\": 1234, \"stop\": 5678}");
   if (!object)
     return;
-  ProxyRecordingWish wish = {.channel = member (object, "channel")};
+  ProxyRecordingWish wish = {.channel = member (object, "channel"),
+                             .shared = is_true (object, "share")};
   const char *name = member (object, "name");
   int64_t begins;
   if (!read_time (object, "start", &wish.start) || !read_time (object, "stop", &wish.stop) ||
@@ -590,6 +610,22 @@ stop_recording (const ProxyParts *with, const char *id, SoupServerMessage *messa
                          "nothing is recorded under that name, or to be");
 }
 
+static void
+share_recording (const ProxyParts *with, const char *id, SoupServerMessage *message)
+{
+  const char *method = soup_server_message_get_method (message);
+  bool wanted = g_str_equal (method, "PUT");
+  if (!wanted && !g_str_equal (method, "DELETE"))
+    proxy_respond_not_allowed (message, "PUT, DELETE",
+                               "a recording is shared with PUT, and no more with DELETE");
+  else if (!proxy_respond_may_change (message))
+    return;
+  else if (proxy_recordings_set_shared (with->recordings, id, wanted))
+    soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
+  else
+    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such recording");
+}
+
 void
 proxy_api_recordings (const ProxyParts *with, const char *rest, SoupServerMessage *message)
 {
@@ -608,6 +644,8 @@ proxy_api_recordings (const ProxyParts *with, const char *rest, SoupServerMessag
     serve_recording (with, rest + 1, message);
   else if (g_str_equal (slash, "/stop"))
     stop_recording (with, id, message);
+  else if (g_str_equal (slash, "/share"))
+    share_recording (with, id, message);
   else
     proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is nothing at this address");
 }

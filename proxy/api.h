@@ -16,7 +16,8 @@ void proxy_api_limit (const ProxyParts *with, const char *id, GHashTable *query,
 void proxy_api_channel (const ProxyParts *with, const char *id, SoupServerMessage *message);
 /* PUT and DELETE /api/v1/channels/ID/favourite. */
 void proxy_api_favourite (const ProxyParts *with, const char *id, SoupServerMessage *message);
-/* GET and POST /api/v1/recordings; GET and DELETE /api/v1/recordings/ID; POST /api/v1/recordings/ID/stop.
+/* GET and POST /api/v1/recordings; GET and DELETE /api/v1/recordings/ID; POST /api/v1/recordings/ID/stop;
+ * PUT and DELETE /api/v1/recordings/ID/share.
  * rest: what follows "recordings". */
 void proxy_api_recordings (const ProxyParts *with, const char *rest, SoupServerMessage *message);
 /* GET /api/v1/renderers; POST /api/v1/renderers/UDN/play and /stop. rest: what follows "renderers". */

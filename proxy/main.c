@@ -179,6 +179,7 @@ make_recordings (App *app, GError **error)
       .quota = app->config.recordings_quota,
       .catalog = app->catalog,
       .sessions = app->sessions,
+      .sharing = &app->session_options,
       .done = on_recorded,
       .data = app,
   };

@@ -9,6 +9,7 @@
  * No name from outside is in the name of a file. */
 #include "proxy/recordings.h"
 #include "peer/net/disk.h"
+#include "peer/net/file.h"
 #include "proxy/recorder.h"
 #include <errno.h>
 #include <gio/gio.h>
@@ -16,7 +17,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { RETRY = 5 /* s */ };
+enum {
+  RETRY = 5,      /* s */
+  TREE_PART = 16, /* of a shared content is its hash tree: 64 bytes for each 1024 */
+};
 
 #define LIST "recordings.ini"
 #define MIME "video/mp2t"
@@ -27,13 +31,16 @@ typedef struct {
   char *path;
   ProxySession *session; /* that the recorder reads */
   ProxyRecorder *recorder;
-  int64_t again; /* s: when it is tried next */
+  int64_t again;     /* s: when it is tried next */
+  ProxyShare *share; /* or NULL */
+  char *link;        /* of the swarm that it is shared in, or was; or NULL */
 } Entry;
 
 struct ProxyRecordings {
   ProxyRecordingsOptions options;
   char *folder;
   GPtrArray *entries; /* Entry */
+  NetHasher *hasher;
   guint tick;
 };
 
@@ -62,6 +69,8 @@ entry_free (gpointer data)
 {
   Entry *entry = data;
   proxy_recorder_free (entry->recorder);
+  proxy_share_free (entry->share);
+  g_free (entry->link);
   g_free (entry->path);
   g_free (entry->recording.id);
   g_free (entry->recording.name);
@@ -105,6 +114,10 @@ save (const ProxyRecordings *self)
     g_key_file_set_int64 (file, id, "stop", recording->stop);
     if (recording->error)
       g_key_file_set_string (file, id, "error", recording->error);
+    if (recording->shared)
+      g_key_file_set_boolean (file, id, "shared", true);
+    if (((const Entry *)recording)->link)
+      g_key_file_set_string (file, id, "link", ((const Entry *)recording)->link);
   }
   gsize n;
   g_autofree char *text = g_key_file_to_data (file, &n, NULL);
@@ -139,6 +152,8 @@ load_entry (ProxyRecordings *self, GKeyFile *file, const char *id)
   recording->error = g_key_file_get_string (file, id, "error", NULL);
   recording->start = g_key_file_get_int64 (file, id, "start", NULL);
   recording->stop = g_key_file_get_int64 (file, id, "stop", NULL);
+  recording->shared = g_key_file_get_boolean (file, id, "shared", NULL);
+  entry->link = g_key_file_get_string (file, id, "link", NULL);
   if (!recording->name)
     recording->name = g_strdup (id);
   recording->state = PROXY_RECORDING_DONE;
@@ -228,6 +243,39 @@ remove_file (const char *path)
 }
 
 static void
+remove_hashes (const Entry *entry)
+{
+  g_autofree char *path = g_strconcat (entry->path, NET_FILE_HASHES, NULL);
+  remove_file (path);
+}
+
+static void
+on_shared (gpointer data)
+{
+  Entry *entry = data;
+  ProxyShareStatus status;
+  proxy_share_status (entry->share, &status);
+  if (!status.link || g_strcmp0 (status.link, entry->link) == 0)
+    return;
+  g_free (entry->link);
+  entry->link = g_strdup (status.link);
+  save (entry->set);
+}
+
+/* What was shared before keeps its trackers, whatever has become of the channel. */
+static void
+begin_sharing (Entry *entry)
+{
+  ProxyRecordings *self = entry->set;
+  const ProxyChannel *channel =
+      proxy_catalog_lookup (self->options.catalog, entry->recording.channel);
+  const char *like = entry->link ? entry->link : channel ? channel->link : NULL;
+  if (entry->recording.state == PROXY_RECORDING_DONE && entry->recording.shared && !entry->share)
+    entry->share = proxy_share_new (self->options.sharing, self->hasher, entry->recording.id,
+                                    entry->path, like, on_shared, entry);
+}
+
+static void
 complete (Entry *entry, const char *error)
 {
   const ProxyRecordings *self = entry->set;
@@ -250,6 +298,7 @@ complete (Entry *entry, const char *error)
              state_names[recording->state], recording->error ? ": " : "",
              recording->error ? recording->error : "");
   save (self);
+  begin_sharing (entry);
   if (channel && self->options.done)
     self->options.done (channel->id, self->options.data);
 }
@@ -421,9 +470,12 @@ proxy_recordings_new (const ProxyRecordingsOptions *options, GError **error)
   self->options = *options;
   self->folder = g_strdup (options->folder);
   self->entries = g_ptr_array_new_with_free_func (entry_free);
+  self->hasher = net_hasher_new ();
   load (self);
   look_at_files (self);
   fill_catalog (options->catalog, self);
+  for (guint i = 0; i < self->entries->len; i++)
+    begin_sharing (self->entries->pdata[i]);
   self->tick = g_timeout_add_seconds (1, on_tick, self);
   return self;
 }
@@ -438,6 +490,7 @@ proxy_recordings_free (ProxyRecordings *self)
   for (guint i = 0; i < self->entries->len; i++)
     g_clear_pointer (&((Entry *)self->entries->pdata[i])->recorder, proxy_recorder_free);
   g_ptr_array_unref (self->entries);
+  net_hasher_free (self->hasher);
   g_free (self->folder);
   g_free (self);
 }
@@ -518,6 +571,7 @@ proxy_recordings_add (ProxyRecordings *self, const ProxyRecordingWish *wish, GEr
   entry->recording.name = name_of (wish, channel, start);
   entry->recording.start = start;
   entry->recording.stop = stop;
+  entry->recording.shared = wish->shared;
   save (self);
   turn (entry, now);
   return &entry->recording;
@@ -547,10 +601,37 @@ proxy_recordings_remove (ProxyRecordings *self, const char *id)
     proxy_sessions_stop (self->options.sessions, channel->id);
   take_from_catalog (self->options.catalog, id);
   g_autofree char *path = g_strdup (entry->path);
+  remove_hashes (entry);
   g_ptr_array_remove (self->entries, entry);
   remove_file (path);
   save (self);
   return true;
+}
+
+bool
+proxy_recordings_set_shared (ProxyRecordings *self, const char *id, bool shared)
+{
+  Entry *entry = find (self, id);
+  if (!entry || entry->recording.state == PROXY_RECORDING_FAILED)
+    return false;
+  entry->recording.shared = shared;
+  if (shared)
+    begin_sharing (entry);
+  else {
+    g_clear_pointer (&entry->share, proxy_share_free);
+    remove_hashes (entry);
+  }
+  save (self);
+  return true;
+}
+
+bool
+proxy_recordings_share_status (ProxyRecordings *self, const char *id, ProxyShareStatus *out)
+{
+  const Entry *entry = find (self, id);
+  if (entry && entry->share)
+    proxy_share_status (entry->share, out);
+  return entry && entry->share;
 }
 
 const ProxyRecording *
@@ -572,6 +653,7 @@ proxy_recordings_used (const ProxyRecordings *self)
   uint64_t used = 0;
   for (guint i = 0; i < self->entries->len; i++) {
     const Entry *entry = self->entries->pdata[i]; /* its bytes are those of a second ago */
+    used += entry->recording.shared ? entry->recording.bytes / TREE_PART : 0;
     used += entry->recorder ? proxy_recorder_bytes (entry->recorder) : entry->recording.bytes;
   }
   return used;

@@ -5,6 +5,7 @@
 
 #include "proxy/catalog.h"
 #include "proxy/sessions.h"
+#include "proxy/share.h"
 
 #define PROXY_RECORDINGS_MAX 300             /* those to come and those that are done */
 #define PROXY_RECORDINGS_AT_ONCE 8           /* the other places are for those who watch */
@@ -27,6 +28,7 @@ typedef struct {
   ProxyRecordingState state;
   uint64_t bytes;
   char *error; /* why it waits, has ended before its time, or failed; NULL = nothing is wrong */
+  bool shared; /* the owner wishes that others can have it, once it is done */
 } ProxyRecording;
 
 typedef int64_t (*ProxyRecordingsClock) (gpointer data); /* s, Unix time */
@@ -36,7 +38,8 @@ typedef struct {
   uint64_t quota; /* bytes; 0 = as the disk has room */
   ProxyCatalog *catalog;
   ProxySessions *sessions;
-  ProxyRecordingsClock clock; /* NULL = the system's */
+  const ProxySessionOptions *sharing; /* for the swarms of what is shared */
+  ProxyRecordingsClock clock;         /* NULL = the system's */
   /* One is done, and in the catalog under that ID; or NULL. */
   void (*done) (const char *channel_id, gpointer data);
   gpointer data; /* of both */
@@ -54,6 +57,7 @@ typedef struct {
   const char *channel; /* ID */
   const char *name;    /* NULL = that of the channel */
   int64_t start, stop; /* s, Unix time; 0 = now, and as long as may be */
+  bool shared;
 } ProxyRecordingWish;
 /* NULL with G_IO_ERROR_INVALID_ARGUMENT, or G_IO_ERROR_NO_SPACE. The answer is valid until the next verb. */
 const ProxyRecording *proxy_recordings_add (ProxyRecordings *self, const ProxyRecordingWish *wish,
@@ -62,6 +66,11 @@ const ProxyRecording *proxy_recordings_add (ProxyRecordings *self, const ProxyRe
 bool proxy_recordings_stop (ProxyRecordings *self, const char *id);
 /* It goes, and its file. false = there is none. */
 bool proxy_recordings_remove (ProxyRecordings *self, const char *id);
+
+/* The owner's wish. false = there is none, and nothing to come of it. */
+bool proxy_recordings_set_shared (ProxyRecordings *self, const char *id, bool shared);
+/* Of one that is shared now. false = it is not. */
+bool proxy_recordings_share_status (ProxyRecordings *self, const char *id, ProxyShareStatus *out);
 
 const ProxyRecording *proxy_recordings_find (ProxyRecordings *self, const char *id);
 /* ProxyRecording, as they were asked for; valid until the next verb. */

@@ -46,6 +46,7 @@ struct ProxySession {
   ProxyFilm *film;
   ProxyFallback *fallback; /* NULL = the link names none */
   bool cached;             /* holds its place in the cache */
+  bool seeds;              /* all of it is here, and nobody reads it here */
   PeerStore *recording;    /* or NULL */
   PeerChunks *recorded;    /* all of it */
   PeerRange told[PROXY_FILM_MAX_WANTS];
@@ -134,6 +135,7 @@ start_tracker (ProxySession *self)
   NetTrackerOptions options = {
       .uris = (const char *const *)uris->pdata,
       .swarm_id = self->swarm_id,
+      .seeder = self->seeds,
       .port = net_udp_port (self->options->udp),
       .allow_plain = self->options->allow_plain_tracker,
       .credentials = self->options->credentials,
@@ -166,6 +168,7 @@ join (ProxySession *self, PeerStore *store, PeerIntegrity *integrity, uint64_t w
       .store = store,
       .integrity = integrity,
       .discard_window = window,
+      .source = self->seeds,
       .tracker_key = self->link->has_tracker_key ? self->link->tracker_key : NULL,
   };
   self->swarm = peer_engine_join (net_udp_engine (self->options->udp), &parts, error);
@@ -317,6 +320,28 @@ proxy_session_new_recording (const ProxySessionOptions *options, const char *id,
   return self;
 }
 
+static void
+set_link (ProxySession *self, PeerLink *link)
+{
+  self->link = link;
+  self->swarm_id = peer_content_swarm_id_hex (&link->content);
+}
+
+ProxySession *
+proxy_session_new_seed (const ProxySessionOptions *options, const char *id, PeerLink *link,
+                        PeerStore *store, PeerIntegrity *integrity, GError **error)
+{
+  ProxySession *self = new_session (options, id);
+  self->seeds = true;
+  set_link (self, link);
+  if (!join (self, store, integrity, UINT64_MAX, error)) {
+    proxy_session_free (self);
+    return NULL;
+  }
+  start_tracker (self);
+  return self;
+}
+
 ProxySession *
 proxy_session_new (const ProxySessionOptions *options, const char *id, const char *source,
                    PeerLink *link, bool warm, GError **error)
@@ -324,8 +349,7 @@ proxy_session_new (const ProxySessionOptions *options, const char *id, const cha
   ProxySession *self = new_session (options, id);
   self->warm = warm && peer_content_is_live (&link->content);
   self->source = g_strdup (source);
-  self->link = link;
-  self->swarm_id = peer_content_swarm_id_hex (&link->content);
+  set_link (self, link);
   if (!join_first (self, error)) {
     proxy_session_free (self);
     return NULL;

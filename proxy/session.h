@@ -37,6 +37,10 @@ ProxySession *proxy_session_new (const ProxySessionOptions *options, const char 
 /* Plays that recording. */
 ProxySession *proxy_session_new_recording (const ProxySessionOptions *options, const char *id,
                                            const char *name, GError **error);
+/* Gives content that is all here to its swarm. link is taken over, store and integrity, too. */
+ProxySession *proxy_session_new_seed (const ProxySessionOptions *options, const char *id,
+                                      PeerLink *link, PeerStore *store, PeerIntegrity *integrity,
+                                      GError **error);
 /* Leaves the swarm; ring and film end for those who still hold them. */
 void proxy_session_free (ProxySession *self);
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A programme that the household keeps: recorded over a kill -9, found and played by the television."""
+"""A programme that the household keeps: recorded over a kill -9, found and played by the television, and
+shared with who has the link."""
 
 import json
 import os
@@ -20,7 +21,7 @@ PART = 2 << 20  # bytes: some seconds of the channel
 
 def ask(here, method, address='', body=None):
     """(status code, answer)"""
-    data = json.dumps(body).encode() if body is not None else b'' if method == 'POST' else None
+    data = json.dumps(body).encode() if body is not None else b'' if method in ('POST', 'PUT') else None
     code, _, text = here.status('tv', API + address, method=method, headers=OURS, data=data)
     return code, json.loads(text) if text else None
 
@@ -88,6 +89,15 @@ def kept_over_a_kill(here):
     code, headers, rest = here.status('tv', res.text, headers={'TimeSeekRange.dlna.org': 'npt=3-'})
     place = re.search(r'bytes=(\d+)-', headers['TimeSeekRange.dlna.org'])
     assert code == 200 and int(place.group(1)) > 0 and rest == whole[int(place.group(1)):]
+
+    assert ask(here, 'PUT', one + '/share')[0] == 204
+    wait_until('it has a link', PATIENCE, lambda: ask(here, 'GET', one)[1].get('link'), every=0.1)
+    copy = os.path.join(here.folder, 'copy.ts')
+    peer = here.peer('p1', ask(here, 'GET', one)[1]['link'], '--output', copy)
+    assert peer.wait() == 0
+    with open(copy, 'rb') as file:
+        assert file.read() == whole
+    assert ask(here, 'GET', one)[1]['uploaded'] >= len(whole)
 
     assert here.status('tv', API + one, method='DELETE')[0] == 403  # not from our page
     assert ask(here, 'DELETE', one)[0] == 204

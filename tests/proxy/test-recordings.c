@@ -12,6 +12,8 @@
 
 enum { CHUNK = 1128, KEY_STEP = 45000 /* 90 kHz: two pictures a second */ };
 
+#define TRACKER "http://127.0.0.1:1/" /* nobody is there */
+
 static int refuse_write; /* errno; linked with --wrap */
 
 ssize_t __real_pwrite64 (int fd, const void *bytes, size_t n, off_t offset);
@@ -68,6 +70,7 @@ open_set (World *self)
                                     .quota = self->quota,
                                     .catalog = self->catalog,
                                     .sessions = self->sessions,
+                                    .sharing = &self->options,
                                     .clock = clock_of,
                                     .done = on_done,
                                     .data = self};
@@ -85,6 +88,7 @@ put_channel (World *self)
   peer_content_init_live (&link->content);
   peer_key_swarm_id (key, &link->content);
   peer_key_free (key);
+  g_ptr_array_add (link->trackers, g_strdup (TRACKER));
   g_autofree char *text = peer_link_to_string (link);
   ProxyDraft draft = {.swarm_id = "0d01",
                       .link = text,
@@ -479,6 +483,73 @@ test_what_goes (void)
   world_clear (&world);
 }
 
+typedef struct {
+  ProxyRecordings *recordings;
+  const char *id;
+  ProxyShareStatus status;
+} Sharing;
+
+static bool
+has_link (gpointer data)
+{
+  Sharing *self = data;
+  return proxy_recordings_share_status (self->recordings, self->id, &self->status) &&
+         (self->status.link || self->status.error);
+}
+
+/* As others have it: all of the file, from the trackers of the channel. */
+static char *
+check_shared (World *self, const char *id)
+{
+  Sharing sharing = {.recordings = self->recordings, .id = id};
+  g_assert_true (wait_until (has_link, &sharing));
+  g_assert_cmpstr (sharing.status.error, ==, NULL);
+  g_autoptr (PeerLink) link = peer_link_parse (sharing.status.link, NULL);
+  g_assert_cmpuint (link->content.length, ==, proxy_recordings_find (self->recordings, id)->bytes);
+  g_assert_cmpuint (link->trackers->len, ==, 1);
+  g_assert_cmpstr (link->trackers->pdata[0], ==, TRACKER);
+  g_assert_cmpuint (sharing.status.stats.swarm.n_chunks, ==,
+                    peer_content_n_chunks (&link->content));
+  return g_strdup (sharing.status.link);
+}
+
+static void
+test_shared (void)
+{
+  World world;
+  ProxyShareStatus status;
+  g_autofree char *one = NULL, *two = NULL;
+  world_init (&world);
+  finish_one (&world, &one);
+  finish_one (&world, &two);
+  uint64_t used = proxy_recordings_used (world.recordings);
+  g_assert_false (proxy_recordings_share_status (world.recordings, one, &status));
+  g_assert_true (proxy_recordings_set_shared (world.recordings, one, true));
+  g_assert_true (proxy_recordings_set_shared (world.recordings, two, true));
+  g_assert_true (proxy_recordings_set_shared (world.recordings, two, false)); /* not begun yet */
+  g_assert_false (proxy_recordings_set_shared (world.recordings, "rec-0", true));
+  g_autofree char *link = check_shared (&world, one);
+  g_assert_false (proxy_recordings_share_status (world.recordings, two, &status));
+  g_assert_cmpuint (proxy_recordings_used (world.recordings), >, used); /* its tree */
+
+  proxy_recordings_free (world.recordings);
+  proxy_catalog_remove (world.catalog, "one"); /* and with it its trackers */
+  open_set (&world);
+  g_autofree char *again = check_shared (&world, one);
+  g_assert_cmpstr (again, ==, link);
+  g_assert_true (proxy_recordings_set_shared (world.recordings, two, true));
+  g_assert_true (proxy_recordings_remove (world.recordings, two)); /* while it is hashed */
+  g_assert_true (proxy_recordings_set_shared (world.recordings, one, false));
+  g_assert_false (proxy_recordings_share_status (world.recordings, one, &status));
+  g_assert_true (proxy_recordings_set_shared (world.recordings, one, true)); /* behind the other */
+  g_autofree char *third = check_shared (&world, one);
+  g_assert_cmpstr (third, ==, link);
+  g_assert_true (proxy_recordings_set_shared (world.recordings, one, false));
+  g_autofree char *tree = g_strdup_printf ("%s/%s.ts.hashes", world.folder, one);
+  g_assert_true (wait_until (is_gone, tree));
+  world_clear (&world);
+}
+
 /* Who leaves the option away has no recordings in the catalog; nobody's list leads out of the folder. */
 static void
 test_list (void)
@@ -523,6 +594,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/recordings/full-disk-ends-it", test_full_disk);
   g_test_add_func ("/proxy/recordings/wishes-have-bounds", test_refused);
   g_test_add_func ("/proxy/recordings/what-is-removed-is-gone", test_what_goes);
+  g_test_add_func ("/proxy/recordings/shared-as-the-owner-wishes", test_shared);
   g_test_add_func ("/proxy/recordings/the-list-is-not-believed", test_list);
   return g_test_run ();
 }

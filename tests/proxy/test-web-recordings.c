@@ -88,6 +88,16 @@ test_asked (void)
   web_ask (&world, "GET", "/metrics", NULL, NULL);
   g_assert_nonnull (strstr (world.body, "\nppsp_recordings 2\n"));
 
+  g_autofree char *share = g_strconcat (two, "/share", NULL);
+  g_assert_cmpuint (web_ask (&world, "PUT", share, NULL, ""), ==, 403);
+  g_assert_cmpuint (web_ask (&world, "PUT", share, web_ours, ""), ==, 204);
+  web_ask (&world, "GET", two, NULL, NULL);
+  g_assert_nonnull (strstr (world.body, "\"shared\":true"));
+  g_assert_cmpuint (web_ask (&world, "DELETE", share, web_ours, NULL), ==, 204);
+  g_assert_cmpuint (web_ask (&world, "POST", share, web_ours, ""), ==, 405);
+  web_ask (&world, "GET", two, NULL, NULL);
+  g_assert_nonnull (strstr (world.body, "\"shared\":false"));
+
   g_autofree char *stop = g_strconcat (one, "/stop", NULL);
   g_assert_cmpuint (web_ask (&world, "GET", stop, NULL, NULL), ==, 405);
   g_assert_cmpuint (web_ask (&world, "POST", stop, NULL, ""), ==, 403);
