@@ -189,6 +189,15 @@ avoid (PeerSwarm *self, PeerChannel *channel)
   self->pick = true;
 }
 
+/* What one sent is of no use, so it is to be asked for again. */
+static void
+give_up (PeerSwarm *self, uint64_t chunk)
+{
+  g_autoptr (PeerChunks) one = peer_chunks_new (0);
+  peer_chunks_add (one, (PeerRange){chunk, chunk + 1});
+  peer_swarm_give_up (self, one);
+}
+
 /* The hashes did not come, so nothing is known of the chunk. It is asked for once more, upon which
  * the sender must send all its hashes; if they are missing again, or it has choked us meanwhile
  * (3.9), somebody else is asked. */
@@ -207,7 +216,7 @@ unproven (PeerSwarm *self, PeerChannel *channel, uint64_t chunk)
     return;
   }
   peer_chunks_remove (channel->unproven, run);
-  peer_chunks_remove (self->requested, run);
+  give_up (self, chunk);
   avoid (self, channel);
 }
 
@@ -278,7 +287,7 @@ judge (PeerSwarm *self, PeerChannel *channel, uint64_t chunk, uint64_t sent, int
   case PEER_INTEGRITY_BAD:
   case PEER_INTEGRITY_FORKED:
     self->core->counters.chunks_bad++;
-    peer_chunks_remove (self->requested, (PeerRange){chunk, chunk + 1});
+    give_up (self, chunk);
     if (peer_chunks_has (self->forked, chunk))
       avoid (self, channel); /* the source's fault: it believes the other signature */
     else

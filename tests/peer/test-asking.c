@@ -3,6 +3,7 @@
  * (RFC 7574, 3.8): a viewer between a source and one who has it all. */
 #include "peer/peers.h"
 #include "peer/swarm-state.h"
+#include "peer/taking.h"
 #include "tests/peer/engines.h"
 
 #include <string.h>
@@ -221,6 +222,44 @@ test_given_up (void)
   end (&net, key);
 }
 
+/* What one sends without its hashes, twice, or in a form that is proven wrong, the other may still bring. */
+static void
+test_not_believed (void)
+{
+  Net net;
+  PeerKey *key = begin (&net);
+  add_relay (&net);
+  net_run (&net, net.now + 2 * SECOND);
+  PeerSwarm *self = seen.viewer;
+  /* beside the one that told where the channel is, so its hash is known, and far from that, so none is */
+  PeerRange beside = {N_CHUNKS - MUNRO + 1, N_CHUNKS - MUNRO + 2}, far = {100, 101};
+  PeerChannel *one = g_ptr_array_index (self->channels, 0);
+  PeerChannel *other = g_ptr_array_index (self->channels, 1);
+  for (unsigned i = 0; i < 2; i++) {
+    PeerRange run = i ? beside : far;
+    peer_chunks_add (self->requested, run);
+    peer_channel_ask (one, net.now, run);
+    peer_channel_ask (other, net.now, run);
+  }
+  PeerMessage message = {
+      .type = PEER_MESSAGE_DATA, .chunks = far, .bytes = {(const uint8_t *)"", 1}};
+  for (unsigned times = 0; times < 2; times++) {
+    g_assert_true (peer_chunks_has_all (self->requested, far));
+    peer_swarm_on_data (self, one, &message);
+    self->core->now += SECOND;
+    peer_swarm_expire_held (self, one);
+  }
+  g_assert_cmpuint (peer_engine_counters (net.engines[VIEWER])->chunks_unproven, ==, 2);
+  g_assert_true (peer_chunks_has_all (self->requested, far));
+  message.chunks = beside;
+  peer_swarm_on_data (self, one, &message);
+  g_assert_cmpint (one->state, ==, PEER_CHANNEL_CLOSED);
+  g_assert_true (peer_chunks_has_all (self->requested, beside));
+  peer_swarm_forget_asks (self, other);
+  g_assert_true (peer_chunks_is_empty (self->requested));
+  end (&net, key);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -230,5 +269,6 @@ main (int argc, char **argv)
   ADD ("what-waits-long-is-moved", test_moved);
   ADD ("who-may-be-gone-is-not-asked", test_gone);
   ADD ("what-another-may-bring-is-not-free", test_given_up);
+  ADD ("what-is-not-believed-another-may-bring", test_not_believed);
   return g_test_run ();
 }
