@@ -187,6 +187,7 @@ proxy_api_status (const ProxyParts *with, int64_t started, SoupServerMessage *me
   proxy_json_number (out, "uptime", (g_get_monotonic_time () - started) / G_USEC_PER_SEC);
   proxy_json_number (out, "generation", proxy_catalog_generation (with->catalog));
   proxy_json_number (out, "n_channels", proxy_catalog_list (with->catalog)->len);
+  proxy_json_bool (out, "records", with->recordings != NULL);
   write_all_active (with, out);
   write_viewers (with, out);
   write_lists (with, out);

@@ -6,6 +6,7 @@
 
   var POLL = 2000, SHOWN = 200;
   var renderers = [], channels = [], generation = -1, active = {}, open = null, loading = false;
+  var records = false; /* is anything recorded here? */
 
   function get(id) { return document.getElementById(id); }
 
@@ -52,7 +53,7 @@
 
   /* The clipboard proper is only there on https. */
   function copy(text, button) {
-    var field = element('textarea');
+    var field = element('textarea'), before = button.textContent;
     var ok = false;
     field.value = text;
     document.body.appendChild(field);
@@ -61,7 +62,7 @@
     document.body.removeChild(field);
     button.textContent = ok ? 'Copied' : 'Please copy it by hand';
     button.focus();
-    setTimeout(function () { button.textContent = 'Copy address'; }, 2000);
+    setTimeout(function () { button.textContent = before; }, 2000);
   }
 
   function remove(channel) {
@@ -127,6 +128,76 @@
     });
   }
 
+  /* A button that asks for something of recordings, and tells what came of it. */
+  function recorder(text, method, path, body, question) {
+    var button = element('button', 'record', text);
+    button.type = 'button';
+    button.onclick = function () {
+      if (question && !window.confirm(question)) return;
+      button.blur();
+      request(method, '/api/v1/recordings' + path, body, function (status, answer) {
+        get('recorded').className = status >= 200 && status < 300 ? '' : 'error';
+        get('recorded').textContent = status === 201 ? answer.name + ' is recorded.'
+          : status === 204 ? '' : (answer && answer.error) || 'That did not work.';
+        loadRecordings();
+      });
+    };
+    return button;
+  }
+
+  function recordButtons(channel, actions) {
+    var p = programmes[channel.id] || {};
+    if (!records || !channel.live || channel.mime !== 'video/mp2t') return;
+    actions.appendChild(recorder('Record', 'POST', '', { channel: channel.id }));
+    [p.now, p.next].forEach(function (programme) {
+      if (programme) actions.appendChild(recorder('Record ' + clock(programme.start) + ' ' + programme.title, 'POST', '',
+        { channel: channel.id, programme: programme.start }));
+    });
+  }
+
+  function describeRecording(r) {
+    var text = r.name + ': ' + r.state;
+    if (r.state === 'scheduled' || r.state === 'recording') text += ' until ' + clock(r.stop);
+    if (r.bytes) text += ', ' + Math.round(r.bytes / 1e6) + ' MB';
+    if (r.shared) text += r.link ? ', shared: ' + Math.round(r.uploaded / 1e6) + ' MB given' : ', to be shared';
+    return [text, r.error, r.share_error, r.tracker_error && 'Tracker: ' + r.tracker_error].filter(Boolean).join('. ');
+  }
+
+  function showRecordings(recordings) {
+    var list = get('recordings');
+    get('no-recordings').hidden = recordings.length > 0;
+    if (list.contains(document.activeElement)) return;
+    clear(list);
+    recordings.reverse().forEach(function (r) {
+      var item = element('li', r.error || r.share_error ? 'error' : '');
+      var path = '/' + r.id, link, copier;
+      item.appendChild(element('span', '', describeRecording(r)));
+      if (r.path) {
+        link = element('a', 'button', 'Open here');
+        link.href = r.path;
+        item.appendChild(link);
+      }
+      if (r.state === 'recording') item.appendChild(recorder('Stop', 'POST', path + '/stop'));
+      if (r.state !== 'failed') item.appendChild(recorder(r.shared ? 'Share no more' : 'Share', r.shared ? 'DELETE' : 'PUT', path + '/share'));
+      if (r.link) {
+        copier = element('button', 'link', 'Copy link');
+        copier.type = 'button';
+        copier.onclick = function () { copy(r.link, copier); copier.blur(); };
+        item.appendChild(copier);
+      }
+      item.appendChild(recorder('Delete', 'DELETE', path, null, 'Delete ' + r.name + '?'));
+      list.appendChild(item);
+    });
+  }
+
+  function loadRecordings() {
+    get('recordings-section').hidden = !records;
+    if (!records) return;
+    request('GET', '/api/v1/recordings', null, function (status, answer) {
+      if (status === 200 && answer) showRecordings(answer.recordings);
+    });
+  }
+
   function playButtons(channel, actions) {
     renderers.forEach(function (r) {
       var button = element('button', 'play', 'Play on ' + r.name);
@@ -165,6 +236,7 @@
       actions.appendChild(hls);
     }
     playButtons(channel, actions);
+    recordButtons(channel, actions);
     actions.appendChild(favourite);
     actions.appendChild(remover);
     box.appendChild(actions);
@@ -342,6 +414,7 @@
     status.active.forEach(function (a) { active[a.id] = a; });
     showViewers(status.viewers);
     showLists(status.lists);
+    records = status.records;
     showLines('warnings', status.warnings.map(function (text) { return { text: text }; }));
     Array.prototype.forEach.call(get('channels').children, showState);
     if (status.generation !== generation && !loading) loadChannels();
@@ -367,6 +440,7 @@
       else get('summary').textContent = 'The gateway does not answer.';
       loadRenderers();
       loadProgrammes();
+      loadRecordings();
       clearTimeout(timer);
       timer = setTimeout(poll, POLL);
     });

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 import urllib.error
@@ -110,7 +111,8 @@ def the_page_shows_and_does_what_it_says(here):
     here.tracker()
     evil = "<img src=x onerror='window.pwned=1'> & 'News'"  # a list has no other quotes
     here.origin('--channel', f'one={evil}')
-    here.gateway('--name', '<b>Home</b>')
+    folder = os.path.join(here.folder, 'recordings')
+    here.gateway('--name', '<b>Home</b>', '--recordings', folder)
     encoder = media.Encoder(here, 'one')
     url = here.wait_channels(1)[0]
     browser = Browser(here)
@@ -149,6 +151,22 @@ def the_page_shows_and_does_what_it_says(here):
     with here.at('tv'):
         server = control_point.find('lan0', seconds=PATIENCE)
         assert [i['title'] for i in server.items('favourites:')] == [name], server.items()
+    # It is recorded, shared, and thrown away.
+    browser.click('#channels .record')
+    browser.wait_text('#recorded', 'is recorded.')
+    wait_until('something is recorded', PATIENCE, lambda: re.search(
+        r': recording until \d\d:\d\d, [1-9]\d* MB', browser.text('#recordings')))
+    browser.click('#recordings .record')  # Stop
+    browser.wait_text('#recordings', ': done, ')
+    file = browser.script('return document.querySelector("#recordings a").href')
+    assert len(here.get('tv', file)) > 500_000
+    browser.click('#recordings .record')  # Share
+    browser.wait_text('#recordings', ', shared: ')
+    assert browser.text('#recordings .link') == 'Copy link'
+    browser.click('#recordings .record:last-of-type')  # Delete
+    browser.call('POST', '/alert/accept')
+    wait_until('no recording is left', PATIENCE, lambda: not browser.text('#recordings'))
+    wait_until('nor its file', PATIENCE, lambda: not any(name.startswith('rec-') for name in os.listdir(folder)))
     # A television is there, and is told to play it and to stop.
     tv = test_play.Set(here, name='<b>Set</b>')
     tv.announce()

@@ -241,6 +241,34 @@ test_past (void)
   world_clear (&world);
 }
 
+/* The same, where most of what is past is on the disk: it ends when all of that is fetched. */
+static void
+test_long_past (void)
+{
+  World world;
+  world_init (&world);
+  world.options.memory = 1 << 20;
+  world.options.timeshift = 64 << 20;
+  world.options.timeshift_folder = world.folder;
+  const ProxyChannel *channel = proxy_catalog_lookup (world.catalog, "one");
+  ProxySession *watched = proxy_sessions_use (world.sessions, channel, NULL);
+  ProxySessionStats stats = {0};
+  for (int i = 0; i < 60; i++)
+    seconds (&world, 1);
+  size_t second = world.maker.bytes->len / 60;
+  while (stats.timeshift == 0 || stats.memory > 2 << 20) { /* some of it waits for a whole batch */
+    g_main_context_iteration (NULL, FALSE);
+    proxy_session_stats (watched, &stats);
+  }
+  const ProxyRecording *recording = record (&world, world.now - 50, 0);
+  proxy_recordings_stop (world.recordings, recording->id);
+  g_assert_cmpint (recording->state, ==, PROXY_RECORDING_NOW); /* it has more to fetch */
+  g_assert_true (wait_until (is_over, (gpointer)recording));
+  check_file (&world, recording, 9 * second + 2 * 188);
+  proxy_sessions_release (world.sessions, watched);
+  world_clear (&world);
+}
+
 static void
 test_later (void)
 {
@@ -586,6 +614,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/proxy/recordings/what-comes-is-in-the-file", test_now);
   g_test_add_func ("/proxy/recordings/begins-in-what-the-ring-has", test_past);
+  g_test_add_func ("/proxy/recordings/begins-in-what-the-disk-has", test_long_past);
   g_test_add_func ("/proxy/recordings/begins-and-ends-by-the-clock", test_later);
   g_test_add_func ("/proxy/recordings/goes-on-after-a-restart", test_restart);
   g_test_add_func ("/proxy/recordings/goes-on-when-the-channel-comes-back",
