@@ -32,6 +32,7 @@ typedef struct {
   char *name;
   sqlite3_stmt *put, *drop, *alive;
   GAsyncQueue *batches;
+  GRecMutex handing; /* whoever puts a batch there, or has taken one */
   GThread *thread;
   guint flush;
   int64_t told_alive; /* us */
@@ -47,6 +48,25 @@ batch_free (gpointer data)
   Batch *self = data;
   g_ptr_array_unref (self->records);
   g_free (self);
+}
+
+/* A batch is filled before, and read after: by the queue's own lock, too, but that is one of GLib's, which
+ * -Db_sanitize=thread does not know. */
+static void
+hand (Sqlite *self, Batch *batch)
+{
+  g_rec_mutex_lock (&self->handing);
+  g_async_queue_push (self->batches, batch);
+  g_rec_mutex_unlock (&self->handing);
+}
+
+static Batch *
+take (Sqlite *self)
+{
+  Batch *batch = g_async_queue_pop (self->batches);
+  g_rec_mutex_lock (&self->handing);
+  g_rec_mutex_unlock (&self->handing);
+  return batch;
 }
 
 /* --- the thread ---------------------------------------------------------------------------- */
@@ -113,7 +133,7 @@ write_batches (gpointer data)
 {
   Sqlite *self = data;
   for (;;) {
-    Batch *batch = g_async_queue_pop (self->batches);
+    Batch *batch = take (self);
     bool last = batch->last;
     while (!write_batch (self, batch)) {
       note_failure (self);
@@ -168,7 +188,7 @@ flush (Sqlite *self)
       return;
     }
     self->told_alive = now;
-    g_async_queue_push (self->batches, batch);
+    hand (self, batch);
     if (!more)
       return;
   }
@@ -198,13 +218,14 @@ sqlite_free (TrackerdStore *base)
       batch = batch_new (self);
       batch->last = batch->records->len < BATCH;
       bool last = batch->last;
-      g_async_queue_push (self->batches, batch);
+      hand (self, batch);
       if (last)
         break;
     } while (true);
     g_thread_join (self->thread);
   }
   g_async_queue_unref (self->batches);
+  g_rec_mutex_clear (&self->handing);
   sqlite3_finalize (self->put);
   sqlite3_finalize (self->drop);
   sqlite3_finalize (self->alive);
@@ -279,6 +300,7 @@ trackerd_store_sqlite_open (const char *file, TrackerRegistry *registry, GRecMut
   self->base.stats.connected = true;
   self->name = g_strdup (file);
   self->batches = g_async_queue_new_full (batch_free);
+  g_rec_mutex_init (&self->handing);
   if (sqlite3_open (file, &self->file) != SQLITE_OK || !prepare (self)) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED,
                  "--store sqlite:%s: %s; is it a file that this tracker may write, made by a "

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Several threads in front of one registry. The build with -Db_sanitize=thread tells what two of them
  * touch at once; here is told what must come of it. */
+#include "peer/net/random.h"
 #include "peer/trackerd/doors.h"
 #include "peer/trackerd/server.h"
+#include "peer/trackerd/stores.h"
 #include "tests/lib/wait.h"
+#include "tests/proxy/scratch.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -210,7 +213,8 @@ ask (Crowd *self, int fd, const char *body)
   self->good += strstr (answer, "\"error_code\":0") != NULL;
 }
 
-static void
+/* Has the store written anything yet? */
+static bool
 look (uint16_t management)
 {
   static const char get[] = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
@@ -219,6 +223,9 @@ look (uint16_t management)
   g_autofree char *answer = hear (fd);
   g_assert_true (g_str_has_prefix (answer, "HTTP/1.1 200"));
   close (fd);
+  const char *written = strstr (answer, "\nppsp_tracker_store_written_total ");
+  g_assert_nonnull (written);
+  return written[strlen ("\nppsp_tracker_store_written_total ")] != '0';
 }
 
 static gpointer
@@ -250,6 +257,13 @@ come_and_ask (gpointer data)
     if (i % 10 == 0)
       look (self->management);
   }
+  while (!look (self->management)) { /* it has not been at work beside us */
+    g_autofree char *finds =
+        g_strdup_printf (ROOF "\"request_type\":\"FIND\",\"find\":{\"swarm_id\":\"s\"}}}",
+                         self->number * PEERS, self->number * PEERS);
+    say (fds[0], finds);
+    g_free (hear (fds[0]));
+  }
   for (unsigned i = 0; i < G_N_ELEMENTS (fds); i++)
     close (fds[i]);
   g_atomic_int_add (self->left, -1);
@@ -265,11 +279,33 @@ change_all (TrackerdServer *server)
   trackerd_server_set_places (server, NULL);
 }
 
+/* Who is in it. */
+static unsigned
+count_stored (const char *store)
+{
+  GRecMutex lock;
+  TrackerRegistryStats stats;
+  TrackerRegistry *registry =
+      tracker_registry_new (&(TrackerRegistryOptions){.random = net_random, .changes = true});
+  g_rec_mutex_init (&lock);
+  TrackerdStore *self = trackerd_stores_open (store, registry, &lock, NULL);
+  g_assert_nonnull (self);
+  tracker_registry_stats (registry, &stats);
+  trackerd_store_free (self);
+  tracker_registry_free (registry);
+  g_rec_mutex_clear (&lock);
+  return stats.peers;
+}
+
+/* The store's is one of them. */
 static void
 nothing_is_lost_between_threads (void)
 {
   static const char *const listen[] = {"127.0.0.1:0", NULL};
-  TrackerdServerOptions options = {.listen = listen, .management = "127.0.0.1:0", .threads = DOORS};
+  char *folder = scratch_new ();
+  g_autofree char *store = g_strdup_printf ("sqlite:%s/peers.db", folder);
+  TrackerdServerOptions options = {
+      .listen = listen, .management = "127.0.0.1:0", .threads = DOORS, .store = store};
   g_autoptr (GError) error = NULL;
   TrackerdServer *server = trackerd_server_new (&options, &error);
   g_assert_no_error (error);
@@ -292,6 +328,8 @@ nothing_is_lost_between_threads (void)
     g_assert_cmpuint (crowds[i].good, ==, 3 * PEERS);
   }
   trackerd_server_free (server);
+  g_assert_cmpuint (count_stored (store), ==, CLIENTS * PEERS);
+  scratch_free (folder);
 }
 
 /* Connections of every door are open, and requests under way. */
