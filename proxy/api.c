@@ -539,6 +539,17 @@ find_programme (const ProxyParts *with, const char *channel, int64_t start)
 }
 
 static void
+refuse_recording (SoupServerMessage *message, const GError *error)
+{
+  unsigned status = SOUP_STATUS_BAD_REQUEST;
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE))
+    status = SOUP_STATUS_INSUFFICIENT_STORAGE;
+  else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    status = SOUP_STATUS_NOT_FOUND;
+  proxy_respond_error (message, status, error->message);
+}
+
+static void
 add_recording (const ProxyParts *with, SoupServerMessage *message)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
@@ -574,11 +585,7 @@ add_recording (const ProxyParts *with, SoupServerMessage *message)
   if (recording)
     respond_recording (with, message, SOUP_STATUS_CREATED, recording);
   else
-    proxy_respond_error (message,
-                         g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE)
-                             ? SOUP_STATUS_INSUFFICIENT_STORAGE
-                             : SOUP_STATUS_BAD_REQUEST,
-                         error->message);
+    refuse_recording (message, error);
 }
 
 static void
@@ -616,15 +623,16 @@ share_recording (const ProxyParts *with, const char *id, SoupServerMessage *mess
 {
   const char *method = soup_server_message_get_method (message);
   bool wanted = g_str_equal (method, "PUT");
+  g_autoptr (GError) error = NULL;
   if (!wanted && !g_str_equal (method, "DELETE"))
     proxy_respond_not_allowed (message, "PUT, DELETE",
                                "a recording is shared with PUT, and no more with DELETE");
   else if (!proxy_respond_may_change (message))
     return;
-  else if (proxy_recordings_set_shared (with->recordings, id, wanted))
+  else if (proxy_recordings_set_shared (with->recordings, id, wanted, &error))
     soup_server_message_set_status (message, SOUP_STATUS_NO_CONTENT, NULL);
   else
-    proxy_respond_error (message, SOUP_STATUS_NOT_FOUND, "there is no such recording");
+    refuse_recording (message, error);
 }
 
 void

@@ -528,6 +528,18 @@ name_of (const ProxyRecordingWish *wish, const ProxyChannel *channel, int64_t st
 }
 
 static bool
+may_share (const ProxyRecordings *self, GError **error)
+{
+  unsigned n = 0;
+  for (guint i = 0; i < self->entries->len; i++)
+    n += ((const ProxyRecording *)self->entries->pdata[i])->shared;
+  if (n >= PROXY_RECORDINGS_SHARED)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, "%d recordings are shared already",
+                 PROXY_RECORDINGS_SHARED);
+  return n < PROXY_RECORDINGS_SHARED;
+}
+
+static bool
 check (const ProxyRecordings *self, const ProxyChannel *channel, int64_t start, int64_t stop,
        int64_t now, GError **error)
 {
@@ -563,7 +575,7 @@ proxy_recordings_add (ProxyRecordings *self, const ProxyRecordingWish *wish, GEr
   int64_t stop = wish->stop > 0 ? wish->stop : longest;
   const ProxyChannel *channel =
       wish->channel ? proxy_catalog_lookup (self->options.catalog, wish->channel) : NULL;
-  if (!check (self, channel, start, stop, now, error))
+  if (!check (self, channel, start, stop, now, error) || (wish->shared && !may_share (self, error)))
     return NULL;
   g_autofree char *id = new_id (self, now);
   Entry *entry = add_entry (self, id);
@@ -609,10 +621,14 @@ proxy_recordings_remove (ProxyRecordings *self, const char *id)
 }
 
 bool
-proxy_recordings_set_shared (ProxyRecordings *self, const char *id, bool shared)
+proxy_recordings_set_shared (ProxyRecordings *self, const char *id, bool shared, GError **error)
 {
   Entry *entry = find (self, id);
-  if (!entry || entry->recording.state == PROXY_RECORDING_FAILED)
+  if (!entry || entry->recording.state == PROXY_RECORDING_FAILED) {
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no such recording");
+    return false;
+  }
+  if (shared && !entry->recording.shared && !may_share (self, error))
     return false;
   entry->recording.shared = shared;
   if (shared)

@@ -9,6 +9,7 @@
 
 #define PROXY_RECORDINGS_MAX 300             /* those to come and those that are done */
 #define PROXY_RECORDINGS_AT_ONCE 8           /* the other places are for those who watch */
+#define PROXY_RECORDINGS_SHARED 32           /* of the 64 swarms that an engine has */
 #define PROXY_RECORDINGS_LONGEST (24 * 3600) /* s, of one */
 #define PROXY_RECORDINGS_AHEAD (366 * 86400) /* s: it begins no later */
 
@@ -67,8 +68,9 @@ bool proxy_recordings_stop (ProxyRecordings *self, const char *id);
 /* It goes, and its file. false = there is none. */
 bool proxy_recordings_remove (ProxyRecordings *self, const char *id);
 
-/* The owner's wish. false = there is none, and nothing to come of it. */
-bool proxy_recordings_set_shared (ProxyRecordings *self, const char *id, bool shared);
+/* The owner's wish. false with G_IO_ERROR_NOT_FOUND, or G_IO_ERROR_NO_SPACE: as many are shared as may be. */
+bool proxy_recordings_set_shared (ProxyRecordings *self, const char *id, bool shared,
+                                  GError **error);
 /* Of one that is shared now. false = it is not. */
 bool proxy_recordings_share_status (ProxyRecordings *self, const char *id, ProxyShareStatus *out);
 

@@ -458,10 +458,20 @@ test_refused (void)
     g_assert_cmpint (recording->state, ==, PROXY_RECORDING_NOW);
     g_assert_true ((recording->error != NULL) == (i == PROXY_RECORDINGS_AT_ONCE));
   }
+  g_autoptr (GError) error = NULL;
+  ProxyRecordingWish wish = {.channel = "one", .start = world.now + 10, .shared = true};
+  for (int i = 0; i < PROXY_RECORDINGS_SHARED; i++)
+    g_assert_nonnull (proxy_recordings_add (world.recordings, &wish, NULL));
+  g_assert_null (proxy_recordings_add (world.recordings, &wish, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_clear_error (&error);
+  const ProxyRecording *private = record (&world, world.now + 10, 0);
+  g_assert_false (proxy_recordings_set_shared (world.recordings, private->id, true, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_clear_error (&error);
+  wish.shared = false;
   while (proxy_recordings_list (world.recordings)->len < PROXY_RECORDINGS_MAX)
     record (&world, world.now + 10, 0);
-  g_autoptr (GError) error = NULL;
-  ProxyRecordingWish wish = {.channel = "one"};
   g_assert_null (proxy_recordings_add (world.recordings, &wish, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
   world_clear (&world);
@@ -552,10 +562,11 @@ test_shared (void)
   finish_one (&world, &two);
   uint64_t used = proxy_recordings_used (world.recordings);
   g_assert_false (proxy_recordings_share_status (world.recordings, one, &status));
-  g_assert_true (proxy_recordings_set_shared (world.recordings, one, true));
-  g_assert_true (proxy_recordings_set_shared (world.recordings, two, true));
-  g_assert_true (proxy_recordings_set_shared (world.recordings, two, false)); /* not begun yet */
-  g_assert_false (proxy_recordings_set_shared (world.recordings, "rec-0", true));
+  g_assert_true (proxy_recordings_set_shared (world.recordings, one, true, NULL));
+  g_assert_true (proxy_recordings_set_shared (world.recordings, two, true, NULL));
+  g_assert_true (
+      proxy_recordings_set_shared (world.recordings, two, false, NULL)); /* not begun yet */
+  g_assert_false (proxy_recordings_set_shared (world.recordings, "rec-0", true, NULL));
   g_autofree char *link = check_shared (&world, one);
   g_assert_false (proxy_recordings_share_status (world.recordings, two, &status));
   g_assert_cmpuint (proxy_recordings_used (world.recordings), >, used); /* its tree */
@@ -565,14 +576,15 @@ test_shared (void)
   open_set (&world);
   g_autofree char *again = check_shared (&world, one);
   g_assert_cmpstr (again, ==, link);
-  g_assert_true (proxy_recordings_set_shared (world.recordings, two, true));
+  g_assert_true (proxy_recordings_set_shared (world.recordings, two, true, NULL));
   g_assert_true (proxy_recordings_remove (world.recordings, two)); /* while it is hashed */
-  g_assert_true (proxy_recordings_set_shared (world.recordings, one, false));
+  g_assert_true (proxy_recordings_set_shared (world.recordings, one, false, NULL));
   g_assert_false (proxy_recordings_share_status (world.recordings, one, &status));
-  g_assert_true (proxy_recordings_set_shared (world.recordings, one, true)); /* behind the other */
+  g_assert_true (
+      proxy_recordings_set_shared (world.recordings, one, true, NULL)); /* behind the other */
   g_autofree char *third = check_shared (&world, one);
   g_assert_cmpstr (third, ==, link);
-  g_assert_true (proxy_recordings_set_shared (world.recordings, one, false));
+  g_assert_true (proxy_recordings_set_shared (world.recordings, one, false, NULL));
   g_autofree char *tree = g_strdup_printf ("%s/%s.ts.hashes", world.folder, one);
   g_assert_true (wait_until (is_gone, tree));
   world_clear (&world);
