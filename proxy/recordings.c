@@ -16,6 +16,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
   RETRY = 5,      /* s */
@@ -23,6 +24,7 @@ enum {
 };
 
 #define LIST "recordings.ini"
+#define LOCK ".lock" /* two gateways would write one file */
 #define MIME "video/mp2t"
 
 typedef struct {
@@ -41,6 +43,7 @@ struct ProxyRecordings {
   char *folder;
   GPtrArray *entries; /* Entry */
   NetHasher *hasher;
+  int lock; /* an open file */
   guint tick;
 };
 
@@ -461,12 +464,18 @@ proxy_recordings_new (const ProxyRecordingsOptions *options, GError **error)
     fill_catalog (options->catalog, NULL);
     return NULL;
   }
-  if (g_mkdir_with_parents (options->folder, 0755) != 0 ||
-      g_access (options->folder, R_OK | W_OK | X_OK) != 0) {
-    net_disk_set_error (error, errno, "--recordings: cannot write to", options->folder);
+  if (g_mkdir_with_parents (options->folder, 0755) != 0) {
+    net_disk_set_error (error, errno, "--recordings: cannot make", options->folder);
+    return NULL;
+  }
+  g_autofree char *lock = g_build_filename (options->folder, LOCK, NULL);
+  int fd = net_disk_open (lock, NULL, error);
+  if (fd < 0) {
+    g_prefix_error (error, "--recordings: ");
     return NULL;
   }
   ProxyRecordings *self = g_new0 (ProxyRecordings, 1);
+  self->lock = fd;
   self->options = *options;
   self->folder = g_strdup (options->folder);
   self->entries = g_ptr_array_new_with_free_func (entry_free);
@@ -491,6 +500,7 @@ proxy_recordings_free (ProxyRecordings *self)
     g_clear_pointer (&((Entry *)self->entries->pdata[i])->recorder, proxy_recorder_free);
   g_ptr_array_unref (self->entries);
   net_hasher_free (self->hasher);
+  close (self->lock);
   g_free (self->folder);
   g_free (self);
 }

@@ -620,6 +620,24 @@ test_list (void)
   world_clear (&world);
 }
 
+static void
+test_folder (void)
+{
+  World world;
+  world_init (&world);
+  g_autofree char *file = g_build_filename (world.folder, "recordings.ini", "below", NULL);
+  const char *const wrong[] = {world.folder /* of another gateway */, file, "/proc/self"};
+  for (size_t i = 0; i < G_N_ELEMENTS (wrong); i++) {
+    g_autoptr (GError) error = NULL;
+    ProxyRecordingsOptions options = {
+        .folder = wrong[i], .catalog = world.catalog, .sessions = world.sessions};
+    record (&world, world.now + 10, 0); /* so that there is a list */
+    g_assert_null (proxy_recordings_new (&options, &error));
+    g_assert_true (g_str_has_prefix (error->message, "--recordings: "));
+  }
+  world_clear (&world);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -637,5 +655,6 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/recordings/what-is-removed-is-gone", test_what_goes);
   g_test_add_func ("/proxy/recordings/shared-as-the-owner-wishes", test_shared);
   g_test_add_func ("/proxy/recordings/the-list-is-not-believed", test_list);
+  g_test_add_func ("/proxy/recordings/the-folder-is-ours-alone", test_folder);
   return g_test_run ();
 }
