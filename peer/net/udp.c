@@ -27,6 +27,7 @@ typedef struct {
 } UdpSource;
 
 #define CLOCK_INTERVAL 10000000 /* us */
+#define CLOCK_LEAP 1000000      /* us: a clock that is only slewed takes longer for that */
 
 struct NetUdp {
   NetSocket *socket;
@@ -39,7 +40,8 @@ struct NetUdp {
   int64_t now;      /* of this turn */
   int64_t ready_at; /* us: the next turn, if nothing comes before; PEER_NEVER */
   bool in_turn;
-  int64_t clock_at; /* us: when the wall clock is looked at next */
+  int64_t clock_at; /* us: when the kernel is asked next whether the wall clock is right */
+  int64_t wall;     /* us: the wall clock's offset, as the engine knows it */
 };
 
 /* Unix time minus the engine's clock. */
@@ -58,13 +60,17 @@ wall_is_trusted (void)
   return adjtimex (&state) >= 0 && (state.status & STA_UNSYNC) == 0;
 }
 
+/* While the machine sleeps, our clock stands and the wall's goes on. Before that is seen, a viewer takes
+ * what was signed since for the future's, and others take what a source signs for old. */
 static void
 look_at_clock (NetUdp *self)
 {
-  if (self->now < self->clock_at)
+  int64_t wall = wall_offset ();
+  if (self->now < self->clock_at && ABS (wall - self->wall) < CLOCK_LEAP)
     return;
   self->clock_at = self->now + CLOCK_INTERVAL;
-  peer_engine_set_wall (self->engine, wall_offset (), wall_is_trusted ());
+  self->wall = wall;
+  peer_engine_set_wall (self->engine, wall, wall_is_trusted ());
 }
 
 static void
@@ -200,7 +206,7 @@ net_udp_new (const char *address, const PeerEngineOptions *options, NetUdpEventF
   PeerEngineOptions filled = *options;
   filled.random = net_random;
   filled.random_data = NULL;
-  filled.wall_offset = wall_offset ();
+  filled.wall_offset = self->wall = wall_offset ();
   self->engine = peer_engine_new (&filled);
   net_socket_set_too_big (socket, too_big, self);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Engines that meet over real sockets on loopback. */
 #include "peer/net/udp.h"
+#include "peer/swarm-state.h"
 
 #include <fcntl.h>
 #include <gio/gio.h>
@@ -8,12 +9,24 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHUNK 1024
 #define PATIENCE_MS 60000
+#define HOUR INT64_C (3600000000) /* us */
 
 static GMainLoop *loop;
+static int64_t leap; /* us: that the wall clock has leapt so far */
+
+/* Stands before GLib's own. */
+gint64
+g_get_real_time (void)
+{
+  struct timespec now;
+  clock_gettime (CLOCK_REALTIME, &now);
+  return now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000 + leap;
+}
 
 static gboolean
 too_late (gpointer data)
@@ -342,17 +355,23 @@ join_live (NetUdp *udp, const PeerContent *content, bool source)
 }
 
 static void
-test_live_chunks_cross (void)
+make_live (Live *self, PeerContent *out)
 {
   g_autoptr (GError) error = NULL;
+  peer_content_init_live (out);
+  out->chunk_size = LIVE_CHUNK;
+  out->chunks_per_signature = LIVE_SIGNED;
+  self->key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, &error);
+  g_assert_no_error (error);
+  peer_key_swarm_id (self->key, out);
+}
+
+static void
+test_live_chunks_cross (void)
+{
   Live live = {0};
   PeerContent content;
-  peer_content_init_live (&content);
-  content.chunk_size = LIVE_CHUNK;
-  content.chunks_per_signature = LIVE_SIGNED;
-  live.key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, &error);
-  g_assert_no_error (error);
-  peer_key_swarm_id (live.key, &content);
+  make_live (&live, &content);
   live.source = open_udp ("127.0.0.1:0", NULL, NULL);
   live.viewer = open_udp ("127.0.0.1:0", on_viewer_event, &live);
   live.publishing = join_live (live.source, &content, true);
@@ -374,6 +393,27 @@ test_live_chunks_cross (void)
     g_assert_cmpmem (got, n, wanted, sizeof wanted);
   }
   net_udp_free (live.viewer);
+  net_udp_free (live.source);
+  peer_key_free (live.key);
+}
+
+/* The machine has slept for an hour, or its clock was set: the next turn knows it. */
+static void
+test_wall_leaps (void)
+{
+  Live live = {0};
+  PeerContent content;
+  make_live (&live, &content);
+  live.source = open_udp ("127.0.0.1:0", NULL, NULL);
+  live.publishing = join_live (live.source, &content, true);
+  for (unsigned turns = 0; turns < 3; turns++) {
+    int64_t before = live.publishing->core->wall_offset;
+    leap += HOUR;
+    net_udp_wake (live.source);
+    while (g_main_context_iteration (NULL, FALSE))
+      ;
+    g_assert_cmpint (live.publishing->core->wall_offset - before, >, HOUR / 2);
+  }
   net_udp_free (live.source);
   peer_key_free (live.key);
 }
@@ -470,6 +510,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/udp/turns-wake-nobody", test_turns_wake_nobody);
   g_test_add_func ("/net/udp/free-says-goodbye", test_free_says_goodbye);
   g_test_add_func ("/net/udp/live-chunks-cross", test_live_chunks_cross);
+  g_test_add_func ("/net/udp/a-wall-clock-that-leaps-is-seen-at-once", test_wall_leaps);
   g_test_add_func ("/net/udp/port-in-use-is-told", test_port_in_use_is_told);
   g_test_add_func ("/net/udp/unreachable-peer-is-counted", test_unreachable_peer_is_counted);
   g_test_add_func ("/net/udp/nothing-is-fragmented", test_narrow_path);
