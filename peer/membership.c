@@ -8,7 +8,7 @@
 
 GBytes *
 peer_membership_issue (PeerKey *tracker, const char *swarm_id, const PeerAddress *address,
-                       int64_t wall, const uint8_t *serial)
+                       int64_t wall, int64_t life, const uint8_t *serial)
 {
   size_t n = strlen (swarm_id);
   if (n == 0 || n % 2 != 0 || n > 2 * PEER_SWARM_ID_MAX ||
@@ -18,8 +18,7 @@ peer_membership_issue (PeerKey *tracker, const char *swarm_id, const PeerAddress
   g_autofree char *id = g_ascii_strdown (swarm_id, -1);
   g_autofree char *uri = g_strconcat (SCHEME, where, "/", id, NULL);
   int64_t from = wall / G_USEC_PER_SEC;
-  return peer_key_certify (tracker, uri, from, from + PEER_MEMBERSHIP_LIFE / G_USEC_PER_SEC,
-                           serial);
+  return peer_key_certify (tracker, uri, from, from + life / G_USEC_PER_SEC, serial);
 }
 
 /* 8.13: scheme, host, port, and the swarm ID in hex as the path. The host may be a DNS name there;

@@ -12,8 +12,9 @@
 #include "peer/address.h"
 #include "peer/crypto.h"
 
-/* How long one is good for; half of it is over before it is renewed. */
-#define PEER_MEMBERSHIP_LIFE (INT64_C (24) * 3600 * G_USEC_PER_SEC) /* us */
+/* How long one is good for, unless the tracker's operator says otherwise. 12.2.2: "fairly long lived", since
+ * peers find each other with them while the tracker is away; but who was put out of a swarm has his until then. */
+#define PEER_MEMBERSHIP_LIFE (INT64_C (12) * 3600 * G_USEC_PER_SEC) /* us */
 /* Clocks of tracker and peers may differ so much. */
 #define PEER_MEMBERSHIP_SKEW (INT64_C (300) * G_USEC_PER_SEC) /* us */
 
@@ -31,10 +32,10 @@ typedef enum {
 } PeerMembershipResult;
 
 /* The tracker's verb. swarm_id: hex. wall: us, Unix time; it is valid from then on for
- * PEER_MEMBERSHIP_LIFE. serial: 16 bytes that nobody can guess. The caller frees. NULL = the swarm ID
+ * life, us. serial: 16 bytes that nobody can guess. The caller frees. NULL = the swarm ID
  * is not hex of whole bytes, or so long that the certificate fits no datagram. */
 GBytes *peer_membership_issue (PeerKey *tracker, const char *swarm_id, const PeerAddress *address,
-                               int64_t wall, const uint8_t *serial);
+                               int64_t wall, int64_t life, const uint8_t *serial);
 
 /* Is it of this tracker (the SHA-256 of its key; NULL = any), of this swarm, valid at the time wall (us,
  * Unix time; INT64_MIN = nobody knows the time), and signed? out is filled for GOOD. */

@@ -15,6 +15,7 @@
 
 struct TrackerdAuthority {
   PeerKey *key;
+  int64_t life; /* us: of what it signs */
   char fingerprint[2 * PEER_FINGERPRINT + 1];
 };
 
@@ -56,7 +57,7 @@ load_key (const char *path, GError **error)
 }
 
 TrackerdAuthority *
-trackerd_authority_open (const char *folder, GError **error)
+trackerd_authority_open (const char *folder, int64_t life, GError **error)
 {
   g_autoptr (TrackerdAuthority) self = g_new0 (TrackerdAuthority, 1);
   g_autofree char *path = g_build_filename (folder, KEY_FILE, NULL);
@@ -68,6 +69,7 @@ trackerd_authority_open (const char *folder, GError **error)
                  g_strerror (code));
     return NULL;
   }
+  self->life = life;
   self->key = load_key (path, error);
   if (self->key == NULL)
     return NULL;
@@ -106,6 +108,7 @@ trackerd_authority_certify (void *data, const char *swarm_id, const PeerAddress 
   TrackerdAuthority *self = data;
   uint8_t serial[16];
   net_random (NULL, serial, sizeof serial);
-  *renew = PEER_MEMBERSHIP_LIFE / 2;
-  return peer_membership_issue (self->key, swarm_id, address, g_get_real_time (), serial);
+  *renew = self->life / 2;
+  return peer_membership_issue (self->key, swarm_id, address, g_get_real_time (), self->life,
+                                serial);
 }

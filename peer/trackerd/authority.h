@@ -11,9 +11,9 @@
 
 typedef struct TrackerdAuthority TrackerdAuthority;
 
-/* The key of the folder, made there (mode 0600) if there is none. The error names the file and what
- * to do. */
-TrackerdAuthority *trackerd_authority_open (const char *folder, GError **error);
+/* The key of the folder, made there (mode 0600) if there is none. life: of a certificate, us. The error names
+ * the file and what to do. */
+TrackerdAuthority *trackerd_authority_open (const char *folder, int64_t life, GError **error);
 void trackerd_authority_free (TrackerdAuthority *self);
 /* What stands behind "tk=" in the links of its swarms: hex. */
 const char *trackerd_authority_key (const TrackerdAuthority *self);

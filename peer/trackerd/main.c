@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ppsp-tracker: options in, server up, until a signal. */
 #include "peer/crypto.h"
+#include "peer/membership.h"
 #include "peer/net/log.h"
 #include "peer/net/options.h"
 #include "peer/net/random.h"
@@ -20,6 +21,8 @@
 #define THREAD_DESCRIPTORS 8
 #define MAX_CONNECTIONS 10000
 #define MAX_THREADS 64
+#define MAX_CERTIFICATE_HOURS 168
+#define HOUR (INT64_C (3600) * G_USEC_PER_SEC) /* us */
 #define EXIT_USAGE 2
 
 typedef struct {
@@ -27,7 +30,7 @@ typedef struct {
   char *tls_cert, *tls_key, *management, *config, *store, *places, *alto;
   char *sip, *sips, *users, *realm, *access, *state, *log;
   gboolean verbose, version;
-  int threads;
+  int threads, certificate_hours;
   TrackerdAuthority *authority;
   TrackerDigest *digest;
   TrackerdServer *server;
@@ -71,6 +74,8 @@ parse_arguments (Tracker *self, int argc, char **argv, GError **error)
        "either "
        "none are)",
        "DIR"},
+      {"certificate-hours", 0, 0, G_OPTION_ARG_INT, &self->certificate_hours,
+       "How long the certificate of a member is good (12)", "N"},
       {"users", 0, 0, G_OPTION_ARG_FILENAME, &self->users,
        "Accounts for Digest, as htdigest writes them; without --access, all swarms are closed then",
        "FILE"},
@@ -117,14 +122,21 @@ has_certificate_and_key (const Tracker *self, GError **error)
 }
 
 static bool
-has_threads (const Tracker *self, GError **error)
+has_numbers (const Tracker *self, GError **error)
 {
-  if (self->threads >= 1 && self->threads <= MAX_THREADS)
-    return true;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-               "--threads %d: expected 1 to %d, and no more than there are cores", self->threads,
-               MAX_THREADS);
-  return false;
+  if (self->threads < 1 || self->threads > MAX_THREADS) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                 "--threads %d: expected 1 to %d, and no more than there are cores", self->threads,
+                 MAX_THREADS);
+    return false;
+  }
+  if (self->certificate_hours < 1 || self->certificate_hours > MAX_CERTIFICATE_HOURS) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                 "--certificate-hours %d: expected 1 to %d", self->certificate_hours,
+                 MAX_CERTIFICATE_HOURS);
+    return false;
+  }
+  return true;
 }
 
 /* By a key of another no handshake would succeed, and GIO does not look. */
@@ -215,7 +227,7 @@ open_authority (Tracker *self, GError **error)
     self->state = g_strndup (systemd, strcspn (systemd, ":"));
   if (self->state == NULL)
     return true;
-  self->authority = trackerd_authority_open (self->state, error);
+  self->authority = trackerd_authority_open (self->state, self->certificate_hours * HOUR, error);
   return self->authority != NULL;
 }
 
@@ -342,7 +354,7 @@ run (Tracker *self, int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
   if (!parse_arguments (self, argc, argv, &error) || !has_certificate_and_key (self, &error) ||
-      !has_threads (self, &error)) {
+      !has_numbers (self, &error)) {
     fprintf (stderr, "ppsp-tracker: %s\n", error->message);
     return EXIT_USAGE;
   }
@@ -369,7 +381,7 @@ run (Tracker *self, int argc, char **argv)
 int
 main (int argc, char **argv)
 {
-  Tracker tracker = {.threads = 1};
+  Tracker tracker = {.threads = 1, .certificate_hours = PEER_MEMBERSHIP_LIFE / HOUR};
   setlocale (LC_ALL, "");
   int code = run (&tracker, argc, argv);
   tracker_clear (&tracker);

@@ -244,7 +244,8 @@ certify (World *self)
   static const uint8_t serial[16] = {2};
   const PeerAddress own = {.ip = {[10] = 0xff, 0xff, 192, 0, 2, 100}, .port = 7574};
   g_autofree char *id = peer_content_swarm_id_hex (&self->film->content);
-  g_autoptr (GBytes) bytes = peer_membership_issue (tracker (true), id, &own, WALL, serial);
+  g_autoptr (GBytes) bytes =
+      peer_membership_issue (tracker (true), id, &own, WALL, PEER_MEMBERSHIP_LIFE, serial);
   /* by then it may have expired */
   peer_engine_add_certificate (self->engine, self->swarm, NULL, g_bytes_get_data (bytes, NULL),
                                g_bytes_get_size (bytes));
@@ -543,7 +544,8 @@ put_exchange (World *self, PeerWriter *writer, uint8_t b, uint8_t c)
     memset (address.ip, c, 2);
     message = (PeerMessage){.type = PEER_MESSAGE_PEX_RES_V6, .address = address};
   } else if (b % 4 == 3) {
-    g_autoptr (GBytes) good = peer_membership_issue (tracker (b & 4), id, &address, WALL, serial);
+    g_autoptr (GBytes) good =
+        peer_membership_issue (tracker (b & 4), id, &address, WALL, PEER_MEMBERSHIP_LIFE, serial);
     size_t n = g_bytes_get_size (good);
     memcpy (bytes, g_bytes_get_data (good, NULL), n);
     bytes[n * c / 256] ^= (uint8_t)((b & 8) ? b : 0);

@@ -34,7 +34,8 @@ scene (void)
   g_autofree char *id = peer_content_swarm_id_hex (&self.content);
   g_assert_true (peer_address_parse ("192.0.2.1:7574", &self.address));
   g_assert_true (peer_key_fingerprint (tracker, self.tracker_key));
-  self.certificate = peer_membership_issue (tracker, id, &self.address, WALL, serial);
+  self.certificate =
+      peer_membership_issue (tracker, id, &self.address, WALL, PEER_MEMBERSHIP_LIFE, serial);
   return &self;
 }
 

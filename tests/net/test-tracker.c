@@ -610,6 +610,8 @@ certified_new (const char *uri, uint16_t port, const TrackerdAuthority *authorit
   return net_tracker_new (&options, no_peers, self, NULL);
 }
 
+#define HOURS(n) ((int64_t)(n)*3600 * G_USEC_PER_SEC)
+
 /* The key stays the same over restarts, or no link would be good for longer. */
 static void
 members_are_certified (void)
@@ -622,7 +624,8 @@ members_are_certified (void)
   struct stat about;
   for (unsigned start = 0; start < 2; start++) {
     g_autoptr (GError) error = NULL;
-    g_autoptr (TrackerdAuthority) authority = trackerd_authority_open (state, &error);
+    g_autoptr (TrackerdAuthority) authority =
+        trackerd_authority_open (state, HOURS (start + 1), &error);
     g_assert_no_error (error);
     TrackerdServerOptions options = {.listen = listen, .authority = authority};
     TrackerdServer *server = trackerd_server_new (&options, &error);
@@ -633,6 +636,7 @@ members_are_certified (void)
     g_assert_true (wait_until (is_certified, &a));
     g_autofree char *where = peer_address_to_string (&a.membership.address);
     g_assert_cmpstr (where, ==, "127.0.0.1:7574");
+    g_assert_cmpint (a.membership.not_after - a.membership.not_before, ==, HOURS (start + 1));
     NetTracker *two = certified_new (uri, 7575, authority, &b);
     g_assert_true (wait_until (is_certified, &b));
     g_assert_true (wait_until (is_listed, &b));
@@ -651,7 +655,7 @@ members_are_certified (void)
   g_assert_true (
       g_file_set_contents_full (path, "no key", -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
   g_autoptr (GError) error = NULL;
-  g_assert_null (trackerd_authority_open (state, &error));
+  g_assert_null (trackerd_authority_open (state, HOURS (1), &error));
   g_assert_nonnull (strstr (error->message, "certify.key"));
   g_assert_cmpint (g_remove (path) + g_rmdir (state) + g_rmdir (folder), ==, 0);
 }

@@ -245,7 +245,7 @@ scene_certificate_of (Scene *self, PeerKey *tracker, const char *where, int64_t 
   static const uint8_t serial[16] = {7};
   g_autofree char *id = peer_content_swarm_id_hex (&self->content);
   PeerAddress address = scene_address_of (where);
-  return peer_membership_issue (tracker, id, &address, wall, serial);
+  return peer_membership_issue (tracker, id, &address, wall, PEER_MEMBERSHIP_LIFE, serial);
 }
 
 void

@@ -44,7 +44,8 @@ issue (const Fixture *self, const char *where)
 {
   g_autofree char *id = peer_content_swarm_id_hex (&self->content);
   PeerAddress address = address_of (where);
-  GBytes *bytes = peer_membership_issue (self->tracker, id, &address, WALL, serial);
+  GBytes *bytes =
+      peer_membership_issue (self->tracker, id, &address, WALL, PEER_MEMBERSHIP_LIFE, serial);
   g_assert_nonnull (bytes);
   return bytes;
 }
@@ -170,12 +171,17 @@ test_what_cannot_be_said_is_not_issued (Fixture *self, gconstpointer data)
   g_autoptr (PeerKey) rsa = peer_key_generate (PEER_SIGNATURE_RSASHA256, NULL);
   g_autofree char *longest = g_strnfill (2 * PEER_SWARM_ID_MAX, 'a');
   PeerAddress address = address_of ("192.0.2.1:7574"), nowhere = address_of ("192.0.2.1:0");
-  g_assert_null (peer_membership_issue (rsa, "abcd", &address, WALL, serial));
-  g_assert_null (peer_membership_issue (self->tracker, "", &address, WALL, serial));
-  g_assert_null (peer_membership_issue (self->tracker, "abc", &address, WALL, serial));
-  g_assert_null (peer_membership_issue (self->tracker, "no hex", &address, WALL, serial));
-  g_assert_null (peer_membership_issue (self->tracker, longest, &address, WALL, serial));
-  g_assert_null (peer_membership_issue (self->tracker, "abcd", &nowhere, WALL, serial));
+  g_assert_null (peer_membership_issue (rsa, "abcd", &address, WALL, PEER_MEMBERSHIP_LIFE, serial));
+  g_assert_null (
+      peer_membership_issue (self->tracker, "", &address, WALL, PEER_MEMBERSHIP_LIFE, serial));
+  g_assert_null (
+      peer_membership_issue (self->tracker, "abc", &address, WALL, PEER_MEMBERSHIP_LIFE, serial));
+  g_assert_null (peer_membership_issue (self->tracker, "no hex", &address, WALL,
+                                        PEER_MEMBERSHIP_LIFE, serial));
+  g_assert_null (
+      peer_membership_issue (self->tracker, longest, &address, WALL, PEER_MEMBERSHIP_LIFE, serial));
+  g_assert_null (
+      peer_membership_issue (self->tracker, "abcd", &nowhere, WALL, PEER_MEMBERSHIP_LIFE, serial));
 }
 
 /* Names as a tracker that errs, or lies, would sign them. */

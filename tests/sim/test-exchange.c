@@ -76,7 +76,7 @@ certify (const PeerContent *content, PeerKey *key, const PeerAddress *address, i
 {
   static const uint8_t serial[16] = {1};
   g_autofree char *id = peer_content_swarm_id_hex (content);
-  return peer_membership_issue (key, id, address, wall, serial);
+  return peer_membership_issue (key, id, address, wall, PEER_MEMBERSHIP_LIFE, serial);
 }
 
 static void

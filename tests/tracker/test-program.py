@@ -106,6 +106,8 @@ class Program(unittest.TestCase):
         self.refuse(2, 'verbose', '--config', self.path('c', '[ppsp-tracker]\nverbose=perhaps\n'))
         for number in ('0', '65', '-1'):
             self.refuse(2, f'--threads {number}:', '--threads', number)
+        for number in ('0', '169'):
+            self.refuse(2, f'--certificate-hours {number}:', '--certificate-hours', number)
         self.refuse(2, '--log nowhere:', '--log', 'nowhere')
         self.refuse(1, 'nowhere:1', '--listen', 'nowhere:1')
         self.refuse(1, '/nonexistent', '--tls-cert', '/nonexistent', '--tls-key', '/nonexistent')
