@@ -99,22 +99,6 @@ write_record (Sqlite *self, GBytes *record)
   return step (self->put);
 }
 
-static bool
-write_batch (Sqlite *self, const Batch *batch)
-{
-  if (sqlite3_exec (self->file, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-    return false;
-  bool good = true;
-  for (guint i = 0; good && i < batch->records->len; i++)
-    good = write_record (self, g_ptr_array_index (batch->records, i));
-  sqlite3_bind_int64 (self->alive, 1, g_get_real_time ());
-  good = good && step (self->alive);
-  if (good && sqlite3_exec (self->file, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
-    return true;
-  sqlite3_exec (self->file, "ROLLBACK", NULL, NULL, NULL);
-  return false;
-}
-
 static void
 note_failure (Sqlite *self)
 {
@@ -127,6 +111,21 @@ note_failure (Sqlite *self)
                     sqlite3_errmsg (self->file));
 }
 
+static bool
+write_batch (Sqlite *self, const Batch *batch)
+{
+  bool good = sqlite3_exec (self->file, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+  for (guint i = 0; good && i < batch->records->len; i++)
+    good = write_record (self, g_ptr_array_index (batch->records, i));
+  sqlite3_bind_int64 (self->alive, 1, g_get_real_time ());
+  if (good && step (self->alive) &&
+      sqlite3_exec (self->file, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+    return true;
+  note_failure (self); /* before another statement has another message */
+  sqlite3_exec (self->file, "ROLLBACK", NULL, NULL, NULL);
+  return false;
+}
+
 /* Each until it is written, or it is the end. */
 static gpointer
 write_batches (gpointer data)
@@ -136,7 +135,6 @@ write_batches (gpointer data)
     Batch *batch = take (self);
     bool last = batch->last;
     while (!write_batch (self, batch)) {
-      note_failure (self);
       for (unsigned i = 0; i < 20 && !g_atomic_int_get (&self->stopping); i++)
         g_usleep (50000);
       if (g_atomic_int_get (&self->stopping))

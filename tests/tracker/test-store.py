@@ -6,6 +6,7 @@ killed, and the server too."""
 import json
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -50,7 +51,8 @@ class Tracker:
         self.manage = free_port()
         self.process = subprocess.Popen(
             [PROGRAM, '--listen', '127.0.0.1:0', '--management', f'127.0.0.1:{self.manage}',
-             '--store', store, *words], stderr=subprocess.PIPE, bufsize=0)
+             '--store', store, *words], stderr=subprocess.PIPE, bufsize=0,
+            preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))  # a limit is a full disk
         said = b''
         while b'(port ' not in said or not said.endswith(b'\n'):
             if not select.select([self.process.stderr], [], [], PATIENCE)[0]:
@@ -204,6 +206,20 @@ class File(Case):
         self.assertEqual(tracker.metric('ppsp_tracker_peers'), 300)
         self.assertEqual(tracker.metric('ppsp_tracker_swarms'), 7)
         self.assertEqual(len(tracker.named('p0', SWARM[:-2] + '00')), 30)
+
+    def test_a_full_disk_is_named_and_loses_nothing(self):
+        def room(size):
+            resource.prlimit(tracker.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        tracker = self.tracker(self.uri('sqlite'))
+        room(0)
+        tracker.join('p1', 7001)
+        self.assertTrue(select.select([tracker.process.stderr], [], [], PATIENCE)[0], 'no warning')
+        self.assertRegex(os.read(tracker.process.stderr.fileno(), 4096).decode(),
+                         r'cannot write .*/peers.db: disk I/O error')
+        room(resource.RLIM_INFINITY)
+        until('it is written', lambda: tracker.metric('ppsp_tracker_store_written_total') >= 1)
+        tracker.end(signal.SIGKILL)
+        self.assertEqual(self.tracker(self.uri('sqlite')).metric('ppsp_tracker_peers'), 1)
 
     def test_who_was_there_too_long_ago_is_gone(self):
         tracker = self.tracker(self.uri('sqlite'))
