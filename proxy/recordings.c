@@ -33,6 +33,7 @@ typedef struct {
   char *path;
   ProxySession *session; /* that the recorder reads */
   ProxyRecorder *recorder;
+  bool stopped;      /* by the owner */
   int64_t again;     /* s: when it is tried next */
   ProxyShare *share; /* or NULL */
   char *link;        /* of the swarm that it is shared in, or was; or NULL */
@@ -413,7 +414,7 @@ turn (Entry *entry, int64_t now)
   }
   if (recording->state != PROXY_RECORDING_NOW)
     return;
-  if (recording->stop <= now) {
+  if (entry->stopped || recording->stop + PROXY_RECORDINGS_TAIL <= now) {
     if (entry->recorder)
       proxy_recorder_finish (entry->recorder);
     else
@@ -607,6 +608,7 @@ proxy_recordings_stop (ProxyRecordings *self, const char *id)
     return proxy_recordings_remove (self, id);
   if (!entry || entry->recording.state != PROXY_RECORDING_NOW)
     return false;
+  entry->stopped = true;
   entry->recording.stop = now_of (self);
   turn (entry, entry->recording.stop);
   return true;

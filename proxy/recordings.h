@@ -7,9 +7,10 @@
 #include "proxy/sessions.h"
 #include "proxy/share.h"
 
-#define PROXY_RECORDINGS_MAX 300             /* those to come and those that are done */
-#define PROXY_RECORDINGS_AT_ONCE 8           /* the other places are for those who watch */
-#define PROXY_RECORDINGS_SHARED 32           /* of the 64 swarms that an engine has */
+#define PROXY_RECORDINGS_MAX 300   /* those to come and those that are done */
+#define PROXY_RECORDINGS_AT_ONCE 8 /* the other places are for those who watch */
+#define PROXY_RECORDINGS_SHARED 32 /* of the 64 swarms that an engine has */
+#define PROXY_RECORDINGS_TAIL 5    /* s: so much later a channel is here than at its source */
 #define PROXY_RECORDINGS_LONGEST (24 * 3600) /* s, of one */
 #define PROXY_RECORDINGS_AHEAD (366 * 86400) /* s: it begins no later */
 

@@ -150,6 +150,25 @@ write_lists (const ProxyParts *with, GString *out)
   }
 }
 
+/* Those that are done, and nothing is wrong with, are only counted. */
+static void
+write_recordings (const ProxyParts *with, GString *out)
+{
+  const GPtrArray *all = with->recordings ? proxy_recordings_list (with->recordings) : NULL;
+  g_string_append_printf (out, "\nRecordings: %u, %" G_GUINT64_FORMAT " bytes\n",
+                          all ? all->len : 0, all ? proxy_recordings_used (with->recordings) : 0);
+  for (guint i = 0; all && i < all->len; i++) {
+    const ProxyRecording *recording = all->pdata[i];
+    if (recording->state == PROXY_RECORDING_DONE && !recording->error)
+      continue;
+    g_string_append_printf (out, "  %s of %s: %s, %" G_GUINT64_FORMAT " bytes", recording->id,
+                            recording->channel, proxy_recording_state_name (recording->state),
+                            recording->bytes);
+    append_error (out, recording->error);
+    g_string_append_c (out, '\n');
+  }
+}
+
 static void
 write_viewers (const ProxyParts *with, GString *out)
 {
@@ -235,6 +254,7 @@ proxy_report_write (const ProxyParts *with, int64_t started)
   write_interfaces (with, out);
   write_channels (with, out);
   write_lists (with, out);
+  write_recordings (with, out);
   write_viewers (with, out);
   write_renderers (with, out);
   g_string_append_printf (out, "\nWho asked what: %u\n", clients ? clients->len : 0);

@@ -287,7 +287,7 @@ test_later (void)
   proxy_recordings_turn (world.recordings);
   g_assert_cmpint (recording->state, ==, PROXY_RECORDING_NOW);
   seconds (&world, 2);
-  world.now += 99;
+  world.now += 100 + PROXY_RECORDINGS_TAIL - 1; /* what is broadcast at its end is here later */
   proxy_recordings_turn (world.recordings);
   g_assert_cmpint (recording->state, ==, PROXY_RECORDING_NOW);
   world.now += 1;

@@ -87,6 +87,9 @@ test_asked (void)
 
   web_ask (&world, "GET", "/metrics", NULL, NULL);
   g_assert_nonnull (strstr (world.body, "\nppsp_recordings 2\n"));
+  web_ask (&world, "GET", "/api/v1/report.txt", NULL, NULL);
+  g_assert_nonnull (strstr (world.body, "\nRecordings: 2, 0 bytes\n  rec-"));
+  g_assert_nonnull (strstr (world.body, " of one: scheduled, 0 bytes\n"));
 
   g_autofree char *share = g_strconcat (two, "/share", NULL);
   g_assert_cmpuint (web_ask (&world, "PUT", share, NULL, ""), ==, 403);
