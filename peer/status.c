@@ -6,6 +6,8 @@
 #define BUSY 90    /* percent */
 #define CHANGE 10  /* percent: less than that is not worth telling */
 #define WEIGHT 0.5 /* of what was seen last */
+#define KEEP 0.9   /* of a loss, from one look to the next */
+#define ENOUGH 500 /* chunks: of fewer a peer that went away would look like a bad line */
 
 static const char *const links[PEER_N_LINKS] = {"unknown", "wired", "wireless", "cellular"};
 static const char *const powers[PEER_N_POWERS] = {"unknown", "mains", "battery", "low"};
@@ -85,4 +87,16 @@ peer_load_judge (PeerLoad *self, int64_t now, uint64_t sent, uint64_t upload, in
   if (ABS (self->mean - self->told) >= CHANGE)
     self->told = (uint8_t)(self->mean + 0.5);
   return self->told;
+}
+
+uint8_t
+peer_loss_judge (PeerLoss *self, uint64_t sent, uint64_t lost)
+{
+  self->recently = self->recently * KEEP + (double)(sent - self->sent);
+  self->lost_recently = self->lost_recently * KEEP + (double)(lost - self->lost);
+  self->sent = sent;
+  self->lost = lost;
+  if (self->recently < ENOUGH)
+    return 0;
+  return (uint8_t)MIN (100, self->lost_recently * 100 / self->recently + 0.5);
 }

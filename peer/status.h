@@ -24,8 +24,10 @@ typedef enum {
 /* A value; all zero is: nothing to tell. Values that are not known read as unknown. */
 typedef struct {
   uint8_t access_link, power;
-  uint8_t load;    /* percent of the upload that is in use; 0 = none, or not known */
-  uint8_t battery; /* percent that is left, for trackers alone; 0 = on mains, or not known */
+  uint8_t load; /* percent of the upload that is in use; 0 = none, or not known */
+  /* for trackers alone: percent */
+  uint8_t battery; /* that is left; 0 = on mains, or not known */
+  uint8_t loss;    /* of what we sent of late; 0 = none, or not known */
 } PeerStatus;
 
 /* What it told says that others had better be asked for what they have too. */
@@ -61,3 +63,12 @@ typedef struct {
  * sent: bytes of datagrams so far; upload: bytes/s that may be sent, 0 = no limit is known; cpu: us
  * that this program has used so far. */
 uint8_t peer_load_judge (PeerLoad *self, int64_t now, uint64_t sent, uint64_t upload, int64_t cpu);
+
+/* What of our chunks gets lost. A value; all zero is the beginning. */
+typedef struct {
+  uint64_t sent, lost;            /* so far */
+  double recently, lost_recently; /* of the last minutes, the newer the more */
+} PeerLoss;
+
+/* The percent to tell, at regular intervals. sent: chunks so far; lost: how many of them. */
+uint8_t peer_loss_judge (PeerLoss *self, uint64_t sent, uint64_t lost);

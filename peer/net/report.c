@@ -14,8 +14,11 @@ tell_condition (TrackerSession *session, const PeerStatus *status)
   uint8_t battery = status->battery > 0 ? status->battery
                     : low               ? LOW_BATTERY
                                         : TRACKER_BATTERY_UNSAID;
-  TrackerCondition condition = {
-      .said = mobile || battery != TRACKER_BATTERY_UNSAID, .mobile = mobile, .battery = battery};
+  TrackerCondition condition = {.said =
+                                    mobile || status->loss > 0 || battery != TRACKER_BATTERY_UNSAID,
+                                .mobile = mobile,
+                                .battery = battery,
+                                .loss = status->loss};
   TrackerConnection connection =
       status->access_link == PEER_LINK_UNKNOWN ? TRACKER_CONNECTION_UNSAID
       : status->access_link == PEER_LINK_WIRED ? TRACKER_CONNECTION_WIRED

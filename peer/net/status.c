@@ -13,6 +13,7 @@ struct NetStatus {
   NetUdp *udp;
   NetPeeringStatus said;
   PeerLoad load;
+  PeerLoss loss;
   guint timer;
 };
 
@@ -71,12 +72,13 @@ void
 net_status_look (NetStatus *self)
 {
   PeerEngine *engine = net_udp_engine (self->udp);
+  const PeerCounters *counters = peer_engine_counters (engine);
   PeerStatus status = {.access_link = self->said.access_link, .power = self->said.power};
   if (self->said.power_auto)
     net_status_read_power (POWER_SUPPLY, &status);
-  status.load = peer_load_judge (&self->load, net_udp_now (self->udp),
-                                 peer_engine_counters (engine)->bytes_sent,
+  status.load = peer_load_judge (&self->load, net_udp_now (self->udp), counters->bytes_sent,
                                  peer_engine_upload (engine), cpu_time ());
+  status.loss = peer_loss_judge (&self->loss, counters->chunks_sent, counters->chunks_lost);
   peer_engine_set_status (engine, &status);
   net_udp_wake (self->udp);
 }

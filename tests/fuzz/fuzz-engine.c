@@ -644,7 +644,7 @@ operate (World *self, PeerWriter *writer, const uint8_t *operation)
     return;
   case 4: /* the store's mood, or ours */
     if (a & 64)
-      peer_engine_set_status (self->engine, &(PeerStatus){b % 8, b / 8, c, 0});
+      peer_engine_set_status (self->engine, &(PeerStatus){b % 8, b / 8, c, 0, 0});
     else
       self->mode = a < 128 ? 0 : b;
     return;

@@ -187,11 +187,12 @@ test_condition (void)
   g_assert_true (request->condition.said && request->condition.mobile);
   g_assert_cmpuint (request->condition.battery, ==, 15);
   answer (&w);
-  status = (PeerStatus){.power = PEER_POWER_BATTERY, .battery = 63};
+  status = (PeerStatus){.power = PEER_POWER_BATTERY, .battery = 63, .loss = 4};
   peer_engine_set_status (w.engine, &status);
   request = ask (&w, 0);
   g_assert_true (request->condition.said && !request->condition.mobile);
   g_assert_cmpuint (request->condition.battery, ==, 63);
+  g_assert_cmpuint (request->condition.loss, ==, 4);
   answer (&w);
   /* That is over, and said to be. */
   status = (PeerStatus){.access_link = PEER_LINK_WIRED, .power = PEER_POWER_MAINS};

@@ -81,7 +81,8 @@ test_spared (gconstpointer data)
   }
   g_assert_cmpuint (peer_engine_counters (net.engines[1])->messages_unknown, ==, 0);
   unsigned before = told; /* what only trackers are told is no news */
-  peer_engine_set_status (net.engines[2], &(PeerStatus){.power = PEER_POWER_LOW, .battery = 3});
+  peer_engine_set_status (net.engines[2],
+                          &(PeerStatus){.power = PEER_POWER_LOW, .battery = 3, .loss = 9});
   net_run (&net, net.now + SECOND);
   g_assert_cmpuint (told, ==, before);
   net_clear (&net);
@@ -110,7 +111,7 @@ static void
 test_count (void)
 {
   static const PeerStatus claims[] = {
-      {1, 1, 89, 0}, {3, 1, 0, 0}, {2, 3, 95, 0}, {9, 9, 101, 0}, {0}};
+      {1, 1, 89, 0, 0}, {3, 1, 0, 0, 0}, {2, 3, 95, 0, 0}, {9, 9, 101, 0, 0}, {0}};
   PeerStatusCounts counts = {0};
   for (size_t i = 0; i < G_N_ELEMENTS (claims); i++)
     peer_status_count (&claims[i], &counts);
@@ -149,6 +150,21 @@ test_load (void)
   g_assert_cmpuint (load.told, <, 10);
 }
 
+/* One chunk in twenty for a while, and then none; of a few it says nothing. */
+static void
+test_loss (void)
+{
+  PeerLoss loss = {0};
+  g_assert_cmpuint (peer_loss_judge (&loss, 100, 30), ==, 0);
+  for (unsigned i = 0; i < 60; i++)
+    peer_loss_judge (&loss, loss.sent + 200, loss.lost + 10);
+  g_assert_cmpuint (peer_loss_judge (&loss, loss.sent, loss.lost), ==, 5);
+  for (unsigned i = 0; i < 60; i++)
+    peer_loss_judge (&loss, loss.sent + 200, loss.lost);
+  g_assert_cmpuint (peer_loss_judge (&loss, loss.sent, loss.lost), ==, 0);
+  g_assert_cmpuint (peer_loss_judge (&loss, loss.sent + 10000, loss.lost + 20000), ==, 100);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -160,5 +176,6 @@ main (int argc, char **argv)
   g_test_add_func ("/peer/status/words-stand-for-values", test_words);
   g_test_add_func ("/peer/status/peers-are-counted-by-what-they-told", test_count);
   g_test_add_func ("/peer/status/load-is-what-is-used-of-late", test_load);
+  g_test_add_func ("/peer/status/loss-is-that-of-late", test_loss);
   return g_test_run ();
 }
