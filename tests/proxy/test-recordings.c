@@ -3,8 +3,8 @@
 #include "peer/crypto.h"
 #include "proxy/recordings.h"
 #include "tests/lib/wait.h"
+#include "tests/proxy/deliver.h"
 #include "tests/proxy/scratch.h"
-#include "tests/proxy/ts.h"
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/stream.h"
 #include "tests/lib/wait.h"
+#include "tests/proxy/deliver.h"
 #include "tests/proxy/scratch.h"
-#include "tests/proxy/ts.h"
 #include <string.h>
 
 enum { CHUNK = 1128 };

@@ -2,7 +2,6 @@
 /* A small maker of transport streams: tables and pictures, with right continuity counters. */
 #pragma once
 
-#include "proxy/ring.h"
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +25,3 @@ size_t ts_picture_around_tables (TsMaker *self, unsigned packets);
 /* ... where it is not marked (ISO/IEC 13818-1, 2.4.3.5), and how many marks there are. */
 size_t ts_discontinuity (const uint8_t *bytes, size_t n);
 unsigned ts_marks (const uint8_t *bytes, size_t n);
-/* What is made of whole chunks from the next-th on, into the ring and to its viewers. Returns the chunk
- * that is next then. */
-uint64_t ts_deliver (const TsMaker *self, ProxyRing *ring, uint64_t next);
