@@ -10,7 +10,9 @@
  *       so many viewers, bound to the addresses FROM in turn. All are compared with FILE, byte for
  *       byte, from where it begins in what they got behind the tables, and again behind a gap. Prints "started" when all have
  *       begun; then the last STALL of them stop to read, and the VANISH before these are reset.
- *       SECONDS later it prints a line of JSON about those that stayed. */
+ *       SECONDS later it prints a line of JSON about those that stayed.
+ *   screens take FILE PORT PATH VIEWERS ADDRESS
+ *       so many take a film, which is FILE, as fast as it comes, each to its end. Prints a line of JSON. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -371,21 +373,26 @@ turn (int poll, Viewer *viewers, int wait_ms)
     on_readable (&viewers[events[i].data.u32], room);
 }
 
-static void
-ask_all (Viewer *viewers, size_t n, int poll, char **words, int n_words)
+/* where: the address to ask, and those to ask from, in turn. */
+static Viewer *
+ask_all (size_t n, int poll, const char *port, const char *path, char **where, int n_where)
 {
   char request[512];
+  Viewer *viewers = calloc (n, sizeof *viewers);
+  if (!viewers)
+    fail ("viewers");
   snprintf (request, sizeof request,
-            "GET %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: VLC/3.0.18 LibVLC/3.0.18\r\n\r\n",
-            words[2], words[7], words[1]);
+            "GET %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: VLC/3.0.18 LibVLC/3.0.18\r\n\r\n", path,
+            where[0], port);
   for (size_t i = 0; i < n; i++) {
-    const char *from = n_words > 8 ? words[8 + i % (size_t)(n_words - 8)] : NULL;
+    const char *from = n_where > 1 ? where[1 + i % (size_t)(n_where - 1)] : NULL;
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
-    viewers[i].fd = dial (words[7], words[1], from);
+    viewers[i].fd = dial (where[0], port, from);
     if (send (viewers[i].fd, request, strlen (request), MSG_NOSIGNAL) < 0 ||
         epoll_ctl (poll, EPOLL_CTL_ADD, viewers[i].fd, &event) < 0)
       fail ("send");
   }
+  return viewers;
 }
 
 /* Those from n - stall on read no more; those before them are gone by a reset. */
@@ -409,12 +416,11 @@ view (char **words, int n_words)
   size_t n = (size_t)atoi (words[3]), stall = (size_t)atoi (words[5]),
          vanish = (size_t)atoi (words[6]), stay = n - stall - vanish;
   int poll = epoll_create1 (EPOLL_CLOEXEC);
-  Viewer *viewers = calloc (n, sizeof *viewers);
   uint64_t bytes = 0, gaps = 0, same_gaps = UINT64_MAX, least = UINT64_MAX, ended = 0;
   double silence = 0, end = seconds () + PATIENCE;
-  if (!viewers || stall + vanish > n)
+  if (stall + vanish > n)
     fail ("viewers");
-  ask_all (viewers, n, poll, words, n_words);
+  Viewer *viewers = ask_all (n, poll, words[1], words[2], words + 7, n_words - 7);
   for (size_t started = 0; started < n;) {
     if (seconds () > end) {
       fprintf (stderr, "screens: %zu of %zu have begun\n", started, n);
@@ -457,6 +463,34 @@ view (char **words, int n_words)
   return 0;
 }
 
+static int
+take_film (char **words)
+{
+  size_t n = (size_t)atoi (words[3]);
+  int poll = epoll_create1 (EPOLL_CLOEXEC);
+  uint64_t bytes = 0, gaps = 0;
+  double start = seconds (), end = start + PATIENCE;
+  Viewer *viewers = ask_all (n, poll, words[1], words[2], words + 4, 1);
+  for (size_t done = 0; done < n;) {
+    if (seconds () > end) {
+      fprintf (stderr, "screens: %zu of %zu have it whole\n", done, n);
+      return 1;
+    }
+    turn (poll, viewers, 100);
+    while (done < n && (viewers[done].bytes >= film_size || viewers[done].ended))
+      done++;
+  }
+  double took = seconds () - start;
+  for (size_t i = 0; i < n; i++) {
+    bytes += viewers[i].bytes;
+    gaps += viewers[i].gaps + (viewers[i].bytes != film_size);
+  }
+  printf ("{\"seconds\": %.6f, \"bytes\": %llu, \"wrong\": %llu}\n", took,
+          (unsigned long long)bytes, (unsigned long long)gaps);
+  free (viewers);
+  return 0;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -470,6 +504,8 @@ main (int argc, char **argv)
     return bare (argv + 2);
   if (strcmp (role, "view") == 0 && argc >= 10)
     return view (argv + 2, argc - 2);
+  if (strcmp (role, "take") == 0 && argc == 7)
+    return take_film (argv + 2);
   fprintf (stderr, "screens: see the beginning of screens.c\n");
   return 1;
 }

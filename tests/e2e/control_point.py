@@ -31,6 +31,11 @@ SOAP = '{http://schemas.xmlsoap.org/soap/envelope/}'
 MULTICAST = ('239.255.255.250', 1900)
 
 
+def first_version(kind):
+    """A device or service of a later version is one of the first, too (UPnP Device Architecture, 2.6)."""
+    return kind.rpartition(':')[0] + ':1'
+
+
 class Refused(Exception):
     """A SOAP fault: code and text of the UPnPError."""
 
@@ -99,13 +104,13 @@ class Server:
         self.udn = device.findtext(f'{DEVICE}UDN')
         self.services = {}
         for service in device.iter(f'{DEVICE}service'):
-            kind = service.findtext(f'{DEVICE}serviceType')
+            kind = first_version(service.findtext(f'{DEVICE}serviceType') or '')
             self.services[kind] = {
                 tag: urllib.parse.urljoin(location, service.findtext(f'{DEVICE}{tag}') or '')
                 for tag in ('controlURL', 'eventSubURL', 'SCPDURL')}
 
-    def call(self, service, action, **arguments):
-        """The action's out arguments as a dict of text."""
+    def ask(self, service, action, **arguments):
+        """The action's answer as it came."""
         inner = ''.join(f'<{name}>{escape(str(value))}</{name}>'
                         for name, value in arguments.items())
         body = ('<?xml version="1.0" encoding="utf-8"?>'
@@ -119,7 +124,7 @@ class Server:
                      'SOAPACTION': f'"{service}#{action}"'})
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
-                tree = xml.fromstring(answer.read(8 << 20))
+                return answer.read(8 << 20)
         except urllib.error.HTTPError as error:
             fault = error.read(1 << 16)
             control = '{urn:schemas-upnp-org:control-1-0}'
@@ -129,6 +134,10 @@ class Server:
                 raise error from None
             raise Refused(int(detail.findtext(f'{control}errorCode')),
                           detail.findtext(f'{control}errorDescription')) from None
+
+    def call(self, service, action, **arguments):
+        """The action's out arguments as a dict of text."""
+        tree = xml.fromstring(self.ask(service, action, **arguments))
         response = tree.find(f'{SOAP}Body')[0]
         if response.tag != f'{{{service}}}{action}Response':
             raise ValueError(f'{action}: answered {response.tag}')
@@ -182,7 +191,7 @@ def find(interface, name=None, seconds=10.0, port=None):
             except (ValueError, OSError, xml.ParseError):
                 known.add(location)
                 continue
-            if server.type == MEDIA_SERVER and name in (None, server.name):
+            if first_version(server.type or '') == MEDIA_SERVER and name in (None, server.name):
                 return server
             known.add(location)
     return None
