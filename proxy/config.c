@@ -202,11 +202,9 @@ read_key (Said *said, GKeyFile *file, const char *path, const char *section, con
 static bool
 read_file (Said *said, GError **error)
 {
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  if (!g_key_file_load_from_file (file, said->file, G_KEY_FILE_NONE, error)) {
-    g_prefix_error (error, "cannot read %s: ", said->file);
+  g_autoptr (GKeyFile) file = net_options_open (said->file, error);
+  if (file == NULL)
     return false;
-  }
   bool on_command_line[N_OPTIONS];
   for (int i = 0; i < N_OPTIONS; i++)
     on_command_line[i] = said->texts[i] != NULL;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/net/credentials.h"
 
+#include "peer/net/options.h"
+
 #include <string.h>
 #include <sys/stat.h>
 
@@ -135,14 +137,12 @@ read_group (GHashTable *trackers, GKeyFile *file, const char *path, const char *
 static GHashTable *
 read_file (const char *path, GError **error)
 {
-  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autoptr (GKeyFile) file = net_options_open (path, error);
   g_autoptr (GHashTable) trackers =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, credential_free);
   struct stat about;
-  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
-    g_prefix_error (error, "cannot read %s: ", path);
+  if (file == NULL)
     return NULL;
-  }
   g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
   for (char **group = groups; *group != NULL; group++)
     if (!read_group (trackers, file, path, *group, error))

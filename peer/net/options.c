@@ -67,15 +67,43 @@ read_section (GKeyFile *file, const char *section, const GOptionEntry *entries, 
   return true;
 }
 
+static bool
+is_line (const char *line)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autofree char *text = g_strconcat ("[section]\n", line, NULL);
+  return g_utf8_validate (line, -1, NULL) &&
+         g_key_file_load_from_data (file, text, strlen (text), G_KEY_FILE_NONE, NULL);
+}
+
+GKeyFile *
+net_options_open (const char *path, GError **error)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autofree char *text = NULL;
+  gsize n;
+  if (!g_file_get_contents (path, &text, &n, error))
+    return NULL;
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  for (unsigned i = 0; lines[i] != NULL; i++)
+    if (!is_line (lines[i])) {
+      g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_PARSE,
+                   "%s: line %u: expected [SECTION], NAME=VALUE or # comment", path, i + 1);
+      return NULL;
+    }
+  if (g_key_file_load_from_data (file, text, n, G_KEY_FILE_NONE, NULL))
+    return g_steal_pointer (&file);
+  g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_GROUP_NOT_FOUND,
+               "%s: it begins with no [SECTION]", path);
+  return NULL;
+}
+
 bool
 net_options_read_file (const char *path, const GOptionEntry *entries, GError **error)
 {
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-
-  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
-    g_prefix_error (error, "%s: ", path);
+  g_autoptr (GKeyFile) file = net_options_open (path, error);
+  if (file == NULL)
     return false;
-  }
   g_auto (GStrv) sections = g_key_file_get_groups (file, NULL);
   for (char **section = sections; *section != NULL; section++)
     if (!read_section (file, *section, entries, error)) {

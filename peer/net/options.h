@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A key file. What is wrong with a line is told by the line's number alone, since it may hold a password.
+ * The caller frees. */
+GKeyFile *net_options_open (const char *path, GError **error);
+
 /* Call it after g_option_context_parse() with the same entries. The section is for the reader's
  * eye; the key alone counts, and only where the command line has not said it: a text or a list that
  * is not NULL, a number that is not negative, stays; a flag is set where either sets it. Keys may

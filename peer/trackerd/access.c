@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "peer/trackerd/access.h"
 
+#include "peer/net/options.h"
 #include "peer/trackerd/prefixes.h"
 
 #include <string.h>
@@ -244,16 +245,12 @@ trackerd_access_load (const char *path, TrackerdPolicy otherwise, GError **error
 {
   static uint64_t serial;
   g_autoptr (TrackerdAccess) self = access_new ();
-  g_autoptr (GKeyFile) file = g_key_file_new ();
   self->otherwise = otherwise;
   self->serial = ++serial;
   if (path == NULL)
     return g_steal_pointer (&self);
-  if (!g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error)) {
-    g_prefix_error (error, "cannot read %s: ", path);
-    return NULL;
-  }
-  return read_file (self, file, path, error) ? g_steal_pointer (&self) : NULL;
+  g_autoptr (GKeyFile) file = net_options_open (path, error);
+  return file != NULL && read_file (self, file, path, error) ? g_steal_pointer (&self) : NULL;
 }
 
 /* --- accounts ------------------------------------------------------------------------------ */

@@ -341,7 +341,7 @@ what_is_wrong_is_named (void)
       {"[a]\ncertificate=/x\n", "certificate and key need each other"},
       {"[a]\ncertificate=/nonexistent\nkey=/nonexistent\n", "/nonexistent"},
       {"[a]\nlogin=alice\n", "login: there is no such key"},
-      {"colour\n", "cannot read"},
+      {"[a]\nuser=alice\npassword secret\n", ": line 3: "},
   };
   for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (GError) error = NULL;

@@ -233,7 +233,7 @@ what_is_wrong_is_named (void)
       {"[certificates]\nauthority=/nonexistent\n", "/nonexistent"},
       {"[certificates]\nauthority=/dev/null\n",
        "[certificates] authority: cannot read /dev/null: "},
-      {"colour\n", "cannot read"},
+      {"[tokens]\nsecret\n", ": line 2: "},
   };
   for (unsigned i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (GError) error = NULL;
