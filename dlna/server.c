@@ -311,6 +311,14 @@ on_links_changed (gpointer data)
     look (g_ptr_array_index (self->faces, i));
 }
 
+void
+dlna_server_announce (DlnaServer *self)
+{
+  for (guint i = 0; i < self->faces->len; i++)
+    ((Face *)g_ptr_array_index (self->faces, i))->flapped = true;
+  on_links_changed (self);
+}
+
 static void
 face_free (gpointer data)
 {

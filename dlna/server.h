@@ -41,6 +41,8 @@ void dlna_server_free (DlnaServer *self); /* byebye */
 /* Announces on these from now on: byebye on those that are not among them, and nothing happens to
  * those that stay. What cannot be had is tried again. */
 void dlna_server_follow (DlnaServer *self, const char *const *interfaces);
+/* Says goodbye and announces anew: who is out there may have missed us. */
+void dlna_server_announce (DlnaServer *self);
 void dlna_server_stats (DlnaServer *self, DlnaServerStats *out);
 /* Where the description is found on that interface: "http://192.168.1.1:8575/UUID.xml"; NULL = it
  * is not announced there now. */

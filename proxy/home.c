@@ -309,6 +309,14 @@ proxy_home_free (ProxyHome *self)
   g_free (self);
 }
 
+void
+proxy_home_announce (ProxyHome *self)
+{
+  look (self); /* the addresses may be others */
+  if (self->dlna)
+    dlna_server_announce (self->dlna);
+}
+
 NetListener *
 proxy_home_listener (ProxyHome *self)
 {

@@ -31,6 +31,8 @@ DlnaRenderers *proxy_home_renderers (ProxyHome *self);
 DlnaHdhomerun *proxy_home_hdhomerun (ProxyHome *self); /* NULL = we are no tuner */
 /* "http://192.168.1.1:8574/": the first that a household can use; owned by the home. */
 const char *proxy_home_page (const ProxyHome *self);
+/* Televisions may have forgotten us. */
+void proxy_home_announce (ProxyHome *self);
 /* The numbers of the MediaServer; false = there is none now. */
 bool proxy_home_media_server (const ProxyHome *self, DlnaServerStats *out);
 /* What the household should know, as lines; the caller frees what is added. */

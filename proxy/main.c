@@ -6,6 +6,7 @@
 #include "proxy/home.h"
 #include "proxy/library.h"
 #include "proxy/logos.h"
+#include "proxy/pause.h"
 #include "proxy/recordings.h"
 #include "proxy/shift.h"
 #include "proxy/tuner.h"
@@ -46,6 +47,7 @@ typedef struct {
   ProxyHls *hls;
   ProxyLogos *logos;
   ProxyHome *home;
+  ProxyPause *pause;
   ProxyGuide *guide;
   ProxyProgrammes *programmes;
   ProxyTuner *tuner;
@@ -99,6 +101,19 @@ static void
 on_list (const char *list, const char *guides, gpointer data)
 {
   proxy_programmes_follow (((App *)data)->programmes, list, guides);
+}
+
+static void
+on_pause (unsigned seconds, gpointer data)
+{
+  App *app = data;
+  g_autoptr (GPtrArray) active = proxy_sessions_list (app->sessions);
+  g_message (
+      "this program stood still for some %u s; telling the home and the trackers that it is back",
+      seconds);
+  proxy_home_announce (app->home);
+  for (guint i = 0; i < active->len; i++)
+    proxy_session_hurry (active->pdata[i]);
 }
 
 static gboolean
@@ -255,6 +270,7 @@ make_home (App *app, GError **error)
   app->home = proxy_home_new (&options, error);
   if (!app->home)
     return false;
+  app->pause = proxy_pause_new (on_pause, app);
   app->guide = proxy_guide_new (app->catalog, (const char *const *)app->config.channels);
   app->programmes = proxy_programmes_new (app->catalog, NULL, NULL);
   proxy_library_set_programmes (app->library, app->programmes);
@@ -301,6 +317,7 @@ clear (App *app)
   if (app->library)
     proxy_library_set_programmes (app->library, NULL);
   g_clear_pointer (&app->programmes, proxy_programmes_free);
+  g_clear_pointer (&app->pause, proxy_pause_free);
   g_clear_pointer (&app->home, proxy_home_free);
   g_clear_pointer (&app->media, dlna_media_free);
   g_clear_pointer (&app->clients, dlna_clients_free);

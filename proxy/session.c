@@ -150,6 +150,13 @@ start_tracker (ProxySession *self)
 }
 
 void
+proxy_session_hurry (ProxySession *self)
+{
+  if (self->tracker)
+    net_tracker_hurry (self->tracker);
+}
+
+void
 proxy_session_limit (ProxySession *self)
 {
   if (!self->swarm)

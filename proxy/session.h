@@ -52,6 +52,8 @@ const char *proxy_session_id (const ProxySession *self);
 bool proxy_session_has_swarm (const ProxySession *self, const PeerSwarm *swarm);
 /* The limits may have changed. */
 void proxy_session_limit (ProxySession *self);
+/* Its trackers may have forgotten us. */
+void proxy_session_hurry (ProxySession *self);
 /* What the engine has to say of this swarm. */
 void proxy_session_event (ProxySession *self, const PeerEvent *event);
 

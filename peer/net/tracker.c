@@ -961,6 +961,16 @@ net_tracker_find (NetTracker *self)
 }
 
 void
+net_tracker_hurry (NetTracker *self)
+{
+  for (guint i = 0; i < self->trackers->len; i++) {
+    Tracker *tracker = g_ptr_array_index (self->trackers, i);
+    tracker_session_hurry (tracker->session, g_get_monotonic_time ());
+    schedule (tracker);
+  }
+}
+
+void
 net_tracker_late (NetTracker *self, uint64_t chunks)
 {
   for (guint i = 0; i < self->trackers->len; i++) {

@@ -52,6 +52,8 @@ void net_tracker_flush (unsigned timeout_ms);
 
 /* More peers are wanted: FIND, now if the last answer is older than a few seconds, else soon. */
 void net_tracker_find (NetTracker *self);
+/* The machine has slept, so they may have forgotten us: they are told that we are here, at once. */
+void net_tracker_hurry (NetTracker *self);
 /* So many chunks more came too late, or not at all (RFC 6972, OAM.REQ-3). */
 void net_tracker_late (NetTracker *self, uint64_t chunks);
 

@@ -388,6 +388,12 @@ tracker_session_find (TrackerSession *self)
 }
 
 void
+tracker_session_hurry (TrackerSession *self, int64_t now)
+{
+  self->next_report = now;
+}
+
+void
 tracker_session_report (TrackerSession *self, uint64_t uploaded, uint64_t downloaded,
                         uint32_t links)
 {

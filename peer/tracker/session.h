@@ -48,6 +48,8 @@ void tracker_session_certified (TrackerSession *self, int64_t renew);
 
 /* More peers are wanted: FIND, soon. */
 void tracker_session_find (TrackerSession *self);
+/* STAT_REPORT, now: the tracker may have heard nothing of us for longer than we know. */
+void tracker_session_hurry (TrackerSession *self, int64_t now);
 /* For the next STAT_REPORT; bytes since the join. */
 void tracker_session_report (TrackerSession *self, uint64_t uploaded, uint64_t downloaded,
                              uint32_t links);

@@ -3,13 +3,16 @@
 """Streams that break and go on, and what a decoder makes of them on one connection."""
 
 import os
+import signal
 import subprocess
+import sys
 import time
 
 import media
 import ts
 import world
 from test_faults import on_air
+from test_home import Notices, found
 from world import PATIENCE, figure, wait_until
 
 
@@ -139,9 +142,38 @@ def an_encoder_with_other_tables(here):
     assert len(frames(write(here, 'late.ts', late.stop()))) >= 5
 
 
+def a_gateway_that_has_slept(here):
+    """Its machine was suspended: sets and the tracker are told that it is back, and who watched goes on."""
+    missed = os.path.join(here.folder, 'missed')
+    with open(missed, 'wb') as file:
+        file.write(bytes(8))
+    *_, gateway, _, viewer = on_air(here, env={
+        'LD_PRELOAD': os.path.join(world.BUILD, 'tests/lib/libasleep.so'), 'PPSP_ASLEEP': missed,
+        'ASAN_OPTIONS': 'verify_asan_link_order=0'})
+    notices = Notices(here)
+    gateway.kill(signal.SIGSTOP)
+    start = time.monotonic()
+    time.sleep(7)
+    with open(missed, 'r+b') as file:
+        file.write(int((time.monotonic() - start) * 1e6).to_bytes(8, sys.byteorder))
+    notices.forget()
+    gateway.kill(signal.SIGCONT)
+    back = time.monotonic()
+    # What a start announces is repeated for some seconds, but its goodbye is not.
+    figure('announced anew', notices.heard('ssdp:byebye') + notices.heard('ssdp:alive'))
+    figure('found again', found(here, f'PPSP on {os.uname().nodename}')[0])
+    figure('from its return to a picture, same connection', viewer.wait_key_after(back))
+    # One whom it asks for peers all the time hears no report before a minute is over.
+    figure('told to the tracker', wait_until('a report', 30, lambda: here.metric(
+        'tracker', 'http://127.0.0.1:7847/metrics', r'ppsp_tracker_requests_total{type="STAT_REPORT"}')), 30)
+    time.sleep(4)
+    judge(here, viewer, [back], 'asleep')
+
+
 if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
         a_line_that_was_cut,
         an_origin_that_was_killed,
         an_encoder_with_another_picture,
-        an_encoder_with_other_tables]))
+        an_encoder_with_other_tables,
+        a_gateway_that_has_slept]))

@@ -17,12 +17,12 @@ MEDIA_GATEWAY = 'http://127.0.0.1:8574'
 JSON = {'Content-Type': 'application/json', 'X-PPSP': '1'}
 
 
-def on_air(here, keep=False):
+def on_air(here, keep=False, env=None):
     """A running chain with one viewer who has a picture."""
     here.build_network()
     tracker = here.tracker()
     origin = here.origin('--channel', 'air=On air')
-    gateway = here.gateway()
+    gateway = here.gateway(env=env)
     encoder = media.Encoder(here, 'air', keep=keep)
     url = here.wait_channels(1)[0]
     viewer = media.Viewer(here, url)

@@ -246,12 +246,12 @@ class World:
             self.wait_healthy('origin', 'http://127.0.0.1:7575/channels.m3u', process)
         return process
 
-    def gateway(self, *more, wait=True, state='gateway', lists=True):
+    def gateway(self, *more, wait=True, state='gateway', lists=True, env=None):
         words = [program('ppsp-proxy'), '--interface', 'lan0', '--peer', f'{INTERNET["gw"]}:7574',
                  '--state', os.path.join(self.folder, state), '--allow-plain-tracker', *more]
         if lists:
             words += ['--channels', f'http://{INTERNET["origin"]}:7575/channels.m3u']
-        process = self.run('gateway', words, 'gw')
+        process = self.run('gateway', words, 'gw', env=env)
         if wait:
             self.wait_healthy('gw', 'http://127.0.0.1:8574/healthz', process)
         return process

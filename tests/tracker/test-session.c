@@ -247,6 +247,30 @@ finds_are_kept_apart (void)
   tracker_session_free (w.session);
 }
 
+/* Who has slept tells at once that it is here; who was forgotten meanwhile joins anew. */
+static void
+who_has_slept_reports_at_once (void)
+{
+  World w;
+  world_init (&w, false);
+  tracker_session_hurry (w.session, w.now);
+  g_assert_cmpstr (next (&w), ==, "JOIN");
+  answer (&w, TRACKER_STATUS_OK);
+  w.now += SECOND;
+  g_assert_cmpstr (next (&w), ==, "");
+  tracker_session_hurry (w.session, w.now);
+  sleep_between (&w, 0, 0);
+  g_assert_cmpstr (next (&w), ==, "REPORT");
+  answer (&w, TRACKER_STATUS_OK);
+  sleep_between (&w, 54, 66);
+  tracker_session_hurry (w.session, w.now - SECOND);
+  g_assert_cmpstr (next (&w), ==, "REPORT");
+  answer (&w, TRACKER_STATUS_FORBIDDEN);
+  sleep_between (&w, 0, 0);
+  g_assert_cmpstr (next (&w), ==, "JOIN");
+  tracker_session_free (w.session);
+}
+
 static void
 leaves_once_and_ends (void)
 {
@@ -506,6 +530,7 @@ main (int argc, char **argv)
       {"forgotten-peer-joins-again", forgotten_peer_joins_again},
       {"failed-action-is-no-join", failed_action_is_no_join},
       {"finds-are-kept-apart", finds_are_kept_apart},
+      {"who-has-slept-reports-at-once", who_has_slept_reports_at_once},
       {"leaves-once-and-ends", leaves_once_and_ends},
       {"leave-is-not-tried-for-ever", leave_is_not_tried_for_ever},
       {"who-may-have-joined-leaves", who_may_have_joined_leaves},
