@@ -20,7 +20,6 @@
 enum {
   BATCH = 1 << 20, /* bytes */
   TICK_MS = 1000,
-  JOINT_LOOK = 4096, /* packets in which each PID should come once: a second at 6 Mbit/s */
 };
 
 typedef struct {
@@ -252,7 +251,7 @@ proxy_recorder_new (ProxyStream *stream, const char *path, const ProxyRecorderUs
   self->path = g_strdup (path);
   self->fd = fd;
   self->size = size;
-  self->to_join = size > 0 ? JOINT_LOOK : 0;
+  self->to_join = size > 0 ? MEDIA_JOINT_LOOK : 0;
   self->pieces = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
   self->tick = g_timeout_add (TICK_MS, on_tick, self);
   dlna_stream_watch (DLNA_STREAM (stream), on_news, self);

@@ -87,9 +87,8 @@ static Entry *
 add_entry (ProxyRecordings *self, const char *id)
 {
   Entry *entry = g_new0 (Entry, 1);
-  g_autofree char *file = g_strconcat (id, PROXY_SESSION_RECORDING_END, NULL);
   entry->set = self;
-  entry->path = g_build_filename (self->folder, file, NULL);
+  entry->path = proxy_session_recording_path (self->folder, id);
   entry->recording.id = g_strdup (id);
   g_ptr_array_add (self->entries, entry);
   return entry;
@@ -522,8 +521,7 @@ new_id (const ProxyRecordings *self, int64_t now)
   g_autofree char *base = g_date_time_format (time, "rec-%Y%m%d-%H%M%S");
   for (unsigned n = 1;; n++) {
     g_autofree char *id = n == 1 ? g_strdup (base) : g_strdup_printf ("%s-%u", base, n);
-    g_autofree char *file = g_strconcat (id, PROXY_SESSION_RECORDING_END, NULL);
-    g_autofree char *path = g_build_filename (self->folder, file, NULL);
+    g_autofree char *path = proxy_session_recording_path (self->folder, id);
     if (!find (self, id) && !g_file_test (path, G_FILE_TEST_EXISTS))
       return g_steal_pointer (&id);
   }

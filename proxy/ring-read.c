@@ -6,8 +6,7 @@
 #include <string.h>
 
 enum {
-  JOINT_LOOK = 4096, /* packets in which each PID should come once: a second at 6 Mbit/s */
-  MARGIN = 32,       /* who fell out goes on where at least this part of what is kept lies behind */
+  MARGIN = 32, /* who fell out goes on where at least this part of what is kept lies behind */
 };
 
 bool
@@ -230,7 +229,7 @@ make_joint (const ProxyRing *self, GBytes *tables, ProxyPlace place)
   for (size_t at = 0; at < n_tables; at += MEDIA_TS_PACKET)
     join_packet (&joint, bytes + at, out);
   uint8_t header[6];
-  for (unsigned i = 0; i < JOINT_LOOK && walk (self, &place, header, sizeof header); i++) {
+  for (unsigned i = 0; i < MEDIA_JOINT_LOOK && walk (self, &place, header, sizeof header); i++) {
     if (header[0] == 0x47)
       join_packet (&joint, header, out);
     if (!walk (self, &place, NULL, MEDIA_TS_PACKET - sizeof header))
@@ -265,7 +264,7 @@ may_join (const ProxyRing *self, ProxyPlace place)
 {
   if (!self->shift)
     return true;
-  uint64_t n = JOINT_LOOK * MEDIA_TS_PACKET / self->chunk_size + 1;
+  uint64_t n = MEDIA_JOINT_LOOK * MEDIA_TS_PACKET / self->chunk_size + 1;
   PeerRange run = peer_chunks_around (self->delivered, place.chunk);
   uint64_t end = MIN (run.end, place.chunk + n);
   bool here = true;

@@ -302,6 +302,12 @@ new_session (const ProxySessionOptions *options, const char *id)
   return self;
 }
 
+char *
+proxy_session_recording_path (const char *folder, const char *name)
+{
+  return g_strdup_printf ("%s/%s.ts", folder, name);
+}
+
 ProxySession *
 proxy_session_new_recording (const ProxySessionOptions *options, const char *id, const char *name,
                              GError **error)
@@ -312,8 +318,7 @@ proxy_session_new_recording (const ProxySessionOptions *options, const char *id,
                          "recordings are off: --recordings names their folder");
     return NULL;
   }
-  g_autofree char *file = g_strconcat (name, PROXY_SESSION_RECORDING_END, NULL);
-  g_autofree char *path = g_build_filename (options->recordings, file, NULL);
+  g_autofree char *path = proxy_session_recording_path (options->recordings, name);
   PeerStore *store = proxy_plain_open (path, &length, error);
   if (!store)
     return NULL;

@@ -26,9 +26,10 @@ typedef struct {
 
 typedef struct ProxySession ProxySession;
 
-/* What is not of a swarm, but a file of ours: "recording:NAME", in its folder as "NAME.ts". */
+/* What is not of a swarm, but a file of ours: "recording:NAME". */
 #define PROXY_SESSION_RECORDING "recording:"
-#define PROXY_SESSION_RECORDING_END ".ts"
+/* Where it lies; the caller frees. */
+char *proxy_session_recording_path (const char *folder, const char *name);
 
 /* Joins. options must outlive the session; link is taken over. source: the list that names it; "" =
  * somebody has pasted it. warm: nothing of a live channel is asked for until proxy_session_wake(). */

@@ -8,6 +8,9 @@
 
 #include "peer/media/mpegts.h"
 
+/* Packets in which each PID should come once: a second at 6 Mbit/s. */
+#define MEDIA_JOINT_LOOK 4096
+
 /* All zero: no PID was seen behind the joint yet. */
 typedef struct {
   uint8_t seen[8192 / 8];

@@ -175,7 +175,7 @@ static GBytes *
 read_file (const World *self, const char *id)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *path = g_strdup_printf ("%s/%s.ts", self->folder, id);
+  g_autofree char *path = proxy_session_recording_path (self->folder, id);
   char *text;
   gsize n;
   g_file_get_contents (path, &text, &n, &error);
@@ -314,7 +314,7 @@ test_restart (void)
   proxy_recordings_free (world.recordings);
   while (session_of (&world, "one"))
     g_main_context_iteration (NULL, TRUE);
-  g_autofree char *path = g_strdup_printf ("%s/%s.ts", world.folder, id);
+  g_autofree char *path = proxy_session_recording_path (world.folder, id);
   g_autoptr (GBytes) before = read_file (&world, id);
   g_assert_cmpuint (g_bytes_get_size (before), ==, first);
   FILE *file = g_fopen (path, "ab");
@@ -416,7 +416,7 @@ test_full_disk (void)
   world_init (&world);
   const ProxyRecording *recording = record (&world, 0, 0);
   seconds (&world, 8);
-  g_autofree char *path = g_strdup_printf ("%s/%s.ts", world.folder, recording->id);
+  g_autofree char *path = proxy_session_recording_path (world.folder, recording->id);
   while (size_of (path) == 0 || size_of (path) < proxy_recordings_used (world.recordings))
     g_main_context_iteration (NULL, TRUE);
   uint64_t written = proxy_recordings_used (world.recordings);
@@ -506,11 +506,11 @@ test_what_goes (void)
   g_assert_true (proxy_recordings_remove (world.recordings, one));
   g_assert_false (proxy_recordings_remove (world.recordings, one));
   g_assert_null (proxy_catalog_lookup_swarm (world.catalog, one));
-  g_autofree char *path = g_strdup_printf ("%s/%s.ts", world.folder, one);
+  g_autofree char *path = proxy_session_recording_path (world.folder, one);
   g_assert_true (wait_until (is_gone, path));
   /* A file that the owner takes away is no recording any more. */
   proxy_recordings_free (world.recordings);
-  g_autofree char *other = g_strdup_printf ("%s/%s.ts", world.folder, two);
+  g_autofree char *other = proxy_session_recording_path (world.folder, two);
   open_set (&world);
   g_assert_nonnull (proxy_recordings_find (world.recordings, two));
   proxy_recordings_free (world.recordings);
