@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who plays HLS comes and goes with each request, so a channel counts as watched until nobody has
  * asked for it for a while. The first request may find a channel that is not on yet: its answer
- * waits for the first whole segment. */
+ * waits until a player has where to begin, which is three target durations from the end (RFC 8216,
+ * 6.3.3). With fewer segments Chromium's own player gives up. */
 #include "proxy/hls.h"
 #include "proxy/respond.h"
 #include "proxy/segments.h"
 #include <string.h>
 
 #define WATCHED_SECONDS 20 /* since the last request; players ask each few seconds */
-#define WAIT_SECONDS 15    /* for the first segment; less than players wait for an answer */
+#define ENOUGH 3           /* segments, to begin with */
+#define WAIT_SECONDS 15    /* for those; less than players wait for an answer */
 #define MAX_WAITING 32     /* answers, of one channel */
 #define MAX_FETCHES 4      /* answers from the disk, of one channel; each is memory */
 
@@ -18,6 +20,7 @@ typedef struct {
   ProxySession *session;
   ProxyRing *ring;
   ProxySegments *segments;
+  bool begun;         /* a playlist was given */
   int64_t asked;      /* us, monotonic: the last time */
   GPtrArray *waiting; /* SoupServerMessage, paused */
   GPtrArray *fetches; /* Fetch */
@@ -113,9 +116,16 @@ on_fetch_finished (SoupServerMessage *message, gpointer data)
   g_ptr_array_remove (fetch->channel->fetches, fetch);
 }
 
+static bool
+may_begin (const Channel *channel)
+{
+  return proxy_segments_count (channel->segments) >= (channel->begun ? 1 : ENOUGH);
+}
+
 static void
 answer_playlist (Channel *channel, SoupServerMessage *message)
 {
+  channel->begun = true;
   proxy_respond (message, SOUP_STATUS_OK, "application/vnd.apple.mpegurl",
                  proxy_segments_playlist (channel->segments, channel->id));
   ProxySegmentsTold *told = g_new (ProxySegmentsTold, 1);
@@ -143,7 +153,7 @@ on_ring (gpointer data)
 {
   Channel *channel = data;
   proxy_segments_update (channel->segments, g_get_real_time ());
-  if (channel->waiting->len > 0 && proxy_segments_count (channel->segments) > 0)
+  if (channel->waiting->len > 0 && may_begin (channel))
     answer_waiting (channel, NULL);
   answer_fetches (channel);
 }
@@ -214,7 +224,7 @@ serve_playlist (ProxyHls *self, const char *id, SoupServerMessage *message)
   Channel *channel = find_channel (self, id, message);
   if (!channel)
     return;
-  if (proxy_segments_count (channel->segments) > 0) {
+  if (may_begin (channel)) {
     answer_playlist (channel, message);
   } else if (channel->waiting->len >= MAX_WAITING) {
     proxy_respond_error (message, SOUP_STATUS_SERVICE_UNAVAILABLE, "too many wait for it");
@@ -289,7 +299,9 @@ on_tick (gpointer data)
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
     Channel *channel = value;
     if (channel->waiting->len > 0 && now - channel->waiting_since > WAIT_SECONDS * G_USEC_PER_SEC)
-      answer_waiting (channel, "no picture came in time");
+      answer_waiting (channel, proxy_segments_count (channel->segments) > 0
+                                   ? NULL /* they are long */
+                                   : "no picture came in time");
     if (channel->waiting->len == 0 && now - channel->asked > WATCHED_SECONDS * G_USEC_PER_SEC)
       g_hash_table_iter_remove (&iter);
   }

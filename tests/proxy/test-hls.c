@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Segments of a channel's past, asked by players that take what they get, and by some that do not. */
+/* The first playlist of a channel; segments of its past, asked by players that take what they get, and by
+ * some that do not. */
 #include "proxy/hls.h"
 #include "tests/lib/wait.h"
 #include "tests/proxy/scratch.h"
@@ -198,18 +199,27 @@ ask_status (World *self, const char *path)
   return status_of (socket);
 }
 
+/* The first who asks for a playlist; what is made from now on is in it. */
+static GSocket *
+begin (World *self)
+{
+  GSocket *player = ask (self, "/media/one.m3u8");
+  int64_t end = 0;
+  ProxyHlsStats stats;
+  do
+    proxy_hls_stats (self->hls, &stats);
+  while (stats.channels == 0 && wait_turn (&end));
+  return player;
+}
+
 /* The address of the first segment, which the first playlist names and memory lets go of, and that of the
  * newest: each takes two seconds. */
 static void
 play (World *self, char **past, char **live)
 {
-  g_autoptr (GSocket) player = ask (self, "/media/one.m3u8");
+  g_autoptr (GSocket) player = begin (self);
   int64_t end = 0;
-  ProxyHlsStats of_hls;
   ProxyRingStats of_ring;
-  do
-    proxy_hls_stats (self->hls, &of_hls);
-  while (of_hls.channels == 0 && wait_turn (&end));
   for (unsigned i = 0; i < SECONDS; i++)
     make_second (self);
   g_autoptr (GString) playlist = receive (player, SIZE_MAX);
@@ -221,6 +231,24 @@ play (World *self, char **past, char **live)
   do
     proxy_ring_stats (self->ring, &of_ring);
   while (of_ring.unwritten >= BATCH && wait_turn (&end));
+}
+
+/* A player begins three segments from the end, so the first playlist waits until there are three. */
+static void
+test_first_list_is_long_enough (void)
+{
+  World world;
+  world_init (&world);
+  g_autoptr (GSocket) player = begin (&world);
+  for (unsigned i = 0; i < 8; i++) {
+    make_second (&world);
+    /* who would be answered by now has been, when another is */
+    g_assert_cmpint (ask_status (&world, "/media/none.m3u8"), ==, 404);
+  }
+  g_autoptr (GString) playlist = receive (player, SIZE_MAX);
+  g_auto (GStrv) parts = g_strsplit (playlist->str, "#EXTINF:2.000,", -1);
+  g_assert_cmpuint (g_strv_length (parts) - 1, ==, 3);
+  world_clear (&world);
 }
 
 static bool
@@ -286,6 +314,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/proxy/hls/first-list-is-long-enough", test_first_list_is_long_enough);
   g_test_add_func ("/proxy/hls/answers-from-the-disk-are-bounded", test_past_is_bounded);
   g_test_add_func ("/proxy/hls/answers-outlive-the-channel", test_answers_outlive_the_channel);
   return g_test_run ();
