@@ -250,7 +250,7 @@ class Scripts(unittest.TestCase):
                 self.assertIn('name=Mine', file.read())
 
     def test_package_lists_are_sorted_and_have_no_double(self):
-        for name in ('build', 'cross', 'run', 'test'):
+        for name in ('build', 'cross', 'npm', 'run', 'test'):
             with open(os.path.join(ROOT, f'packaging/packages-{name}.txt'), encoding='utf-8') as file:
                 packages = [line.strip() for line in file if line[0] not in '#\n']
             self.assertEqual(packages, sorted(set(packages)))

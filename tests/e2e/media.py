@@ -16,14 +16,15 @@ from world import PATIENCE, wait_until
 RATE = 25
 
 
-def encoder_words(bitrate=3_700_000, seconds=None, size='640x360', live=True):
-    """ffmpeg: a moving picture and a tone; H.264 at a constant rate and AAC; a key frame a second."""
+def encoder_words(bitrate=3_700_000, seconds=None, size='640x360', live=True, gop=RATE):
+    """ffmpeg: a moving picture and a tone; H.264 at a constant rate and AAC; a key frame a second, or
+    each gop pictures."""
     pace = ['-re'] if live else []
     words = ['ffmpeg', '-nostdin', '-hide_banner', '-loglevel', 'warning',
              *pace, '-f', 'lavfi', '-i', f'testsrc2=size={size}:rate={RATE}',
              *pace, '-f', 'lavfi', '-i', 'sine=frequency=440:beep_factor=4:sample_rate=48000',
              '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-threads', '1',
-             '-pix_fmt', 'yuv420p', '-g', str(RATE), '-keyint_min', str(RATE), '-sc_threshold', '0',
+             '-pix_fmt', 'yuv420p', '-g', str(gop), '-keyint_min', str(gop), '-sc_threshold', '0',
              '-b:v', str(bitrate), '-minrate', str(bitrate), '-maxrate', str(bitrate),
              '-bufsize', str(bitrate // 4), '-x264-params', 'nal-hrd=cbr', '-c:a', 'aac',
              '-b:a', '128k', '-ac', '2']

@@ -4,14 +4,21 @@
 
 import os
 import re
+import shutil
+import signal
 import socket
+import subprocess
+import threading
 import time
 import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import control_point
 import media
+import test_page
 import ts
 import world
-from world import PATIENCE, figure, wait_until
+from world import LAN, PATIENCE, figure, wait_until
 
 SECONDS = 20
 
@@ -158,24 +165,160 @@ class Vlc:
         return told
 
 
-def vlc_plays_the_stream_and_the_playlist(here):
-    """It decodes both, and what it got of them is whole."""
+def vlc_plays(here, url):
+    """It decodes it, and what it got of it is whole."""
+    player = Vlc(here, url)
+    told = player.decoded()
+    print(f'    VLC {url}: {told}')
+    assert told['demux corrupted'] == 0, told
+    player.process.kill()
+    player.process.wait()
+    errors = [line for line in player.process.output().splitlines() if ' demux error: ' in line]
+    assert not errors, errors
+
+
+def gstreamer_plays(here, url):
+    """Its playbin shows four seconds of pictures and sound, and missed nothing on the way."""
+    if not shutil.which('gst-launch-1.0'):
+        raise world.Skip('no gst-launch-1.0 (package gstreamer1.0-tools)')
+    sinks = [f'{kind}-sink=fakesink name={kind} silent=false sync=true' for kind in ('video', 'audio')]
+    # It warns of the counters of packets, and of what it cannot decode.
+    player = here.run('gst', ['gst-launch-1.0', '-v', 'playbin', f'uri={url}', *sinks], 'tv', env={
+        'HOME': here.folder, 'GST_DEBUG': '2', 'GST_DEBUG_NO_COLOR': '1'})
+
+    def shown(kind):
+        """(bytes, flags) of what came to that sink; it tells of nearly all."""
+        return re.findall(rf'chain .*\({kind}:sink\) \((\d+) bytes, .* flags: \w+ (.*), meta', player.output())
+    wait_until('GStreamer shows 100 pictures, and sound', PATIENCE,
+               lambda: len(shown('video')) > 100 and len(shown('audio')) > 100, every=0.5)
+    player.kill(signal.SIGINT)
+    assert player.wait() == 0, player.output()[-2000:]
+    video, audio = shown('video'), shown('audio')
+    print(f'    GStreamer {url}: {len(video)} pictures, {len(audio)} of sound')
+    assert {int(size) for size, _ in video} == {640 * 360 * 3 // 2}
+    gaps = [flags for _, flags in video[2:] + audio[2:] if 'discont' in flags]
+    wrong = [line for line in player.output().splitlines() if re.search('CONTINUITY|ERROR|libav', line)]
+    assert not gaps and not wrong, (gaps, wrong[:10])
+
+
+def vlc_and_gstreamer_play_the_stream_and_the_playlist(here):
     _, urls = chain(here, 'one=One')
     media.Encoder(here, 'one').sends()
-    for url in (urls[0], playlist_of(urls[0])):
-        player = Vlc(here, url)
-        told = player.decoded()
-        print(f'    {url}: {told}')
-        assert told['demux corrupted'] == 0, told
-        player.process.kill()
-        player.process.wait()
-        errors = [line for line in player.process.output().splitlines() if ' demux error: ' in line]
-        assert not errors, errors
+    with here.at('tv'):
+        item = control_point.find('lan0', seconds=PATIENCE).items()[0]['url']
+    assert item == urls[0]
+    for url in (item, playlist_of(item)):
+        vlc_plays(here, url)
+        gstreamer_plays(here, url)
+
+
+# It plays what the page's address names, and keeps what went wrong.
+HLS_JS = b"""<!DOCTYPE html><video muted></video><script src="/hls.js"></script><script>
+const video = document.querySelector('video'), hls = new Hls();
+video.fatal = null;
+hls.on(Hls.Events.ERROR, (_, e) => { if (e.fatal) video.fatal = e.details; });
+hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
+hls.loadSource(decodeURIComponent(location.search.slice(1)));
+hls.attachMedia(video);
+</script>"""
+
+
+def hls_js():
+    """Its minified text, as packaging/install-deps has installed it."""
+    root = subprocess.run(['npm', 'root', '--global'], capture_output=True, text=True, check=False).stdout.strip()
+    try:
+        with open(os.path.join(root, 'hls.js/dist/hls.min.js'), 'rb') as file:
+            return file.read()
+    except OSError:
+        raise world.Skip('no hls.js (npm package hls.js)') from None
+
+
+class Site:
+    """A web server of the household with a page that plays HLS. It passes /media/ on to the gateway."""
+
+    def __init__(self, here):
+        files = {'/': HLS_JS, '/hls.js': hls_js()}
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                code, body = 200, files.get(self.path.split('?')[0])
+                if body is None:
+                    code, _, body = here.status('tv', f'http://{LAN["gw"]}:8574{self.path}')
+                self.send_response(code)
+                self.send_header('Content-Length', str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        with here.at('tv'):
+            server = ThreadingHTTPServer((LAN['tv'], 0), Handler)
+        server.handle_error = lambda *_: None  # who hangs up is no news
+        self.address = f'http://{LAN["tv"]}:{server.server_address[1]}'
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        here.closers.append(server.shutdown)
+
+
+# What the page's player has come to; it counts where it waits for bytes once it has begun.
+PLAYED = """
+const video = document.querySelector('video');
+if (!video) return null;
+if (video.stalls === undefined) {
+  video.stalls = 0;
+  video.addEventListener('waiting', () => { if (video.currentTime > 1) video.stalls++; });
+}
+return {time: video.currentTime, width: video.videoWidth, height: video.videoHeight, stalls: video.stalls,
+        pictures: video.getVideoPlaybackQuality().totalVideoFrames,
+        error: video.fatal || video.error && video.error.message};"""
+
+
+def browser_plays(browser, who):
+    told = {}
+
+    def six_seconds():
+        told.update(browser.script(PLAYED) or {})
+        assert not told.get('error'), f'{who}: {told}'
+        return told.get('time', 0) > 6
+    wait_until(f'{who} has played six seconds', PATIENCE, six_seconds, every=0.2)
+    print(f'    {who}: {told}')
+    assert (told['width'], told['height']) == (320, 180) and told['stalls'] == 0, told
+    assert told['pictures'] > media.RATE, told
+
+
+def chromium_plays_it_alone_and_with_hls_js(here):
+    """From the page's button; and in a page of the household's, which cannot read another server's.
+    Of a channel whose key frames are far apart the first list is short, but not too late."""
+    _, urls = chain(here, 'one=One', 'slow=Slow')
+    for name, gop in (('slow', 7), ('one', 1)):
+        media.Encoder(here, name, size='320x180', gop=gop * media.RATE).sends()
+    url, slow = (playlist_of(next(u for u in urls if f'/{name}.ts' in u)) for name in ('one', 'slow'))
+    lists = []
+
+    def ask_twice():
+        while len(lists) < 2 and not here.closed:
+            lists.extend(filter(None, [here.get('tv', slow, quiet=True)]))
+    asks = threading.Thread(target=ask_twice, daemon=True)
+    asks.start()
+    site, browser = Site(here), test_page.Browser(here)
+    browser.call('POST', '/url', url=test_page.PAGE)
+    browser.click('#channels li:first-child .row')
+    browser.click('#channels .details a[href$="/one.m3u8"]')
+    browser_plays(browser, 'Chromium')
+    browser.call('POST', '/url', url=f'{site.address}/?{url}')
+    wait_until('hls.js is refused', PATIENCE, lambda: browser.script(PLAYED)['error'] == 'manifestLoadError')
+    browser.call('POST', '/url', url=f'{site.address}/?/media/one.m3u8')
+    browser_plays(browser, 'hls.js')
+    asks.join(PATIENCE)
+    segments = [text.count(b'#EXTINF') for text in lists]
+    figure('segments in two lists of a channel with a key frame in seven seconds', segments, '1 or 2', '')
+    assert len(segments) == 2 and all(n in (1, 2) for n in segments)
 
 
 if __name__ == '__main__':
     raise SystemExit(world.main(__file__, [
         segments_are_what_the_encoder_sent,
         a_player_of_others_plays_it,
-        vlc_plays_the_stream_and_the_playlist,
+        vlc_and_gstreamer_play_the_stream_and_the_playlist,
+        chromium_plays_it_alone_and_with_hls_js,
         an_encoder_that_returns_is_a_discontinuity]))
