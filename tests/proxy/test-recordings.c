@@ -248,7 +248,7 @@ test_long_past (void)
   World world;
   world_init (&world);
   world.options.memory = 1 << 20;
-  world.options.timeshift = 64 << 20;
+  world.options.timeshift = 16 << 20;
   world.options.timeshift_folder = world.folder;
   const ProxyChannel *channel = proxy_catalog_lookup (world.catalog, "one");
   ProxySession *watched = proxy_sessions_use (world.sessions, channel, NULL);
