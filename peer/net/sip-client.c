@@ -132,6 +132,16 @@ status_of (int sip, TrackerStatus *out)
   return false;
 }
 
+/* The stack hangs up on a certificate that is not right, and does not tell. */
+const char *
+net_sip_client_silence (const NetSipClient *self)
+{
+  return self->secure
+             ? "no answer in time (is its certificate for this name, and signed by one whom "
+               "this machine trusts? see update-ca-certificates)"
+             : "no answer in time";
+}
+
 static void
 end_refused (NetSipClient *self, const sip_t *sip, int code)
 {
@@ -143,7 +153,7 @@ end_refused (NetSipClient *self, const sip_t *sip, int code)
   if (sip == NULL || nta_sip_is_internal (sip)) {
     forget_registration (self);
     end (self, NULL, 0,
-         code == 408 ? "no answer in time"
+         code == 408 ? net_sip_client_silence (self)
                      : "it cannot be reached, or its certificate is not right");
   } else if (status_of (code, &status)) {
     end_with (self, status, wait);

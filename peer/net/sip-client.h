@@ -35,5 +35,7 @@ void net_sip_client_send (NetSipClient *self, const TrackerRequest *request,
                           const PeerAddress *remote, const PeerAddress *local);
 /* Its end is not told any more. */
 void net_sip_client_cancel (NetSipClient *self);
+/* What to say of a tracker that has not answered in time. */
+const char *net_sip_client_silence (const NetSipClient *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (NetSipClient, net_sip_client_free)

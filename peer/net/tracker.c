@@ -181,7 +181,7 @@ exchange_end (Tracker *self, const TrackerResponse *response, int64_t retry_afte
     why = "it answered another request than ours";
   if (why != NULL) {
     complain (self, why);
-  } else if (self->complained && response->status == TRACKER_STATUS_OK) {
+  } else if (self->complained && self->owner != NULL && response->status == TRACKER_STATUS_OK) {
     self->complained = false;
     g_log_structured (LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "MESSAGE", "tracker %s: back", self->text);
   }
@@ -235,7 +235,8 @@ exchange_cancel (Tracker *self)
 #ifdef PPSP_SIP
   if (self->sip_asked) {
     net_sip_client_cancel (self->sip);
-    exchange_end (self, NULL, 0, self->timed_out ? "no answer in time" : "it was given up");
+    exchange_end (self, NULL, 0,
+                  self->timed_out ? net_sip_client_silence (self->sip) : "it was given up");
     return;
   }
 #endif

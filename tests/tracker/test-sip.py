@@ -333,7 +333,9 @@ class Sip(unittest.TestCase):
             with self.subTest(trust=bool(trust)):
                 self.trust = {**leaks, **trust}
                 process, _ = self.origin(f'sips:localhost:{port}')
-                self.until(process, 'tracker sips:localhost:[0-9]+: ')
+                self.until(process, 'tracker sips:localhost:[0-9]+: .*certificate')
+                process.send_signal(signal.SIGTERM)
+                self.assertNotIn(b': back', process.said + process.stderr.read())
                 self.stop(process)
                 numbers = self.numbers(management)
                 self.assertEqual(numbers['ppsp_tracker_sip_requests_total{method="REGISTER"}'], 0)
