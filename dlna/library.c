@@ -73,6 +73,13 @@ dlna_stream_take (DlnaStream *self, size_t max, bool *ended)
   return DLNA_STREAM_GET_IFACE (self)->take (self, max, ended);
 }
 
+int64_t
+dlna_stream_behind (DlnaStream *self)
+{
+  g_return_val_if_fail (DLNA_IS_STREAM (self), -1);
+  return DLNA_STREAM_GET_IFACE (self)->behind (self);
+}
+
 void
 dlna_stream_watch (DlnaStream *self, void (*news) (gpointer data), gpointer data)
 {

@@ -74,12 +74,16 @@ struct _DlnaStreamInterface {
   /* Live: news is called whenever take() may have another answer than before; NULL = no more.
    * The stream may be closed in it. */
   void (*watch) (DlnaStream *self, void (*news) (gpointer data), gpointer data);
+  /* Live: us between what comes next and the newest that is here, as far as key frames tell; -1 = not
+   * live, or not known. */
+  int64_t (*behind) (DlnaStream *self);
 };
 void dlna_stream_next_async (DlnaStream *self, GCancellable *cancellable, GAsyncReadyCallback done,
                              gpointer data);
 GBytes *dlna_stream_next_finish (DlnaStream *self, GAsyncResult *result, GError **error);
 int64_t dlna_stream_size (DlnaStream *self);
 GBytes *dlna_stream_take (DlnaStream *self, size_t max, bool *ended);
+int64_t dlna_stream_behind (DlnaStream *self);
 void dlna_stream_watch (DlnaStream *self, void (*news) (gpointer data), gpointer data);
 
 #define DLNA_TYPE_LIBRARY (dlna_library_get_type ())

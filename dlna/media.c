@@ -873,6 +873,7 @@ dlna_media_viewers (DlnaMedia *self)
     row->rate = recent / RATE_SECONDS;
     row->since = viewer->since;
     row->first_byte = viewer->first_byte;
+    row->behind = viewer->stream != NULL ? dlna_stream_behind (viewer->stream) : -1;
     g_ptr_array_add (out, row);
   }
   return out;

@@ -23,6 +23,7 @@ typedef struct {
   uint64_t rate;      /* bytes/s over the last seconds */
   int64_t since;      /* us, monotonic */
   int64_t first_byte; /* us from the request to the first byte out; -1 = none yet */
+  int64_t behind; /* us behind live that is what it is given next; -1 = not live, or not known */
 } DlnaViewer;
 void dlna_viewer_free (DlnaViewer *self);
 /* Free with g_ptr_array_unref. */

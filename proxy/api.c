@@ -126,6 +126,7 @@ write_viewers (const ProxyParts *with, GString *out)
     proxy_json_number (out, "seconds", (g_get_monotonic_time () - viewer->since) / G_USEC_PER_SEC);
     proxy_json_number (out, "first_byte_ms",
                        viewer->first_byte < 0 ? -1 : viewer->first_byte / 1000);
+    proxy_json_number (out, "behind_ms", viewer->behind < 0 ? -1 : viewer->behind / 1000);
     g_string_append_c (out, '}');
   }
   g_string_append_c (out, ']');

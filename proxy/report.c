@@ -181,6 +181,8 @@ write_viewers (const ProxyParts *with, GString *out)
     g_string_append_printf (
         out, " (%s), %" G_GUINT64_FORMAT " bytes/s, %" G_GUINT64_FORMAT " bytes in %lld s",
         viewer->family, viewer->rate, viewer->bytes, seconds_since (viewer->since));
+    if (viewer->behind >= 0)
+      g_string_append_printf (out, ", %lld ms behind live", (long long)viewer->behind / 1000);
     if (viewer->first_byte >= 0)
       g_string_append_printf (out, ", the first after %lld ms\n",
                               (long long)viewer->first_byte / 1000);

@@ -52,6 +52,15 @@ proxy_ring_times (const ProxyRing *self, int64_t *first, int64_t *last, int64_t 
   return true;
 }
 
+int64_t
+proxy_ring_behind (const ProxyRing *self, const ProxyPlace *place)
+{
+  const ProxyPicture *keys = (const ProxyPicture *)(void *)self->keys->data;
+  guint n = self->keys->len;
+  return n > 0 ? keys[n - 1].time - keys[MIN (proxy_ring_index_of (self->keys, *place), n - 1)].time
+               : -1;
+}
+
 bool
 proxy_ring_start_back (ProxyRing *self, int64_t back, ProxyPlace *out, GBytes **tables)
 {

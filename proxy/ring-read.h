@@ -12,7 +12,10 @@ bool proxy_ring_start_back (ProxyRing *self, int64_t back, ProxyPlace *out, GByt
 /* The times (us, of the stream) of the oldest and the newest key frame, and in place of time that of the
  * key frame where proxy_ring_start_back (last - time) begins. false = there is none. */
 bool proxy_ring_times (const ProxyRing *self, int64_t *first, int64_t *last, int64_t *time);
-/* The same for a stream that shows no key frame: any packet of the newest run. */
+/* us of the stream from the first key frame that place has not passed to the newest; 0 = it has passed
+ * them all, -1 = there is none. */
+int64_t proxy_ring_behind (const ProxyRing *self, const ProxyPlace *place);
+/* As proxy_ring_start() for a stream that shows no key frame: any packet of the newest run. */
 bool proxy_ring_start_anywhere (ProxyRing *self, ProxyPlace *out, GBytes **tables);
 
 /* The next bytes from place on, which moves: a slice of the ring's memory, at most one slab, and with

@@ -321,6 +321,13 @@ watch (DlnaStream *stream, ProxyWatchFunc news, gpointer data)
   self->news_data = data;
 }
 
+static int64_t
+behind (DlnaStream *stream)
+{
+  ProxyStream *self = PROXY_STREAM (stream);
+  return self->ring && self->started ? proxy_ring_behind (self->ring, &self->place) : -1;
+}
+
 static void
 stream_interface_init (DlnaStreamInterface *interface)
 {
@@ -329,6 +336,7 @@ stream_interface_init (DlnaStreamInterface *interface)
   interface->size = stream_size;
   interface->take = take;
   interface->watch = watch;
+  interface->behind = behind;
 }
 
 static void

@@ -378,6 +378,7 @@
       row.appendChild(element('td', '', viewer.viewer));
       row.appendChild(element('td', 'number', rate(viewer.rate)));
       row.appendChild(element('td', 'number', viewer.first_byte_ms < 0 ? '…' : viewer.first_byte_ms + ' ms'));
+      row.appendChild(element('td', 'number', viewer.behind_ms < 0 ? '' : span(viewer.behind_ms / 1000)));
       row.appendChild(element('td', 'number', span(viewer.seconds)));
       body.appendChild(row);
     });

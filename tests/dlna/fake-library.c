@@ -150,6 +150,12 @@ stream_watch (DlnaStream *stream, void (*news) (gpointer data), gpointer data)
   FAKE_STREAM (stream)->news_data = data;
 }
 
+static int64_t
+stream_behind (DlnaStream *stream)
+{
+  return FAKE_STREAM (stream)->size < 0 ? FAKE_BEHIND : -1;
+}
+
 static void
 fake_stream_iface (DlnaStreamInterface *iface)
 {
@@ -158,6 +164,7 @@ fake_stream_iface (DlnaStreamInterface *iface)
   iface->size = stream_size;
   iface->take = stream_take;
   iface->watch = stream_watch;
+  iface->behind = stream_behind;
 }
 
 static void

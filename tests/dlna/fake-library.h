@@ -27,6 +27,7 @@ void fake_library_set_open (FakeLibrary *self, int code);
 /* Films break off after this many bytes of a stream; -1 = never. */
 void fake_library_set_break (FakeLibrary *self, int64_t bytes);
 
+#define FAKE_BEHIND INT64_C (7000000) /* us behind live, each viewer */
 unsigned fake_library_opened (FakeLibrary *self);
 unsigned fake_library_streams (FakeLibrary *self); /* alive now */
 /* Of what was pushed, how many pieces the one that is slowest of these has taken. */

@@ -881,6 +881,7 @@ test_viewers (Fixture *self, gconstpointer data)
     g_assert_cmpuint (viewer->bytes, ==, 50000);
     g_assert_cmpuint (viewer->rate, ==, 10000); /* over five seconds */
     g_assert_cmpint (viewer->first_byte, >=, 0);
+    g_assert_cmpint (viewer->behind, ==, FAKE_BEHIND);
     g_assert_cmpstr (viewer->viewer, ==, "127.0.0.1 TV/1");
     break;
   }

@@ -86,7 +86,7 @@ def a_renderer_of_others_plays_and_is_followed(here):
     wait_until('a second of it', PATIENCE, lambda: watched(here, LAN['tv2']) > 400_000)
     report = here.get('tv', f'{PAGE}/api/v1/report.txt').decode()
     for told in (rf'\nWatching now: 1\n  one: {LAN["tv2"]} \S.* \(.+\), \d+ bytes/s, \d{{6,}} bytes '
-                 r'in \d+ s, the first after \d+ ms\n',
+                 r'in \d+ s, \d+ ms behind live, the first after \d+ ms\n',
                  rf'\nTelevisions that can be told to play: 1\n  {LAN["tv2"]} TV & box, \S.*: '
                  r'playing, one\n'):
         assert re.search(told, report), report

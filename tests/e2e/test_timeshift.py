@@ -32,6 +32,12 @@ def chain(here, *more, state='gateway'):
     return gateway, url, media.Encoder(here, 'one', bitrate=int(RATE * 0.93)).sends()
 
 
+def behind(here, at):
+    """ms behind live, of the viewer there."""
+    viewers = json.loads(here.get('gw', STATUS))['viewers']
+    return next(v['behind_ms'] for v in viewers if v['viewer'].startswith(world.LAN[at] + ' '))
+
+
 def active(here):
     return json.loads(here.get('gw', STATUS))['active'][0]
 
@@ -55,14 +61,16 @@ def who_pauses_goes_on_with_the_next_byte(here):
     told = int(re.search(r'ppsp_channel_timeshift_bytes{channel="one"} (\d+)', metrics).group(1))
     assert told >= status['timeshift'], metrics
     assert os.listdir(os.path.join(here.folder, 'gateway', 'timeshift')) == [], 'it has a name'
-    behind = len(encoder.sent) - len(viewer.data)
-    assert behind > MEMORY + SOCKETS, behind
+    late = len(encoder.sent) - len(viewer.data)
+    assert late > MEMORY + SOCKETS, late
+    assert behind(here, 'tv') >= 500 * (BEHIND - SOCKETS) * 8 // RATE, behind(here, 'tv')
     viewer.resume()
     until = len(encoder.sent)
     viewer.wait('all of it', LONG, lambda: len(viewer.data) > until)
+    wait_until('it is live again', LONG, lambda: behind(here, 'tv') <= 1000, every=0.2)
     data = viewer.stop()
     at, front, _ = ts.place_in(bytes(encoder.sent), data)
-    figure(f'bytes, contiguous in what the encoder sent, {behind} of them late', len(data),
+    figure(f'bytes, contiguous in what the encoder sent, {late} of them late', len(data),
            unit=f'at {at}, {front} table packets in front')
     got = other.stop()  # before we look at what was sent until then
     ts.place_in(bytes(encoder.sent), got)

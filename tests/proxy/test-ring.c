@@ -609,6 +609,11 @@ test_back (void)
         proxy_ring_start_back (world.ring, (int64_t)back * G_USEC_PER_SEC, &place, &tables));
     size_t begin = offset_of (&world, place);
     g_assert_cmpuint (begin, ==, offset_of (&world, newest) - back * length);
+    g_assert_cmpint (proxy_ring_behind (world.ring, &place), ==, back * G_USEC_PER_SEC);
+    place.offset++; /* the next key frame is the first to come */
+    g_assert_cmpint (proxy_ring_behind (world.ring, &place), ==,
+                     back > 0 ? (back - 1) * G_USEC_PER_SEC : 0);
+    place.offset--;
     g_autoptr (GByteArray) out = read_on (&world, &place, tables, &jumped);
     check_contiguous (&world, out, 2 * 188, begin);
   }
