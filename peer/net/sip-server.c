@@ -99,14 +99,21 @@ ask_action (NetSipCall *call, const NetSipDialog *dialog, Invitation *invitation
   return ask (call->server, request, &call->from);
 }
 
-/* When nothing has come from the peer: its membership ends in the registry, too. */
-static void
-end_dialog (NetSipServer *self, NetSipDialog *dialog)
+/* An action of which nothing has come from the peer. */
+static TrackerResponse *
+ask_unasked (NetSipServer *self, const NetSipDialog *dialog, Invitation *invitation)
 {
   uint64_t id = peer_random_u64 (net_random, NULL);
   NetSipCall call = {
       .server = self, .context = &self->context, .key = id, .from = dialog->peer->source};
-  tracker_response_free (ask_action (&call, dialog, NULL));
+  return ask_action (&call, dialog, invitation);
+}
+
+/* Its membership ends in the registry, too. */
+static void
+end_dialog (NetSipServer *self, NetSipDialog *dialog)
+{
+  tracker_response_free (ask_unasked (self, dialog, NULL));
   net_sip_peers_leave (self->peers, dialog);
 }
 
@@ -442,6 +449,14 @@ static void
 join_swarm (NetSipCall *call, NetSipDialog *dialog, bool is_new, Invitation *invitation)
 {
   g_autoptr (TrackerResponse) response = ask_action (call, dialog, invitation);
+  if (is_new && dialog->mode == TRACKER_MODE_SEEDER &&
+      response->status == TRACKER_STATUS_FORBIDDEN) {
+    /* A seeder joins but once (RFC 7846, Table 6); a membership without a dialog is what a store has kept of it, from
+     * before a restart, and would live as long as it registers. */
+    tracker_response_free (ask_unasked (call->server, dialog, NULL));
+    tracker_response_free (response);
+    response = ask_unasked (call->server, dialog, invitation);
+  }
   if (response->status == TRACKER_STATUS_OK && !result_failed (response)) {
     reply_joined (call, dialog, response);
     return;

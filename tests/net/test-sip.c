@@ -582,6 +582,25 @@ test_invited_again (void)
   sip_wire_clear (&wire);
 }
 
+/* What a store has kept of it is a membership without a dialog: of a tracker that was killed. */
+static void
+test_known_of_a_store (void)
+{
+  SipWire wire;
+  sip_wire_init (&wire, NULL, NULL);
+  PeerAddress from;
+  g_autoptr (TrackerRequest) request = tracker_request_new (TRACKER_REQUEST_CONNECT, "t", "ann");
+  g_assert_true (peer_address_parse ("127.0.0.1:7574", &from));
+  tracker_request_add_swarm (request, SIP_SWARM)->mode = TRACKER_MODE_SEEDER;
+  tracker_response_free (
+      tracker_registry_answer (wire.registry, g_get_monotonic_time (), request, &from));
+  g_assert_cmpuint (registered (&wire), ==, 1);
+  g_autofree char *seeder = sip_wire_join (&wire, "ann", 7574, SIP_SWARM, "SEEDER");
+  g_assert_cmpuint (registered (&wire), ==, 1);
+  g_free (sip_wire_ask_in_dialog (&wire, "200", "INFO", "ann", seeder, 2, ""));
+  sip_wire_clear (&wire);
+}
+
 /* --- limits ---------------------------------------------------------------------------------------- */
 
 static void
@@ -873,6 +892,7 @@ main (int argc, char **argv)
   g_test_add_func ("/net/sip/joins", test_joins);
   g_test_add_func ("/net/sip/a-200-comes-again-until-its-ack", test_200_comes_again);
   g_test_add_func ("/net/sip/invited-again", test_invited_again);
+  g_test_add_func ("/net/sip/who-is-known-of-a-store-joins", test_known_of_a_store);
   g_test_add_func ("/net/sip/peers-are-bounded", test_many_peers);
   g_test_add_func ("/net/sip/sizes-are-bounded", test_sizes);
   g_test_add_func ("/net/sip/what-is-remembered-is-bounded", test_few_are_remembered);
