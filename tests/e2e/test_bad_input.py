@@ -10,7 +10,6 @@ import re
 import shutil
 import socket
 import sqlite3
-import threading
 import time
 
 import media
@@ -346,13 +345,9 @@ class Garbage(http.server.BaseHTTPRequestHandler):
 
 
 def serve(here, at, handler):
-    with here.at(at):
-        server = http.server.ThreadingHTTPServer((INTERNET[at], 0), handler)
-    server.daemon_threads = True
+    server = here.serve(at, handler)
     server.asked = {}
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    here.closers.append(server.shutdown)
-    return server, f'http://{INTERNET[at]}:{server.server_address[1]}'
+    return server, f'http://{INTERNET[at]}:{server.server_port}'
 
 
 def evil_trackers_do_no_harm(here):

@@ -35,17 +35,8 @@ class Shelf:
             def log_message(self, *_):
                 pass
 
-        with here.at(at):
-            self.server = http.server.ThreadingHTTPServer((INTERNET[at], 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None  # who asked has gone
+        self.server = here.serve(at, Handler)
         self.url = f'http://{INTERNET[at]}:{self.server.server_port}/film.ts'
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        here.closers.append(self.close)
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
     def serve(self, request):
         self.asked += 1

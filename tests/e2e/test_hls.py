@@ -7,11 +7,10 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import control_point
 import media
@@ -212,6 +211,7 @@ def vlc_and_gstreamer_play_the_stream_and_the_playlist(here):
         gstreamer_plays(here, url)
 
 
+SCRIPT = '/usr/local/lib/node_modules/hls.js/dist/hls.min.js'  # where packaging/install-deps puts it
 # It plays what the page's address names, and keeps what went wrong.
 HLS_JS = b"""<!DOCTYPE html><video muted></video><script src="/hls.js"></script><script>
 const video = document.querySelector('video'), hls = new Hls();
@@ -223,21 +223,14 @@ hls.attachMedia(video);
 </script>"""
 
 
-def hls_js():
-    """Its minified text, as packaging/install-deps has installed it."""
-    root = subprocess.run(['npm', 'root', '--global'], capture_output=True, text=True, check=False).stdout.strip()
-    try:
-        with open(os.path.join(root, 'hls.js/dist/hls.min.js'), 'rb') as file:
-            return file.read()
-    except OSError:
-        raise world.Skip('no hls.js (npm package hls.js)') from None
-
-
 class Site:
     """A web server of the household with a page that plays HLS. It passes /media/ on to the gateway."""
 
     def __init__(self, here):
-        files = {'/': HLS_JS, '/hls.js': hls_js()}
+        if not os.path.exists(SCRIPT):
+            raise world.Skip('no hls.js (npm package hls.js)')
+        with open(SCRIPT, 'rb') as file:
+            files = {'/': HLS_JS, '/hls.js': file.read()}
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_):
@@ -252,12 +245,7 @@ class Site:
                 self.end_headers()
                 self.wfile.write(body)
 
-        with here.at('tv'):
-            server = ThreadingHTTPServer((LAN['tv'], 0), Handler)
-        server.handle_error = lambda *_: None  # who hangs up is no news
-        self.address = f'http://{LAN["tv"]}:{server.server_address[1]}'
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        here.closers.append(server.shutdown)
+        self.address = f'http://{LAN["tv"]}:{here.serve("tv", Handler).server_port}'
 
 
 # What the page's player has come to; it counts where it waits for bytes once it has begun.

@@ -10,10 +10,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 import xml.etree.ElementTree as xml
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from xml.sax.saxutils import escape
 
 import media
@@ -162,12 +161,7 @@ class Set:
                 code, out = owner.act(action, arguments)
                 self.answer(200 if code == 0 else 500, owner.envelope(action, code, out).encode())
 
-        with here.at(at):
-            self.server = ThreadingHTTPServer((LAN[at], 0), Handler)
-        self.server.handle_error = lambda *_: None  # who hangs up is no news
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        here.closers.append(self.server.shutdown)
+        self.port = here.serve(at, Handler).server_port
 
     def announce(self, kind='ssdp:alive'):
         with self.here.at(self.at):

@@ -10,13 +10,16 @@ each other do not meet; all of it is gone when the program ends, however it ends
 import atexit
 import contextlib
 import ctypes
+import http.server
 import os
 import re
 import shutil
 import signal
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import urllib.error
@@ -171,6 +174,21 @@ class Process:
         return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
+class WebServer(http.server.ThreadingHTTPServer):
+    """Asks nobody for its own name, which takes ten seconds where nobody answers."""
+
+    def server_bind(self):
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address
+
+    def handle_error(self, *_):
+        pass  # who hangs up is no news
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
 class World:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix='ppsp-e2e-')
@@ -283,6 +301,14 @@ class World:
         return found
 
     # --- HTTP
+
+    def serve(self, at, handler):
+        """A web server of the test's own, until the world ends."""
+        with self.at(at):
+            server = WebServer(({**INTERNET, **LAN}[at], 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.closers.append(server.close)
+        return server
 
     def get(self, at, url, timeout=PATIENCE, quiet=False, headers=None, limit=1 << 26):
         """The body; with quiet, None for any failure."""
