@@ -754,8 +754,8 @@ listening_socket_new (GSocketAddress *address, GError **error)
   return g_steal_pointer (&socket);
 }
 
-static const char *
-advice_for (const GError *error)
+const char *
+net_listener_advice (const GError *error)
 {
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE))
     return "another program has this port; stop it, or choose another";
@@ -778,7 +778,7 @@ listening_socket_at (const char *text, GSocketAddress *address, GError **error)
   }
   if (socket == NULL)
     g_set_error (error, failure->domain, failure->code, "cannot listen on %s: %s (%s)", text,
-                 failure->message, advice_for (failure));
+                 failure->message, net_listener_advice (failure));
   return socket;
 }
 

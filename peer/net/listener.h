@@ -48,6 +48,8 @@ GTlsCertificate *net_listener_peer_certificate (SoupServerMessage *message);
 /* "127.0.0.1:8574", "[::]:7846" (both families); port 0 = any. Returns the port, or 0 with an error
  * that names the address and what to do. */
 uint16_t net_listener_add (NetListener *self, const char *address, GError **error);
+/* What to do where an address cannot be bound to, for that reason. */
+const char *net_listener_advice (const GError *error);
 /* Takes connections where other does, too: each goes to one of the two, and together they keep within
  * other's limits and have one set of statistics. So several threads can serve one address, each with a
  * server and a listener of its own, made while its context is the thread's default one. When they are

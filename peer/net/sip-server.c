@@ -13,6 +13,7 @@
 #define NTA_INCOMING_MAGIC_T struct Pending
 #include "peer/net/sip-server.h"
 
+#include "peer/net/listener.h"
 #include "peer/net/random.h"
 #include "peer/net/sip-call.h"
 #include "peer/net/sip-connections.h"
@@ -852,9 +853,11 @@ bind_to (NetSipServer *self, nta_agent_t *agent, const PeerAddress *address, con
   int problem = errno;
   if (result == 0)
     return true;
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (problem),
-               "cannot listen for SIP at %s: %s", url,
-               problem != 0 ? g_strerror (problem) : "the certificate cannot be used");
+  g_autoptr (GError) failure =
+      g_error_new_literal (G_IO_ERROR, g_io_error_from_errno (problem), g_strerror (problem));
+  g_set_error (error, G_IO_ERROR, failure->code, "cannot listen for SIP at %s: %s (%s)", url,
+               problem != 0 ? failure->message : "the certificate cannot be used",
+               problem != 0 ? net_listener_advice (failure) : "see --tls-cert and --tls-key");
   return false;
 }
 

@@ -117,6 +117,9 @@ class Program(unittest.TestCase):
             address = f'127.0.0.1:{taken.getsockname()[1]}'
             self.refuse(1, address, '--listen', address, '--management', '')
             self.refuse(1, address, '--listen', '127.0.0.1:0', '--management', address)
+            result = subprocess.run([PROGRAM, *ALWAYS, '--listen', '127.0.0.1:0', '--management', '', '--sip', address],
+                                    capture_output=True, text=True, timeout=PATIENCE)
+            self.assertRegex(result.stderr, fr'\A[^\n]*(SIP at sip:{address}: .*choose another|has no SIP)[^\n]*\n\Z')
 
     def test_serves_until_a_signal(self):
         for number in (signal.SIGTERM, signal.SIGINT):
