@@ -139,6 +139,20 @@ has_numbers (const Tracker *self, GError **error)
   return true;
 }
 
+/* Whoever runs it a year forgets it, and peers refuse what is out of date. */
+static void
+warn_of_its_end (const Tracker *self, GTlsCertificate *certificate)
+{
+  g_autoptr (GDateTime) end = g_tls_certificate_get_not_valid_after (certificate);
+  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
+  if (end == NULL || g_date_time_compare (now, end) < 0)
+    return;
+  g_autofree char *when = g_date_time_format_iso8601 (end);
+  g_log_structured (G_LOG_DOMAIN_TRACKER, G_LOG_LEVEL_WARNING, "MESSAGE",
+                    "%s was good until %s, and peers refuse it: put another there, and send SIGHUP",
+                    self->tls_cert, when);
+}
+
 /* By a key of another no handshake would succeed, and GIO does not look. */
 static GTlsCertificate *
 load_certificate (const Tracker *self, GError **error)
@@ -154,8 +168,10 @@ load_certificate (const Tracker *self, GError **error)
   g_object_get (certificate, "certificate-pem", &pem, "private-key-pem", &key, NULL);
   bool fits = key != NULL && peer_certificate_fits (pem, key);
   peer_secret_free (key);
-  if (fits)
+  if (fits) {
+    warn_of_its_end (self, certificate);
     return g_steal_pointer (&certificate);
+  }
   g_set_error (error, G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE,
                "cannot use %s with %s: the key is not that of the certificate", self->tls_cert,
                self->tls_key);

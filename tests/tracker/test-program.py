@@ -149,6 +149,16 @@ class Program(unittest.TestCase):
         process, port = self.start('--config', config, '--log', 'stderr', *words)
         self.assertGreater(port, 0)  # it was read from the line that it says there
 
+    def test_says_that_a_certificate_is_out_of_date(self):
+        cert, key = make_certificate(self.folder.name, 'old')
+        process, _ = self.start('--listen', '127.0.0.1:0', '--management', '', '--tls-cert', cert, '--tls-key', key)
+        subprocess.run(['openssl', 'x509', '-in', cert, '-signkey', key, '-days', '-1', '-out', f'{cert}.old'],
+                       check=True, capture_output=True)
+        os.replace(f'{cert}.old', cert)
+        process.send_signal(signal.SIGHUP)
+        self.assertIn(f'{cert} was good until', self.line(process))
+        self.assertIn('loaded again', self.line(process))
+
     def test_hangup_reads_the_certificate_again(self):
         cert, key = make_certificate(self.folder.name, 'first')
         process, port = self.start('--listen', '127.0.0.1:0', '--management', '', '--tls-cert',
