@@ -56,6 +56,8 @@ class Browser:
         arguments = ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run',
                      '--disable-background-networking', '--disable-component-update',
                      '--disable-sync', '--disable-dev-shm-usage', '--no-proxy-server',
+                     # Nobody answers it here, and the first page would wait for that.
+                     '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 192.168.77.*',
                      f'--user-data-dir={os.path.join(here.folder, "browser")}']
         session = self.call('POST', '', capabilities={'alwaysMatch': {
             'unhandledPromptBehavior': 'ignore', 'goog:chromeOptions': {'args': arguments},
