@@ -9,6 +9,7 @@
 
 #include <glib-unix.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -381,15 +382,23 @@ run (Tracker *self, int argc, char **argv)
   net_log_init ("ppsp-tracker");
   if (self->verbose)
     g_log_set_debug_enabled (TRUE);
-  /* Before any thread answers: who has had an answer may send a signal. They are handled in the loop. */
-  self->loop = g_main_loop_new (NULL, FALSE);
-  g_unix_signal_add (SIGTERM, on_stop, self);
-  g_unix_signal_add (SIGINT, on_stop, self);
-  g_unix_signal_add (SIGHUP, on_reload, self);
+  /* Who has had an answer may send a signal: until there is a loop that handles it, it waits. GLib's thread for
+   * signals begins here and no earlier, since one that begins while a refused start ends meets what is gone. */
+  sigset_t handled;
+  sigemptyset (&handled);
+  sigaddset (&handled, SIGTERM);
+  sigaddset (&handled, SIGINT);
+  sigaddset (&handled, SIGHUP);
+  pthread_sigmask (SIG_BLOCK, &handled, NULL);
   if (!start (self, &error)) {
     fprintf (stderr, "ppsp-tracker: %s\n", error->message);
     return EXIT_FAILURE;
   }
+  self->loop = g_main_loop_new (NULL, FALSE);
+  g_unix_signal_add (SIGTERM, on_stop, self);
+  g_unix_signal_add (SIGINT, on_stop, self);
+  g_unix_signal_add (SIGHUP, on_reload, self);
+  pthread_sigmask (SIG_UNBLOCK, &handled, NULL);
   g_main_loop_run (self->loop);
   return EXIT_SUCCESS;
 }
