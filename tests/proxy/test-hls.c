@@ -3,8 +3,8 @@
  * some that do not. */
 #include "proxy/hls.h"
 #include "tests/lib/wait.h"
+#include "tests/proxy/channel.h"
 #include "tests/proxy/scratch.h"
-#include "tests/proxy/ts.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,7 +28,6 @@ typedef struct {
   ProxyHls *hls;
   ProxySession *session;
   ProxyRing *ring;
-  PeerStore *store;
   TsMaker maker;
   uint64_t next; /* chunk */
 } World;
@@ -56,27 +55,6 @@ listen_with_little_room (World *self)
 }
 
 static void
-add_channel (World *self)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (PeerKey) key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, &error);
-  g_assert_no_error (error);
-  g_autoptr (PeerLink) link = peer_link_new ();
-  peer_content_init_live (&link->content);
-  peer_key_swarm_id (key, &link->content);
-  g_autofree char *text = peer_link_to_string (link);
-  g_autofree char *swarm = peer_content_swarm_id_hex (&link->content);
-  ProxyDraft draft = {.swarm_id = swarm,
-                      .link = text,
-                      .name = "one",
-                      .source = "",
-                      .mime = "video/mp2t",
-                      .live = true,
-                      .length = -1};
-  g_assert_cmpint (proxy_catalog_put (self->catalog, &draft, NULL), ==, PROXY_CATALOG_ADDED);
-}
-
-static void
 world_init (World *self)
 {
   g_autoptr (GError) error = NULL;
@@ -91,22 +69,14 @@ world_init (World *self)
   self->sessions = proxy_sessions_new (&self->options, 0);
   listen_with_little_room (self);
   self->hls = proxy_hls_new (self->server, self->catalog, self->sessions);
-  add_channel (self);
+  channel_add (self->catalog, "one", NULL);
   self->session =
       proxy_sessions_use (self->sessions, proxy_catalog_lookup (self->catalog, "one"), &error);
   g_assert_no_error (error);
   self->ring = proxy_ring_ref (proxy_session_ring (self->session));
-  self->store = proxy_ring_store (self->ring);
   ts_maker_init (&self->maker);
   self->maker.step = 3600;
   self->maker.pts = 900000;
-}
-
-static bool
-are_all_over (gpointer sessions)
-{
-  g_autoptr (GPtrArray) left = proxy_sessions_list (sessions);
-  return left->len == 0;
 }
 
 static void
@@ -114,10 +84,9 @@ world_clear (World *self)
 {
   soup_server_remove_handler (self->server, "/media/");
   proxy_hls_free (self->hls);
-  peer_store_free (self->store);
   proxy_ring_unref (self->ring);
   proxy_sessions_release (self->sessions, self->session);
-  g_assert_true (wait_until (are_all_over, self->sessions)); /* they end in an idle moment */
+  channel_wait_for_end (self->sessions);
   proxy_sessions_unref (self->sessions);
   soup_server_disconnect (self->server);
   g_object_unref (self->server);
@@ -135,14 +104,7 @@ make_second (World *self)
   ts_picture (&self->maker, true, 80);
   for (unsigned i = 1; i < 25; i++)
     ts_picture (&self->maker, false, 80);
-  uint32_t size = proxy_ring_chunk_size (self->ring);
-  PeerRange run = {self->next, self->maker.bytes->len / size};
-  for (uint64_t chunk = run.first; chunk < run.end; chunk++)
-    g_assert_cmpint (self->store->class->write (self->store, chunk,
-                                                self->maker.bytes->data + chunk * size, size),
-                     ==, PEER_STORE_OK);
-  proxy_ring_deliver (self->ring, run);
-  self->next = run.end;
+  self->next = channel_deliver (&self->maker, self->ring, self->next);
 }
 
 /* --- players --- */

@@ -5,8 +5,8 @@
 #include "proxy/ring-read.h"
 #include "proxy/warm.h"
 #include "tests/lib/wait.h"
+#include "tests/proxy/channel.h"
 #include "tests/proxy/scratch.h"
-#include "tests/proxy/ts.h"
 #include <string.h>
 
 enum { CHUNK = 1128, FILM = 3 * 1024 * 1024 + 333 };
@@ -112,17 +112,10 @@ settle (unsigned ms)
     turn ();
 }
 
-static bool
-are_all_over (gpointer sessions)
-{
-  g_autoptr (GPtrArray) left = proxy_sessions_list (sessions);
-  return left->len == 0;
-}
-
 static void
 world_clear (World *self)
 {
-  g_assert_true (wait_until (are_all_over, self->sessions)); /* they end in an idle moment */
+  channel_wait_for_end (self->sessions);
   g_object_unref (self->library);
   proxy_sessions_unref (self->sessions);
   net_cache_free (self->cache);
@@ -783,7 +776,7 @@ test_warm (void)
   g_assert_cmpint (proxy_sessions_state (world.sessions, "one", NULL, NULL), ==,
                    PROXY_STATE_PLAYING);
   viewer_close (&viewer);
-  g_assert_true (wait_until (are_all_over, world.sessions));
+  channel_wait_for_end (world.sessions);
   proxy_warm_look (warm);
   g_assert_cmpint (proxy_sessions_state (world.sessions, "one", NULL, NULL), ==, PROXY_STATE_WARM);
   proxy_catalog_set_favourite (world.catalog, "one", false);

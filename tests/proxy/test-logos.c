@@ -5,6 +5,7 @@
 #include "proxy/picture.h"
 #include "tests/lib/listen.h"
 #include "tests/lib/wait.h"
+#include "tests/proxy/channel.h"
 #include "tests/proxy/scratch.h"
 #include <string.h>
 #include <sys/resource.h>
@@ -158,14 +159,9 @@ add (World *self, const char *id, const char *path, const char *list)
   g_autofree char *logo =
       path ? g_strdup_printf ("http://127.0.0.1:%u%s", self->their_port, path) : NULL;
   g_autofree char *swarm = g_strdup_printf ("swarm-%s", id);
-  ProxyDraft draft = {.swarm_id = swarm,
-                      .link = "ppsp:00",
-                      .name = id,
-                      .logo = logo,
-                      .source = list,
-                      .mime = "video/mp2t",
-                      .live = true,
-                      .length = -1};
+  ProxyDraft draft = channel_draft (swarm, "ppsp:00", id);
+  draft.logo = logo;
+  draft.source = list;
   proxy_catalog_put (self->catalog, &draft, NULL);
 }
 

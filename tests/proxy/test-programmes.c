@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/programmes.h"
+#include "tests/proxy/channel.h"
 #include "tests/proxy/scratch.h"
 #include <gio/gio.h>
 #include <string.h>
@@ -22,14 +23,8 @@ static void
 add (World *self, const char *name, const char *wish)
 {
   g_autofree char *swarm = g_strdup_printf ("swarm-%s", name);
-  ProxyDraft draft = {.swarm_id = swarm,
-                      .link = "ppsp:00",
-                      .name = name,
-                      .wish_id = wish,
-                      .source = "",
-                      .mime = "video/mp2t",
-                      .live = true,
-                      .length = -1};
+  ProxyDraft draft = channel_draft (swarm, "ppsp:00", name);
+  draft.wish_id = wish;
   proxy_catalog_put (self->catalog, &draft, NULL);
 }
 

@@ -3,7 +3,7 @@
 #include "peer/crypto.h"
 #include "proxy/recordings.h"
 #include "tests/lib/wait.h"
-#include "tests/proxy/deliver.h"
+#include "tests/proxy/channel.h"
 #include "tests/proxy/scratch.h"
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -79,28 +79,6 @@ open_set (World *self)
 }
 
 static void
-put_channel (World *self)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (PeerLink) link = peer_link_new ();
-  PeerKey *key = peer_key_generate (PEER_SIGNATURE_ECDSAP256SHA256, &error);
-  g_assert_no_error (error);
-  peer_content_init_live (&link->content);
-  peer_key_swarm_id (key, &link->content);
-  peer_key_free (key);
-  g_ptr_array_add (link->trackers, g_strdup (TRACKER));
-  g_autofree char *text = peer_link_to_string (link);
-  ProxyDraft draft = {.swarm_id = "0d01",
-                      .link = text,
-                      .name = "One",
-                      .source = "",
-                      .mime = "video/mp2t",
-                      .live = true,
-                      .length = -1};
-  proxy_catalog_put (self->catalog, &draft, NULL);
-}
-
-static void
 world_init (World *self)
 {
   g_autoptr (GError) error = NULL;
@@ -117,7 +95,7 @@ world_init (World *self)
   self->sessions = proxy_sessions_new (&self->options, 0);
   ts_maker_init (&self->maker);
   self->maker.step = KEY_STEP;
-  put_channel (self);
+  channel_add (self->catalog, "One", TRACKER);
   open_set (self);
 }
 
@@ -151,7 +129,8 @@ seconds (World *self, unsigned n)
     ts_picture (&self->maker, true, 61);
     ts_picture (&self->maker, false, 700);
   }
-  self->next = ts_deliver (&self->maker, proxy_session_ring (session_of (self, "one")), self->next);
+  self->next =
+      channel_deliver (&self->maker, proxy_session_ring (session_of (self, "one")), self->next);
 }
 
 static const ProxyRecording *

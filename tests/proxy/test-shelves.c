@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/shelves.h"
+#include "tests/proxy/channel.h"
 #include <string.h>
 
 static void
 put_link (ProxyCatalog *catalog, const char *name, const char *group, bool live, const char *link)
 {
   g_autofree char *swarm = g_strdup_printf ("%s-swarm", name);
-  ProxyDraft draft = {.swarm_id = swarm,
-                      .link = link,
-                      .name = name,
-                      .group = group,
-                      .source = "",
-                      .mime = "video/mp2t",
-                      .live = live,
-                      .length = -1};
+  ProxyDraft draft = channel_draft (swarm, link, name);
+  draft.group = group;
+  draft.live = live;
   proxy_catalog_put (catalog, &draft, NULL);
 }
 
@@ -137,14 +133,8 @@ test_changes (void)
   uint32_t third = proxy_shelves_update_id (shelves);
   proxy_catalog_set_media (catalog, "one", "h264 100 640 360 25000 aac 0");
   g_assert_cmpuint (proxy_shelves_update_id (shelves), ==, third);
-  ProxyDraft draft = {.swarm_id = "one-swarm",
-                      .link = "ppsp:00",
-                      .name = "one",
-                      .number = 7,
-                      .source = "",
-                      .mime = "video/mp2t",
-                      .live = true,
-                      .length = -1};
+  ProxyDraft draft = channel_draft ("one-swarm", "ppsp:00", "one");
+  draft.number = 7;
   proxy_catalog_put (catalog, &draft, NULL);
   assert_told (shelves, 1, (const char *const[]){"all:"});
   draft.logo = "http://lists.example/one.png";

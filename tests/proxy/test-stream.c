@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/stream.h"
 #include "tests/lib/wait.h"
-#include "tests/proxy/deliver.h"
+#include "tests/proxy/channel.h"
 #include "tests/proxy/scratch.h"
 #include <string.h>
 
@@ -35,7 +35,7 @@ second (World *self)
   ts_tables (&self->maker);
   ts_picture (&self->maker, true, 61);
   ts_picture (&self->maker, false, 200);
-  self->next = ts_deliver (&self->maker, self->ring, self->next);
+  self->next = channel_deliver (&self->maker, self->ring, self->next);
 }
 
 /* A viewer as dlna/media is one: one call open at a time. */

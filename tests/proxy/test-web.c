@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The page and the API, asked over HTTP as browsers and attackers ask. */
+#include "tests/proxy/channel.h"
 #include "tests/proxy/scratch.h"
 #include "tests/proxy/web-world.h"
 #include <stdlib.h>
@@ -115,13 +116,7 @@ test_favourite (void)
 {
   WebWorld world;
   web_world_init (&world);
-  ProxyDraft draft = {.swarm_id = "00",
-                      .link = "ppsp:00",
-                      .name = "One",
-                      .source = "",
-                      .mime = "video/mp2t",
-                      .live = true,
-                      .length = -1};
+  ProxyDraft draft = channel_draft ("00", "ppsp:00", "One");
   proxy_catalog_put (world.catalog, &draft, NULL);
   static const char path[] = "/api/v1/channels/one/favourite";
   g_assert_cmpuint (web_ask (&world, "PUT", path, NULL, NULL), ==, 403);
@@ -635,13 +630,7 @@ play_two (WebWorld *self)
   ProxySession *plays = NULL;
   for (size_t i = 0; i < G_N_ELEMENTS (links); i++) {
     g_autoptr (GError) error = NULL;
-    ProxyDraft draft = {.swarm_id = i == 0 ? "one" : "two",
-                        .link = links[i],
-                        .name = i == 0 ? "One" : "Two",
-                        .source = "",
-                        .mime = "video/mp2t",
-                        .live = true,
-                        .length = -1};
+    ProxyDraft draft = channel_draft (i == 0 ? "one" : "two", links[i], i == 0 ? "One" : "Two");
     proxy_catalog_put (self->catalog, &draft, NULL);
     const ProxyChannel *channel = proxy_catalog_lookup_swarm (self->catalog, draft.swarm_id);
     ProxySession *session = proxy_sessions_use (self->sessions, channel, &error);

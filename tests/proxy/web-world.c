@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/proxy/web-world.h"
+#include "tests/proxy/channel.h"
 #include <string.h>
 
 static void
@@ -138,15 +139,11 @@ void
 web_add_channel (WebWorld *self, int number, const char *name, const char *logo, bool live)
 {
   g_autofree char *swarm = g_strdup_printf ("swarm-%s", name);
-  ProxyDraft draft = {.swarm_id = swarm,
-                      .link = "ppsp:00",
-                      .name = name,
-                      .source = "",
-                      .mime = "video/mp2t",
-                      .number = number,
-                      .logo = logo,
-                      .live = live,
-                      .length = live ? -1 : 1000};
+  ProxyDraft draft = channel_draft (swarm, "ppsp:00", name);
+  draft.number = number;
+  draft.logo = logo;
+  draft.live = live;
+  draft.length = live ? -1 : 1000;
   proxy_catalog_put (self->catalog, &draft, NULL);
 }
 
